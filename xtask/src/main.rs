@@ -1,2 +1,125 @@
-//! Placeholder while the workspace is laid out.
-fn main() {}
+//! The task runner: `cargo xt <command>`. It prints each step that it runs and why, and depends on nothing but std.
+//!
+//! Words: a *step* is one program that is run; a *lane* is a named group of checks or tests with a tally of passed,
+//! failed and skipped; the *lab* is a cached Debian root filesystem under `target/lab`.
+#![forbid(unsafe_code)]
+
+mod artifact;
+mod bench;
+mod check;
+mod demo;
+mod lab;
+mod licence;
+mod lint;
+mod packages;
+mod project;
+mod setup;
+mod step;
+mod summary;
+mod test;
+
+use project::Project;
+use std::process::ExitCode;
+
+/// One row of the help text and of the dispatch.
+struct Command {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Project, &[String]) -> Result<(), String>,
+    lanes: fn() -> Vec<(&'static str, &'static str)>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "demo",
+        about: "build teu and show one container's life, beside runc and crun if they are installed",
+        run: demo::run,
+        lanes: Vec::new,
+    },
+    Command {
+        name: "test",
+        about: "set up, then every test; [LANE...] picks lanes",
+        run: test::run,
+        lanes: test::lanes,
+    },
+    Command {
+        name: "check",
+        about: "everything that needs no container; [CHECK...] picks checks",
+        run: check::run,
+        lanes: check::lanes,
+    },
+    Command {
+        name: "bench",
+        about: "measure teu beside the kernel's floor, runc and crun; arguments go to teu-bench (--quick, --json FILE)",
+        run: bench::run,
+        lanes: Vec::new,
+    },
+    Command {
+        name: "setup",
+        about: "install what the tests need (root, apt-get) and build the lab",
+        run: setup::run,
+        lanes: Vec::new,
+    },
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xt: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[String]) -> Result<(), String> {
+    let is_help = |arg: &String| matches!(arg.as_str(), "--help" | "-h" | "help");
+    let Some((name, rest)) = args.split_first().filter(|(name, _)| !is_help(name)) else {
+        print!("{}", help());
+        return Ok(());
+    };
+    let command = COMMANDS
+        .iter()
+        .find(|command| command.name == name)
+        .ok_or_else(|| format!("no command \"{name}\"; `cargo xt` lists them"))?;
+    if rest.iter().any(is_help) {
+        print!("{}", command_help(command));
+        return Ok(());
+    }
+    (command.run)(&Project::find()?, rest)
+}
+
+fn help() -> String {
+    let mut text = String::from("usage: cargo xt <command> [--help]\n\n");
+    for command in COMMANDS {
+        text.push_str(&command_help(command));
+    }
+    text
+}
+
+fn command_help(command: &Command) -> String {
+    let mut text = format!("  {:<8}{}\n", command.name, command.about);
+    for (name, why) in (command.lanes)() {
+        text.push_str(&format!("          {name:<10}{why}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_lists_every_command() {
+        for command in COMMANDS {
+            assert!(help().contains(&format!("\n  {}", command.name)), "{} is missing", command.name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_command_is_an_error_that_names_it() {
+        let error = dispatch(&["tset".to_owned()]).unwrap_err();
+        assert!(error.contains("\"tset\""), "{error}");
+    }
+}
