@@ -1,5 +1,6 @@
 //! `cargo xt bench`: builds the release and measures it with the program `teu-bench` of benches.
 
+use crate::Failure;
 use crate::artifact::{self, BENCH, TEU};
 use crate::project::Project;
 use crate::step::Step;
@@ -8,20 +9,38 @@ use crate::{lab, setup};
 /// Rounds are many, and 5,000 containers take their time.
 const LIMIT_SECONDS: u32 = 2 * 60 * 60;
 
-/// The command. Arguments go to teu-bench.
-pub fn run(project: &Project, args: &[String]) -> Result<(), String> {
+/// The command. Leading words are sections (`cargo xt bench scale`); the rest goes to teu-bench as it is.
+pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
     if !project.root_user {
-        return Err("bench makes containers and needs root (uid 0 with CAP_SYS_ADMIN)".to_owned());
+        Err("bench makes containers and needs root (uid 0 with CAP_SYS_ADMIN)".to_owned())?;
     }
     let setup = setup::prepare(project);
     let built = artifact::build(project, &[TEU, BENCH])?;
-    let [teu, bench] = built.as_slice() else { return Err("the build gave no programs".to_owned()) };
+    let [teu, bench] = built.as_slice() else { Err("the build gave no programs".to_owned())? };
     let mut step =
         Step::new("measure, in interleaved rounds", bench).arg("--teu").arg(teu).limit_seconds(LIMIT_SECONDS);
     if lab::ready(project) {
         step = step.arg("--lab").arg(lab::path(project));
     }
-    let result = step.args(args).run(&project.root);
+    let result = step.args(bench_args(args)).run(&project.root);
     setup.skips.iter().for_each(|skip| println!("not measured: {skip}"));
-    result
+    Ok(result?)
+}
+
+/// `scale --quick` becomes `--only scale --quick`.
+fn bench_args(args: &[String]) -> Vec<&str> {
+    let sections = args.iter().take_while(|arg| !arg.starts_with('-')).count();
+    let only = args.iter().take(sections).flat_map(|section| ["--only", section]);
+    only.chain(args.iter().skip(sections).map(String::as_str)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bench_args;
+
+    #[test]
+    fn leading_words_are_sections_and_a_value_of_a_flag_is_not() {
+        let args = ["one", "scale", "--json", "file"].map(str::to_owned);
+        assert_eq!(bench_args(&args), ["--only", "one", "--only", "scale", "--json", "file"]);
+    }
 }

@@ -1,5 +1,6 @@
 //! `cargo xt check`: everything that can be said about the tree without making a container.
 
+use crate::Failure;
 use crate::project::Project;
 use crate::step::Step;
 use crate::summary::{Summary, Tally};
@@ -50,9 +51,9 @@ pub fn lanes() -> Vec<(&'static str, &'static str)> {
 }
 
 /// The command. Arguments are names of checks; none means all.
-pub fn run(project: &Project, args: &[String]) -> Result<(), String> {
+pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
     if let Some(name) = args.iter().find(|name| CHECKS.iter().all(|check| check.name != *name)) {
-        return Err(format!("no check \"{name}\"; `cargo xt check --help` lists them"));
+        Err(format!("no check \"{name}\"; `cargo xt check --help` lists them"))?;
     }
     let mut summary = Summary::default();
     for check in CHECKS.iter().filter(|check| args.is_empty() || args.iter().any(|name| name == check.name)) {

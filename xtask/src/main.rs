@@ -21,11 +21,25 @@ mod test;
 use project::Project;
 use std::process::ExitCode;
 
+/// Why a command did not succeed.
+#[derive(Debug, PartialEq, Eq)]
+enum Failure {
+    /// The summary has said it already, and its last line stays the last.
+    InSummary,
+    Because(String),
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Failure {
+        Failure::Because(reason)
+    }
+}
+
 /// One row of the help text and of the dispatch.
 struct Command {
     name: &'static str,
     about: &'static str,
-    run: fn(&Project, &[String]) -> Result<(), String>,
+    run: fn(&Project, &[String]) -> Result<(), Failure>,
     lanes: fn() -> Vec<(&'static str, &'static str)>,
 }
 
@@ -50,7 +64,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        about: "measure teu beside the kernel's floor, runc and crun; arguments go to teu-bench (--quick, --json FILE)",
+        about: "measure teu beside the kernel's floor, runc and crun; [SECTION...] [--quick] [--json FILE]",
         run: bench::run,
         lanes: Vec::new,
     },
@@ -66,14 +80,16 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match dispatch(&args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("xt: {message}");
+        Err(failure) => {
+            if let Failure::Because(reason) = failure {
+                eprintln!("xt: {reason}");
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-fn dispatch(args: &[String]) -> Result<(), String> {
+fn dispatch(args: &[String]) -> Result<(), Failure> {
     let is_help = |arg: &String| matches!(arg.as_str(), "--help" | "-h" | "help");
     let Some((name, rest)) = args.split_first().filter(|(name, _)| !is_help(name)) else {
         print!("{}", help());
@@ -119,7 +135,7 @@ mod tests {
 
     #[test]
     fn an_unknown_command_is_an_error_that_names_it() {
-        let error = dispatch(&["tset".to_owned()]).unwrap_err();
-        assert!(error.contains("\"tset\""), "{error}");
+        let failure = dispatch(&["tset".to_owned()]).unwrap_err();
+        assert!(matches!(&failure, Failure::Because(reason) if reason.contains("\"tset\"")), "{failure:?}");
     }
 }

@@ -1,13 +1,14 @@
 //! `cargo xt setup`: brings a Debian machine to where every test can run. It may be run again at any time.
 
+use crate::Failure;
 use crate::project::Project;
 use crate::summary::Tally;
 use crate::{lab, packages};
 
 /// The command: what could not be had is said, and is no error.
-pub fn run(project: &Project, args: &[String]) -> Result<(), String> {
+pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
     if let Some(arg) = args.first() {
-        return Err(format!("setup takes no argument, got \"{arg}\""));
+        Err(format!("setup takes no argument, got \"{arg}\""))?;
     }
     let tally = prepare(project);
     for skip in &tally.skips {

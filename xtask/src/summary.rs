@@ -3,6 +3,8 @@
 //! Two dialects are read. libtest prints `test NAME ... ignored, REASON` and `test result: ok. N passed; ...`; our own
 //! harnesses print `SKIP NAME: REASON`, `FAIL NAME: REASON` and close with `N passed, N failed, N skipped`.
 
+use crate::Failure;
+
 /// Counts of one lane, with a sentence for each failure and each skip.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -101,13 +103,11 @@ impl Summary {
         self.lanes.push((lane.into(), tally));
     }
 
-    /// Prints the table and the last line; an error if anything failed.
-    pub fn finish(&self) -> Result<(), String> {
+    /// Prints the table and the last line; a failure if anything failed.
+    pub fn finish(&self) -> Result<(), Failure> {
         print!("{}", self.text());
-        match self.lanes.iter().filter(|(_, tally)| tally.failed > 0).count() {
-            0 => Ok(()),
-            lanes => Err(format!("{lanes} of {} lanes failed", self.lanes.len())),
-        }
+        let clean = self.lanes.iter().all(|(_, tally)| tally.failed == 0);
+        if clean { Ok(()) } else { Err(Failure::InSummary) }
     }
 
     fn text(&self) -> String {
@@ -203,6 +203,6 @@ mod tests {
     fn a_failed_lane_fails_the_command() {
         let mut summary = Summary::default();
         summary.add("unit", Tally::fail("x"));
-        assert_eq!(summary.finish(), Err("1 of 1 lanes failed".to_owned()));
+        assert_eq!(summary.finish(), Err(Failure::InSummary));
     }
 }

@@ -1,5 +1,6 @@
 //! `cargo xt test`: set up, then every lane, then one summary.
 
+use crate::Failure;
 use crate::artifact::{self, CONFORMANCE, TEU};
 use crate::project::{Project, program};
 use crate::setup;
@@ -37,7 +38,7 @@ pub fn lanes() -> Vec<(&'static str, &'static str)> {
 }
 
 /// The command. Arguments are lane names; none means all.
-pub fn run(project: &Project, args: &[String]) -> Result<(), String> {
+pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
     let lanes = pick(args)?;
     if !project.root_user && lanes.iter().any(|lane| lane.needs_root) {
         println!(
