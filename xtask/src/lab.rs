@@ -35,7 +35,7 @@ pub fn build(project: &Project) -> Result<(), String> {
     }
     let debootstrap = program("debootstrap").ok_or("debootstrap is not installed")?;
     fs::create_dir_all(project.lab()).map_err(|error| format!("{}: {error}", project.lab().display()))?;
-    remove_leftovers(project)?;
+    remove_leftovers(project);
     let draft = project.lab().join(format!("{SUITE}.draft-{}", std::process::id()));
     debootstrap_into(project, &debootstrap, &draft)?;
     fs::write(draft.join(RECIPE_FILE), recipe()).map_err(|error| format!("the lab's recipe: {error}"))?;
@@ -52,10 +52,11 @@ fn debootstrap_into(project: &Project, debootstrap: &Path, draft: &Path) -> Resu
             .args(["--variant=minbase", &format!("--include={INCLUDE}"), SUITE])
             .arg(draft)
             .args(std::env::var_os("TEU_DEBIAN_MIRROR"));
-    step.limit_seconds(900).run_logged(&project.root, &log).map_err(|error| {
-        let last = fs::read_to_string(&log).unwrap_or_default();
-        format!("{error}: {}", last.lines().last().unwrap_or("it said nothing"))
-    })?;
+    if let Err(error) = step.limit_seconds(900).run_logged(&project.root, &log) {
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        remove(project, draft)?;
+        return Err(format!("debootstrap: {}", said.lines().last().unwrap_or(&error)));
+    }
     remove(project, &draft.join("var/cache/apt/archives"))
 }
 
@@ -72,18 +73,17 @@ fn publish(project: &Project, draft: &Path) -> Result<(), String> {
     }
 }
 
-/// Drafts whose builder is gone.
-fn remove_leftovers(project: &Project) -> Result<(), String> {
-    let entries =
-        fs::read_dir(project.lab()).map_err(|error| format!("{}: {error}", project.lab().display()))?;
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(pid) = builder(&name.to_string_lossy()) else { continue };
-        if !Path::new("/proc").join(pid.to_string()).exists() {
-            remove(project, &entry.path())?;
+/// Drafts whose builder is gone. What resists (an orphan may still be writing there) is left to the next time.
+fn remove_leftovers(project: &Project) {
+    for entry in fs::read_dir(project.lab()).into_iter().flatten().flatten() {
+        let Some(pid) = builder(&entry.file_name().to_string_lossy()) else { continue };
+        if Path::new("/proc").join(pid.to_string()).exists() {
+            continue;
+        }
+        if let Err(reason) = remove(project, &entry.path()) {
+            println!("    left as it is: {reason}");
         }
     }
-    Ok(())
 }
 
 /// The process that a draft's name says is building it.

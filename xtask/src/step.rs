@@ -47,14 +47,14 @@ impl Step {
 
     /// Runs it; its output goes where ours goes.
     pub fn run(&self, dir: &Path) -> Result<(), String> {
-        self.announce();
+        self.announce(dir);
         let status = self.command(dir).status();
         self.judge(status.map_err(|error| self.cannot_run(&error))?)
     }
 
     /// Runs it and gives each line of its standard output to `line`. The status is returned, not judged.
     pub fn lines(&self, dir: &Path, mut line: impl FnMut(&str)) -> Result<ExitStatus, String> {
-        self.announce();
+        self.announce(dir);
         let mut child = self.command(dir).stdout(Stdio::piped()).spawn().map_err(|e| self.cannot_run(&e))?;
         if let Some(stdout) = child.stdout.take() {
             // A program may print bytes that are not UTF-8: the line is kept, lossily, and the reading goes on.
@@ -67,8 +67,8 @@ impl Step {
 
     /// Runs it with both outputs in the file `log`.
     pub fn run_logged(&self, dir: &Path, log: &Path) -> Result<(), String> {
-        self.announce();
-        println!("    output in {}", log.display());
+        self.announce(dir);
+        println!("    output in {}", log.strip_prefix(dir).unwrap_or(log).display());
         let cannot_log = |error| format!("{}: {error}", log.display());
         let file = File::create(log).map_err(cannot_log)?;
         let copy = file.try_clone().map_err(cannot_log)?;
@@ -86,8 +86,10 @@ impl Step {
         }
     }
 
-    fn announce(&self) {
-        println!("==> {}\n    $ {}", self.why, self.shown());
+    fn announce(&self, dir: &Path) {
+        // Paths below the workspace are shown as seen from it.
+        let shown = self.shown().replace(&format!("{}/", dir.display()), "");
+        println!("==> {}\n    $ {shown}", self.why);
     }
 
     /// The step below timeout(1), which also takes the step's own children down when the time is over.
