@@ -1,7 +1,7 @@
 //! What a lane found, read from the lines it printed, and the one table at the end.
 //!
 //! Two dialects are read. libtest prints `test NAME ... ignored, REASON` and `test result: ok. N passed; ...`; our own
-//! harnesses print `SKIP NAME: REASON`, `FAIL NAME: REASON` and close with `N passed, N failed, N skipped`.
+//! harness prints `skip NAME: REASON`, `FAIL NAME: REASON` and closes with `N passed, N failed, N skipped`.
 
 use crate::Failure;
 
@@ -39,9 +39,9 @@ impl Tally {
     pub fn read(&mut self, line: &str) {
         if let Some(test) = line.strip_prefix("test ") {
             self.read_libtest(test);
-        } else if let Some(skip) = line.trim_start().strip_prefix("SKIP ") {
+        } else if let Some(skip) = line.strip_prefix("skip ") {
             self.skips.push(skip.trim().to_owned());
-        } else if let Some(failure) = line.trim_start().strip_prefix("FAIL ") {
+        } else if let Some(failure) = line.strip_prefix("FAIL ") {
             self.failures.push(failure.trim().to_owned());
         } else if let Some([passed, failed, skipped]) = closing_line(line) {
             self.close(passed, failed, skipped);
@@ -160,11 +160,20 @@ mod tests {
     }
 
     #[test]
-    fn our_own_closing_line_counts_and_a_sentence_like_it_does_not() {
-        let tally =
-            read("SKIP cli hugetlb: no controller\nso 1 passed, 2 failed\n80 passed, 0 failed, 1 skipped\n");
-        assert_eq!((tally.passed, tally.failed, tally.skipped), (80, 0, 1));
-        assert_eq!(tally.skips, ["cli hugetlb: no controller"]);
+    fn only_the_subject_of_the_conformance_suite_counts() {
+        let tally = read(
+            "runc FAIL mounts::a (3 ms) EPERM\nparity, v2 lane    teu   runc\nmounts::a           ok   FAIL\n\
+             teu: 80 passed, 1 failed, 1 skipped\nrunc: 70 passed, 11 failed, 1 skipped\n\nteu:\n\
+             FAIL mounts::b: EBUSY\nskip cgroups::hugetlb: no controller\n\n80 passed, 1 failed, 1 skipped\n",
+        );
+        assert_eq!((tally.passed, tally.failed, tally.skipped), (80, 1, 1));
+        assert_eq!(tally.failures, ["mounts::b: EBUSY"]);
+        assert_eq!(tally.skips, ["cgroups::hugetlb: no controller"]);
+    }
+
+    #[test]
+    fn a_sentence_like_a_closing_line_is_none() {
+        assert_eq!(read("so 1 passed, 2 failed\n1 passed, 2 failed, 3 skipped, 4 lost"), Tally::default());
     }
 
     #[test]

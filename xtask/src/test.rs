@@ -3,9 +3,9 @@
 use crate::Failure;
 use crate::artifact::{self, CONFORMANCE, TEU};
 use crate::project::{Project, program};
-use crate::setup;
 use crate::step::Step;
 use crate::summary::{Summary, Tally};
+use crate::{lab, setup};
 use std::path::{Path, PathBuf};
 
 /// A group of tests that can be run by its name.
@@ -106,6 +106,9 @@ fn conformance(project: &Project, lane: &str) -> Result<Tally, String> {
             .args(["--lane", lane])
             .arg("--json")
             .arg(json);
+    if lab::ready(project) {
+        step = step.arg("--debian").arg(lab::path(project));
+    }
     for (name, path) in contenders(teu) {
         step = step.arg("--runtime").arg(format!("{name}={}", path.display()));
     }
