@@ -1,0 +1,448 @@
+//! The probe: a static program that runs as the container's process and tells what it sees.
+//!
+//! Its arguments are a list of ops, done in order. An observing op adds one key (its own text) to the report; `say` prints
+//! the report so far as one line of JSON, and so does the end of the list. A failed attempt is reported by its errno's name.
+//!
+//! Observations: `status mounts fds cwd env args limits ns cgroup hostname pid loopback isatty:N stat:P lstat:P readlink:P
+//! statfs:P read:P list:P`. Attempts: `open:P openrw:P write:P=TEXT mkdir:P unlink:P mknod:P:TYPE:MAJOR:MINOR mount:TYPE:P
+//! umount:P forks:N touch:BYTES kill:PID:SIGNAL`. Acts: `say exit:N sleep deaf tree:N daemon print:TEXT cat die:SIGNAL`.
+
+use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_ulong, c_void};
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+
+const SIGTERM: c_int = 15;
+const SIGKILL: c_int = 9;
+const SIG_IGN: usize = 1;
+const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
+
+unsafe extern "C" {
+    fn fork() -> c_int;
+    fn pause() -> c_int;
+    fn setsid() -> c_int;
+    fn getpid() -> c_int;
+    fn getppid() -> c_int;
+    fn getsid(pid: c_int) -> c_int;
+    fn getpgrp() -> c_int;
+    fn kill(pid: c_int, signal: c_int) -> c_int;
+    fn signal(number: c_int, handler: usize) -> usize;
+    fn isatty(fd: c_int) -> c_int;
+    fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
+    fn pipe(ends: *mut c_int) -> c_int;
+    fn read(fd: c_int, data: *mut c_void, len: usize) -> isize;
+    fn write(fd: c_int, data: *const c_void, len: usize) -> isize;
+    fn mknod(path: *const c_char, mode: c_uint, device: c_ulong) -> c_int;
+    fn umount(path: *const c_char) -> c_int;
+    fn mount(
+        source: *const c_char,
+        target: *const c_char,
+        kind: *const c_char,
+        flags: c_ulong,
+        data: *const c_void,
+    ) -> c_int;
+    // On 64-bit Linux struct statfs is fifteen longs.
+    fn statfs(path: *const c_char, out: *mut c_long) -> c_int;
+}
+
+fn main() {
+    let mut report = Report::default();
+    for op in std::env::args().skip(1) {
+        report.act(&op);
+    }
+    report.say();
+}
+
+/// One JSON object under construction.
+#[derive(Default)]
+struct Report(String);
+
+impl Report {
+    fn act(&mut self, op: &str) {
+        let (verb, object) = op.split_once(':').unwrap_or((op, ""));
+        match verb {
+            "say" => self.say(),
+            "exit" => {
+                self.say();
+                std::process::exit(object.parse().unwrap_or(0));
+            }
+            "sleep" => {
+                self.say();
+                sleep();
+            }
+            // SAFETY: ignoring a signal touches no memory.
+            "deaf" => drop(unsafe { signal(SIGTERM, SIG_IGN) }),
+            "die" => self.die(object.parse().unwrap_or(SIGKILL)),
+            "daemon" => daemon(),
+            "print" => print(&format!("{object}\n")),
+            "cat" => drop(io::copy(&mut io::stdin(), &mut io::stdout())),
+            _ => self.note(op, &observe(verb, object)),
+        }
+    }
+
+    fn note(&mut self, key: &str, value: &str) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        let _ = write!(self.0, "{}:{value}", text(key));
+    }
+
+    fn say(&mut self) {
+        if !self.0.is_empty() {
+            print(&format!("{}}}\n", self.0));
+            self.0.clear();
+        }
+    }
+
+    fn die(&mut self, number: c_int) {
+        self.say();
+        // SAFETY: sends a signal to ourselves.
+        unsafe { kill(getpid(), number) };
+    }
+}
+
+fn print(line: &str) {
+    let mut out = io::stdout();
+    let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+}
+
+fn sleep() -> ! {
+    loop {
+        // SAFETY: waits for a signal, touches no memory.
+        unsafe { pause() };
+    }
+}
+
+fn observe(verb: &str, object: &str) -> String {
+    match verb {
+        "status" => pairs("/proc/self/status"),
+        "mounts" => json(mounts()),
+        "fds" => json(fds()),
+        "cwd" => json(std::env::current_dir().map(|path| text(&path.to_string_lossy()))),
+        "env" => json(raw_list("/proc/self/environ")),
+        "args" => list(std::env::args().map(|arg| text(&arg))),
+        "limits" => json(limits()),
+        "ns" => object_of(
+            NAMESPACES.iter().map(|kind| ((*kind).into(), readlink(&format!("/proc/self/ns/{kind}")))),
+        ),
+        "cgroup" => json(fs::read_to_string("/proc/self/cgroup").map(|all| list(all.lines().map(text)))),
+        "hostname" => read_text("/proc/sys/kernel/hostname"),
+        "pid" => ids(),
+        "loopback" => attempt(loopback()),
+        // SAFETY: asks about a descriptor, touches no memory.
+        "isatty" => (unsafe { isatty(object.parse().unwrap_or(0)) } == 1).to_string(),
+        "stat" => json(fs::metadata(object).map(|meta| inode(&meta))),
+        "lstat" => json(fs::symlink_metadata(object).map(|meta| inode(&meta))),
+        "readlink" => readlink(object),
+        "statfs" => json(filesystem(object)),
+        "read" => read_text(object),
+        "list" => json(names(object)),
+        "tree" => tree_of(object.parse().unwrap_or(0)).to_string(),
+        _ => attempted(verb, object),
+    }
+}
+
+fn attempted(verb: &str, object: &str) -> String {
+    match verb {
+        "open" => attempt(File::open(object)),
+        "openrw" => attempt(OpenOptions::new().read(true).write(true).open(object)),
+        "write" => attempt(write_text(object)),
+        "mkdir" => attempt(fs::create_dir(object)),
+        "unlink" => attempt(fs::remove_file(object)),
+        "chmod" => attempt(fs::set_permissions(object, fs::Permissions::from_mode(0o700))),
+        "mknod" => attempt(make_node(object)),
+        "mount" => attempt(make_mount(object)),
+        // SAFETY: the path is a C string that outlives the call.
+        "umount" => attempt(path(object).and_then(|target| done(unsafe { umount(target.as_ptr()) }))),
+        "forks" => forks(object.parse().unwrap_or(0)).to_string(),
+        "touch" => touch(object.parse().unwrap_or(0)).to_string(),
+        "kill" => attempt(send(object)),
+        other => text(&format!("no such op: {other}")),
+    }
+}
+
+// JSON
+
+fn text(value: &str) -> String {
+    let mut out = String::from("\"");
+    for c in value.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if (c as u32) < 0x20 => drop(write!(out, "\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out + "\""
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(","))
+}
+
+fn object_of(entries: impl Iterator<Item = (String, String)>) -> String {
+    format!(
+        "{{{}}}",
+        entries.map(|(key, value)| format!("{}:{value}", text(&key))).collect::<Vec<_>>().join(",")
+    )
+}
+
+fn json(result: io::Result<String>) -> String {
+    result.unwrap_or_else(|error| text(&errno(&error)))
+}
+
+fn attempt<T>(result: io::Result<T>) -> String {
+    text(&result.map_or_else(|error| errno(&error), |_| "ok".into()))
+}
+
+fn errno(error: &io::Error) -> String {
+    let name = match error.raw_os_error() {
+        Some(1) => "EPERM",
+        Some(2) => "ENOENT",
+        Some(3) => "ESRCH",
+        Some(6) => "ENXIO",
+        Some(11) => "EAGAIN",
+        Some(13) => "EACCES",
+        Some(16) => "EBUSY",
+        Some(17) => "EEXIST",
+        Some(20) => "ENOTDIR",
+        Some(21) => "EISDIR",
+        Some(22) => "EINVAL",
+        Some(28) => "ENOSPC",
+        Some(30) => "EROFS",
+        Some(40) => "ELOOP",
+        Some(number) => return format!("errno {number}"),
+        None => return error.to_string(),
+    };
+    name.into()
+}
+
+// What /proc and the kernel say
+
+fn read_text(path: &str) -> String {
+    let mut content = Vec::new();
+    let result = File::open(path).and_then(|file| file.take(1 << 16).read_to_end(&mut content));
+    json(result.map(|_| text(String::from_utf8_lossy(&content).trim_end_matches('\n'))))
+}
+
+fn pairs(path: &str) -> String {
+    json(fs::read_to_string(path).map(|all| {
+        let split =
+            |line: &str| line.split_once(':').map(|(key, value)| (key.to_string(), text(value.trim())));
+        object_of(all.lines().filter_map(split))
+    }))
+}
+
+fn raw_list(path: &str) -> io::Result<String> {
+    let raw = fs::read(path)?;
+    let entries = raw.split(|byte| *byte == 0).map(|entry| text(&String::from_utf8_lossy(entry)));
+    let count = raw.iter().filter(|byte| **byte == 0).count();
+    Ok(list(entries.take(count)))
+}
+
+fn mounts() -> io::Result<String> {
+    let all = fs::read_to_string("/proc/self/mountinfo")?;
+    let entry = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let left: Vec<&str> = left.split(' ').collect();
+        let right: Vec<&str> = right.split(' ').collect();
+        let field = |list: &[&str], index: usize| text(list.get(index).copied().unwrap_or_default());
+        Some(object_of(
+            [
+                ("device", field(&left, 2)),
+                ("root", field(&left, 3)),
+                ("point", field(&left, 4)),
+                ("options", field(&left, 5)),
+                ("propagation", text(&left.get(6..).unwrap_or_default().join(" "))),
+                ("type", field(&right, 0)),
+                ("source", field(&right, 1)),
+                ("super", field(&right, 2)),
+            ]
+            .into_iter()
+            .map(|(key, value)| (key.to_string(), value)),
+        ))
+    };
+    Ok(list(all.lines().filter_map(entry)))
+}
+
+/// The open descriptors; the one that read the directory is closed again and so drops out.
+fn fds() -> io::Result<String> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir("/proc/self/fd")? {
+        numbers.extend(entry?.file_name().to_string_lossy().parse::<u32>());
+    }
+    numbers.sort_unstable();
+    let link = |fd: u32| fs::read_link(format!("/proc/self/fd/{fd}")).ok().map(|to| (fd, to));
+    let entries = numbers.into_iter().filter_map(link);
+    Ok(object_of(entries.map(|(fd, to)| (fd.to_string(), text(&to.to_string_lossy())))))
+}
+
+fn limits() -> io::Result<String> {
+    let all = fs::read_to_string("/proc/self/limits")?;
+    let row = |line: &str| {
+        let mut words = line.get(26..)?.split_whitespace();
+        let pair = list([words.next()?, words.next()?].into_iter().map(text));
+        Some((line.get(..26)?.trim().to_string(), pair))
+    };
+    Ok(object_of(all.lines().skip(1).filter_map(row)))
+}
+
+fn ids() -> String {
+    // SAFETY: these calls only return numbers.
+    let all = unsafe { [("pid", getpid()), ("ppid", getppid()), ("sid", getsid(0)), ("pgrp", getpgrp())] };
+    object_of(all.into_iter().map(|(key, value)| (key.to_string(), value.to_string())))
+}
+
+fn readlink(path: &str) -> String {
+    json(fs::read_link(path).map(|to| text(&to.to_string_lossy())))
+}
+
+fn names(path: &str) -> io::Result<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path)? {
+        found.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    found.sort();
+    Ok(list(found.iter().map(|name| text(name))))
+}
+
+fn inode(meta: &fs::Metadata) -> String {
+    let kind = meta.file_type();
+    let kinds = [
+        (kind.is_file(), "f"),
+        (kind.is_dir(), "d"),
+        (kind.is_symlink(), "l"),
+        (kind.is_char_device(), "c"),
+        (kind.is_block_device(), "b"),
+        (kind.is_fifo(), "p"),
+    ];
+    let kind = kinds.iter().find(|(is, _)| *is).map_or("s", |(_, name)| name);
+    // The kernel's wide encoding of a device number, narrow enough for the devices of the tests.
+    let (major, minor) = ((meta.rdev() >> 8) & 0xfff, (meta.rdev() & 0xff) | ((meta.rdev() >> 12) & 0xfff00));
+    let entries = [
+        ("kind", text(kind)),
+        ("mode", text(&format!("{:04o}", meta.mode() & 0o7777))),
+        ("uid", meta.uid().to_string()),
+        ("gid", meta.gid().to_string()),
+        ("rdev", text(&format!("{major}:{minor}"))),
+        ("ino", meta.ino().to_string()),
+        ("size", meta.size().to_string()),
+    ];
+    object_of(entries.into_iter().map(|(key, value)| (key.to_string(), value)))
+}
+
+fn path(of: &str) -> io::Result<CString> {
+    CString::new(of).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+fn done(code: c_int) -> io::Result<()> {
+    if code < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn filesystem(of: &str) -> io::Result<String> {
+    let mut out: [c_long; 16] = [0; 16];
+    let target = path(of)?;
+    // SAFETY: the buffer is larger than struct statfs, the path is a C string; both outlive the call.
+    done(unsafe { statfs(target.as_ptr(), out.as_mut_ptr()) })?;
+    let entries = [("type", text(&format!("{:x}", out[0]))), ("bytes", (out[1] * out[2]).to_string())];
+    Ok(object_of(entries.into_iter().map(|(key, value)| (key.to_string(), value))))
+}
+
+// Attempts
+
+fn write_text(object: &str) -> io::Result<()> {
+    let (path, content) = object.split_once('=').unwrap_or((object, "x"));
+    OpenOptions::new().write(true).create(true).open(path)?.write_all(content.as_bytes())
+}
+
+fn make_node(object: &str) -> io::Result<()> {
+    let words: Vec<&str> = object.split(':').collect();
+    let [name, kind, major, minor] = words.as_slice() else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let kind = if *kind == "b" { 0o060_000 } else { 0o020_000 };
+    let number =
+        |word: &str| word.parse::<c_ulong>().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput));
+    let (major, minor, name) = (number(major)?, number(minor)?, path(name)?);
+    // SAFETY: the path is a C string that outlives the call.
+    done(unsafe { mknod(name.as_ptr(), kind | 0o600, (major << 8) | minor) })
+}
+
+fn make_mount(object: &str) -> io::Result<()> {
+    let (kind, target) = object.split_once(':').unwrap_or(("tmpfs", object));
+    let (kind, target) = (path(kind)?, path(target)?);
+    // SAFETY: all three paths are C strings that outlive the call; there is no data.
+    done(unsafe { mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) })
+}
+
+fn send(object: &str) -> io::Result<()> {
+    let (pid, number) = object.split_once(':').unwrap_or((object, "0"));
+    let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    // SAFETY: sends a signal, touches no memory.
+    done(unsafe { kill(pid.parse().map_err(invalid)?, number.parse().map_err(invalid)?) })
+}
+
+fn loopback() -> io::Result<TcpStream> {
+    TcpStream::connect(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+fn touch(bytes: usize) -> usize {
+    let block = vec![1_u8; bytes];
+    block.iter().step_by(4096).map(|byte| usize::from(*std::hint::black_box(byte))).sum()
+}
+
+/// Forks until it fails or `wanted` children exist, then ends them. Returns how many there were.
+fn forks(wanted: usize) -> usize {
+    let mut children = Vec::new();
+    while children.len() < wanted {
+        // SAFETY: the probe has one thread, so the child may do anything.
+        match unsafe { fork() } {
+            0 => sleep(),
+            pid if pid < 0 => break,
+            pid => children.push(pid),
+        }
+    }
+    for pid in &children {
+        // SAFETY: these are our own children, not yet waited for.
+        unsafe { kill(*pid, SIGKILL) };
+        // SAFETY: no status is asked for.
+        unsafe { waitpid(*pid, std::ptr::null_mut(), 0) };
+    }
+    children.len()
+}
+
+/// Makes a tree of `count` sleeping descendants and returns when all of them live.
+fn tree_of(count: usize) -> usize {
+    let mut ends: [c_int; 2] = [0; 2];
+    // SAFETY: the array holds two descriptors.
+    if unsafe { pipe(ends.as_mut_ptr()) } < 0 {
+        return 0;
+    }
+    grow(count, ends[1]);
+    let mut byte = [0_u8];
+    // SAFETY: the buffer holds the one byte asked for.
+    (0..count).take_while(|_| unsafe { read(ends[0], byte.as_mut_ptr().cast(), 1) } == 1).count()
+}
+
+/// Half of the descendants below the first child, half of the rest below the second, and so on.
+fn grow(mut count: usize, ready: c_int) {
+    while count > 0 {
+        let share = count.div_ceil(2);
+        // SAFETY: the probe has one thread, so the child may do anything.
+        if unsafe { fork() } == 0 {
+            grow(share - 1, ready);
+            // SAFETY: the buffer holds the one byte written.
+            unsafe { write(ready, c"x".as_ptr().cast(), 1) };
+            sleep();
+        }
+        count -= share;
+    }
+}
+
+/// The classic daemon: the first process ends, its child goes on in a session of its own.
+fn daemon() {
+    // SAFETY: the probe has one thread, so the child may do anything.
+    if unsafe { fork() } != 0 {
+        std::process::exit(0);
+    }
+    // SAFETY: takes no argument, touches no memory.
+    unsafe { setsid() };
+}

@@ -1,0 +1,200 @@
+//! A runtime behind a command line like runc's, named by path, with a private state root and a time limit on every call.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use super::{Driver, New, Reply};
+use crate::sys;
+
+/// The longest any command may take; `delete --force` alone is allowed ten seconds by the contract.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A runtime's command line.
+#[derive(Debug, Clone)]
+pub struct Cli {
+    name: String,
+    path: PathBuf,
+    root: PathBuf,
+    prefix: Vec<OsString>,
+}
+
+/// A command under way.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    out: File,
+    err: File,
+}
+
+impl Cli {
+    /// The runtime at `path`, with its containers below `root`.
+    pub fn new(name: &str, path: &Path, root: &Path) -> Self {
+        Self { name: name.into(), path: path.into(), root: root.into(), prefix: Vec::new() }
+    }
+
+    /// The same runtime behind a launcher, such as `env --ignore-signal=HUP`, that shapes the caller's environment.
+    #[must_use]
+    pub fn behind(&self, prefix: &[&str]) -> Self {
+        Self { prefix: prefix.iter().map(OsString::from).collect(), ..self.clone() }
+    }
+
+    /// The same runtime with its containers elsewhere.
+    #[must_use]
+    pub fn at_root(&self, root: &Path) -> Self {
+        Self { root: root.into(), ..self.clone() }
+    }
+
+    /// The runtime's program.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs one command of the runtime, global options of the test's own first.
+    pub fn call<S: AsRef<OsStr>>(&self, args: &[S]) -> Reply {
+        self.call_in(Path::new("/"), args)
+    }
+
+    /// The same, in a directory.
+    pub fn call_in<S: AsRef<OsStr>>(&self, dir: &Path, args: &[S]) -> Reply {
+        let mut command = self.command();
+        command.current_dir(dir).args(args);
+        finish(spawn(command, None))
+    }
+
+    /// Starts a command and leaves it under way.
+    pub fn spawn<S: AsRef<OsStr>>(&self, args: &[S]) -> io::Result<Running> {
+        let mut command = self.command();
+        command.args(args);
+        spawn(command, None)
+    }
+
+    fn command(&self) -> Command {
+        let mut words = self.prefix.iter().cloned().chain([self.path.clone().into_os_string()]);
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).arg("--root").arg(&self.root);
+        command
+    }
+
+    fn make(&self, verb: &str, new: New<'_>) -> Reply {
+        let mut command = self.command();
+        command.arg(verb).arg("--bundle").arg(&new.bundle);
+        if let Some(file) = &new.pid_file {
+            command.arg("--pid-file").arg(file);
+        }
+        if new.detach {
+            command.arg("--detach");
+        }
+        command.arg(new.id);
+        finish(spawn(command, Some(new)))
+    }
+
+    fn query(&self, args: &[&str]) -> Reply {
+        self.call(args)
+    }
+}
+
+impl Driver for Cli {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn create(&self, new: New<'_>) -> Reply {
+        self.make("create", new)
+    }
+
+    fn run(&self, new: New<'_>) -> Reply {
+        self.make("run", new)
+    }
+
+    fn start(&self, id: &str) -> Reply {
+        self.query(&["start", id])
+    }
+
+    fn state(&self, id: &str) -> Reply {
+        self.query(&["state", id])
+    }
+
+    fn kill(&self, id: &str, signal: &str, all: bool) -> Reply {
+        if all { self.query(&["kill", "--all", id, signal]) } else { self.query(&["kill", id, signal]) }
+    }
+
+    fn delete(&self, id: &str, force: bool) -> Reply {
+        if force { self.query(&["delete", "--force", id]) } else { self.query(&["delete", id]) }
+    }
+
+    fn list(&self) -> Reply {
+        self.query(&["list", "--format", "json"])
+    }
+
+    fn cli(&self) -> Option<&Cli> {
+        Some(self)
+    }
+}
+
+impl Running {
+    /// The pid of the command.
+    pub fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    /// Waits for the end, or kills the command at the time limit.
+    pub fn finish(self) -> Reply {
+        finish(Ok(self))
+    }
+
+    /// Kills the command unless it ends within `after`, and waits. True if it was killed.
+    pub fn kill_after(mut self, after: Duration) -> io::Result<bool> {
+        let ended = sys::readable_within(sys::pidfd(self.pid())?.as_fd(), after)?;
+        if !ended {
+            self.child.kill()?;
+        }
+        self.child.wait()?;
+        Ok(!ended)
+    }
+
+    fn wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        if sys::readable_within(sys::pidfd(self.pid())?.as_fd(), LIMIT)? {
+            return self.child.wait().map(Some);
+        }
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(None)
+    }
+}
+
+fn spawn(mut command: Command, new: Option<New<'_>>) -> io::Result<Running> {
+    let new = new.unwrap_or_default();
+    let (out, err) = (sys::memfd()?, sys::memfd()?);
+    command.stdin(new.stdin.map_or_else(Stdio::null, Stdio::from));
+    command.stdout(new.stdout.map_or_else(|| out.try_clone().map(Stdio::from), |fd| Ok(fd.into()))?);
+    // The caller keeps a copy of the file it gave, and the reply shows the same text.
+    let err = new.stderr.unwrap_or(err);
+    command.stderr(err.try_clone()?);
+    Ok(Running { child: command.spawn()?, out, err })
+}
+
+fn finish(running: io::Result<Running>) -> Reply {
+    let end = |mut running: Running| -> io::Result<Reply> {
+        let status = running.wait()?;
+        let (out, mut err) = (sys::content(&running.out)?, sys::content(&running.err)?);
+        let code = match status {
+            Some(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+            None => {
+                err.push_str("the command hung and was killed");
+                -1
+            }
+        };
+        Ok(Reply { code, out, err })
+    };
+    running.and_then(end).unwrap_or_else(|error| Reply { code: -1, err: error.to_string(), ..Reply::default() })
+}

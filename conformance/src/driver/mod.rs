@@ -1,0 +1,72 @@
+//! Ways to ask a runtime for something. One test body runs through every driver.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+mod cli;
+
+pub use cli::{Cli, Running};
+
+/// What a runtime said: for a library, an error is exit code 1 with its text on stderr.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// Exit code, or 128 and the number of the signal that ended the command.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Reply {
+    /// The reply itself if the call succeeded, else what went wrong.
+    pub fn good(self) -> Result<Self, String> {
+        if self.code == 0 { Ok(self) } else { Err(format!("exit code {}: {}", self.code, self.err.trim_end())) }
+    }
+}
+
+/// What a new container is made from.
+#[derive(Debug, Default)]
+pub struct New<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// The bundle directory.
+    pub bundle: PathBuf,
+    /// Where to write the pid of init.
+    pub pid_file: Option<PathBuf>,
+    /// `run` only: return when the program was started.
+    pub detach: bool,
+    /// Stdin of the container; absent: the null device.
+    pub stdin: Option<OwnedFd>,
+    /// Stdout of the container; absent: collected in the reply.
+    pub stdout: Option<OwnedFd>,
+    /// Stderr of the container; absent: collected in the reply.
+    pub stderr: Option<File>,
+}
+
+/// A runtime under test. Every call returns within a limit of its own, so a hang is a failure and no more.
+pub trait Driver: Sync {
+    /// The column of the parity table.
+    fn name(&self) -> &str;
+    /// The directory in which the runtime keeps its containers.
+    fn root(&self) -> &Path;
+    /// Sets a container up, up to its start gate.
+    fn create(&self, new: New<'_>) -> Reply;
+    /// Create, start and, unless detached, wait and delete.
+    fn run(&self, new: New<'_>) -> Reply;
+    /// Opens the gate.
+    fn start(&self, id: &str) -> Reply;
+    /// The state as JSON on `out`.
+    fn state(&self, id: &str) -> Reply;
+    /// Sends a signal to init or, with `all`, to every process of the container.
+    fn kill(&self, id: &str, signal: &str, all: bool) -> Reply;
+    /// Removes the container, with `force` a living one as well.
+    fn delete(&self, id: &str, force: bool) -> Reply;
+    /// All containers as a JSON array on `out`.
+    fn list(&self) -> Reply;
+    /// The command line behind this driver, for behaviours that only a command has.
+    fn cli(&self) -> Option<&Cli> {
+        None
+    }
+}

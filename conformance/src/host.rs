@@ -1,0 +1,235 @@
+//! The machine as the suite uses it: a private mount namespace, one of two cgroup layouts, a work directory with a canary
+//! tree, a test parent in every cgroup hierarchy, and what else a test may need.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::mount::MsFlags;
+use nix::sched::{CloneFlags, unshare};
+
+use crate::sys;
+
+const CGROUP: &str = "/sys/fs/cgroup";
+
+/// The cgroup layout the runtimes see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// The machine's own.
+    Native,
+    /// Pure cgroup v2, by a bind of the v2 mount over /sys/fs/cgroup.
+    V2,
+}
+
+/// One mounted cgroup hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// Its mount point.
+    pub root: PathBuf,
+    /// True for version 2.
+    pub v2: bool,
+    /// The controllers that can be used in it.
+    pub controllers: Vec<String>,
+}
+
+/// What a test needs from the machine or the driver; missing needs become skips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// A driver that is a command line.
+    Cli,
+    /// The static busybox.
+    Busybox,
+    /// The Debian rootfs.
+    Debian,
+    /// User namespaces.
+    Users,
+    /// A cgroup v1 hierarchy.
+    V1,
+    /// Pure cgroup v2.
+    V2,
+    /// A cgroup controller, in any version.
+    Controller(&'static str),
+}
+
+/// The prepared machine.
+#[derive(Debug)]
+pub struct Host {
+    /// The layout in use.
+    pub lane: Lane,
+    /// A name no other run has; part of every container id and the name of the test parent.
+    pub tag: String,
+    /// Where bundles and state roots live.
+    pub work: PathBuf,
+    /// Files that no test may change.
+    pub canary: PathBuf,
+    /// The mounted hierarchies.
+    pub hierarchies: Vec<Hierarchy>,
+    /// The static busybox.
+    pub busybox: Option<PathBuf>,
+    /// The Debian rootfs.
+    pub debian: Option<PathBuf>,
+}
+
+/// Moves the process into a mount namespace of its own and shapes /sys/fs/cgroup for the lane.
+/// For the only thread of the process, at its start.
+pub fn enter(lane: Lane) -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
+    let unified = Path::new(CGROUP).join("unified");
+    if !unified.join("cgroup.controllers").exists() {
+        return Ok(());
+    }
+    take_from_v2("hugetlb", &unified)?;
+    if lane == Lane::V2 {
+        sys::mount(&unified, Path::new(CGROUP), "none", MsFlags::MS_BIND, "")?;
+    }
+    Ok(())
+}
+
+/// On a hybrid machine crun 1.8 refuses to work when v2 has any controller; a v1 mount takes it away.
+fn take_from_v2(controller: &str, unified: &Path) -> io::Result<()> {
+    if !fs::read_to_string(unified.join("cgroup.controllers"))?.split_whitespace().any(|name| name == controller) {
+        return Ok(());
+    }
+    let point = Path::new(CGROUP).join(controller);
+    fs::create_dir_all(&point)?;
+    sys::mount(Path::new("cgroup"), &point, "cgroup", MsFlags::empty(), controller)
+}
+
+impl Host {
+    /// Makes the work directory, the canary tree and the test parents.
+    pub fn prepare(lane: Lane, debian: Option<PathBuf>) -> io::Result<Self> {
+        let tag = format!("teucf-{}", std::process::id());
+        let work = std::env::temp_dir().join(&tag);
+        let host = Self {
+            lane,
+            canary: work.join("canary"),
+            hierarchies: hierarchies(lane)?,
+            busybox: ["/bin/busybox", "/usr/bin/busybox"].iter().map(PathBuf::from).find(|path| path.is_file()),
+            debian: debian.filter(|path| path.join("bin/bash").exists()),
+            tag,
+            work,
+        };
+        fs::create_dir_all(&host.canary)?;
+        // Mapped users of user namespaces must be able to reach the bundles.
+        fs::set_permissions(&host.work, fs::Permissions::from_mode(0o755))?;
+        plant(&host.canary)?;
+        for hierarchy in &host.hierarchies {
+            host.make_parent(hierarchy)?;
+        }
+        Ok(host)
+    }
+
+    /// Removes what `prepare` made; what is left in the test parents goes with them if it is empty.
+    pub fn clear(&self) -> io::Result<()> {
+        for hierarchy in &self.hierarchies {
+            for dir in cgroups_below(&hierarchy.root.join(&self.tag)).iter().rev() {
+                let _ = fs::remove_dir(dir);
+            }
+        }
+        fs::remove_dir_all(&self.work)
+    }
+
+    /// Why a need is not met, if so.
+    pub fn missing(&self, need: Need) -> Option<String> {
+        let (met, reason) = match need {
+            Need::Cli => (true, String::new()),
+            Need::Busybox => (self.busybox.is_some(), "busybox-static is not installed".into()),
+            Need::Debian => (self.debian.is_some(), "there is no Debian rootfs (--debian DIR)".into()),
+            Need::Users => (has_user_namespaces(), "the machine allows no user namespaces".into()),
+            Need::V1 => (self.hierarchies.iter().any(|one| !one.v2), "there is no cgroup v1 hierarchy".into()),
+            Need::V2 => (self.is_v2(), "the layout is not pure cgroup v2".into()),
+            Need::Controller(name) => {
+                (self.controller(name).is_some(), format!("no {name} controller in this layout"))
+            }
+        };
+        (!met).then_some(reason)
+    }
+
+    /// True if the runtimes see pure cgroup v2.
+    pub fn is_v2(&self) -> bool {
+        self.hierarchies.len() == 1 && self.hierarchies.iter().all(|one| one.v2)
+    }
+
+    /// The hierarchy that has a controller.
+    pub fn controller(&self, name: &str) -> Option<&Hierarchy> {
+        self.hierarchies.iter().find(|one| one.controllers.iter().any(|has| has == name))
+    }
+
+    /// The directory of a container's cgroup in the hierarchy of a controller.
+    pub fn cgroup(&self, controller: &str, id: &str) -> Option<PathBuf> {
+        Some(self.controller(controller)?.root.join(&self.tag).join(id))
+    }
+
+    fn make_parent(&self, hierarchy: &Hierarchy) -> io::Result<()> {
+        let parent = hierarchy.root.join(&self.tag);
+        fs::create_dir(&parent)?;
+        if hierarchy.v2 {
+            return Ok(());
+        }
+        // A v1 cpuset takes no process until both lists are filled.
+        for file in ["cpuset.cpus", "cpuset.mems"].iter().filter(|file| parent.join(file).exists()) {
+            fs::write(parent.join(file), fs::read(hierarchy.root.join(file))?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Every cgroup at and below a directory, parents first.
+pub fn cgroups_below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut next = vec![dir.to_path_buf()];
+    while let Some(dir) = next.pop() {
+        let Ok(entries) = fs::read_dir(&dir) else { continue };
+        let is_dir = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        next.extend(entries.flatten().filter(is_dir).map(|entry| entry.path()));
+        found.push(dir);
+    }
+    found
+}
+
+fn hierarchies(lane: Lane) -> io::Result<Vec<Hierarchy>> {
+    let v2 = |root: &Path| -> io::Result<Hierarchy> {
+        let names = fs::read_to_string(root.join("cgroup.controllers"))?;
+        // Core files, not controllers; present in every non-root v2 cgroup.
+        let core = ["freezer", "devices"];
+        let controllers = names.split_whitespace().chain(core).map(String::from).collect();
+        Ok(Hierarchy { root: root.into(), v2: true, controllers })
+    };
+    if lane == Lane::V2 || Path::new(CGROUP).join("cgroup.controllers").exists() {
+        return Ok(vec![v2(Path::new(CGROUP))?]);
+    }
+    let mut found = Vec::new();
+    for line in fs::read_to_string("/proc/self/mountinfo")?.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let dash = words.iter().position(|word| *word == "-").unwrap_or(0);
+        let (Some(root), Some(kind), Some(options)) = (words.get(4), words.get(dash + 1), words.last()) else {
+            continue;
+        };
+        match *kind {
+            "cgroup2" => found.push(Hierarchy { controllers: Vec::new(), ..v2(Path::new(root))? }),
+            "cgroup" => {
+                let controllers = options.split(',').map(String::from).collect();
+                found.push(Hierarchy { root: root.into(), v2: false, controllers });
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+fn plant(dir: &Path) -> io::Result<()> {
+    fs::create_dir(dir.join("dir"))?;
+    for (name, mode) in [("ptmx", 0o644), ("secret", 0o600), ("dir/file", 0o444), ("dir/tool", 0o755)] {
+        fs::write(dir.join(name), format!("canary {name}\n"))?;
+        fs::set_permissions(dir.join(name), fs::Permissions::from_mode(mode))?;
+    }
+    std::os::unix::fs::symlink("secret", dir.join("link"))
+}
+
+fn has_user_namespaces() -> bool {
+    let limit = fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
+    limit.trim().parse::<u64>().unwrap_or(0) > 0
+}

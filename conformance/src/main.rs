@@ -1,0 +1,159 @@
+//! `teu-conformance`: runs the suite through one or more runtimes and prints how they compare.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use teu_conformance::driver::Cli;
+use teu_conformance::host::{Host, Lane, enter};
+use teu_conformance::report::{Report, detail, totals, word};
+use teu_conformance::runner;
+use teu_conformance::suite::{self, Test};
+
+const USAGE: &str = "usage: teu-conformance [--runtime NAME=PATH]... [--subject NAME] [--lane native|v2]
+                       [--filter TEXT]... [--debian ROOTFS] [--json FILE] [--quiet] [--list]
+The exit code is 0 if no behaviour of the subject (default: the first runtime) failed.";
+
+struct Options {
+    runtimes: Vec<(String, PathBuf)>,
+    subject: Option<String>,
+    lane: Lane,
+    filters: Vec<String>,
+    debian: Option<PathBuf>,
+    json: Option<PathBuf>,
+    quiet: bool,
+    list: bool,
+}
+
+fn main() -> ExitCode {
+    let result = parse().and_then(|options| if options.list { Ok(list(&options)) } else { conformance(&options) });
+    result.unwrap_or_else(|message| {
+        eprintln!("teu-conformance: {message}");
+        ExitCode::from(2)
+    })
+}
+
+fn parse() -> Result<Options, String> {
+    use lexopt::prelude::*;
+    let mut options = Options {
+        runtimes: Vec::new(),
+        subject: None,
+        lane: Lane::Native,
+        filters: Vec::new(),
+        debian: None,
+        json: None,
+        quiet: false,
+        list: false,
+    };
+    let mut args = lexopt::Parser::from_env();
+    let wrong = |error: lexopt::Error| format!("{error}\n{USAGE}");
+    while let Some(arg) = args.next().map_err(wrong)? {
+        match arg {
+            Long("runtime") => options.runtimes.push(runtime(&args.value().map_err(wrong)?)?),
+            Long("subject") => options.subject = Some(text(args.value().map_err(wrong)?)),
+            Long("lane") => options.lane = lane(&text(args.value().map_err(wrong)?))?,
+            Long("filter") => options.filters.push(text(args.value().map_err(wrong)?)),
+            Long("debian") => options.debian = Some(args.value().map_err(wrong)?.into()),
+            Long("json") => options.json = Some(args.value().map_err(wrong)?.into()),
+            Long("quiet") => options.quiet = true,
+            Long("list") => options.list = true,
+            other => return Err(wrong(other.unexpected())),
+        }
+    }
+    Ok(options)
+}
+
+fn text(value: OsString) -> String {
+    value.to_string_lossy().into_owned()
+}
+
+fn runtime(value: &OsString) -> Result<(String, PathBuf), String> {
+    let value = value.to_string_lossy();
+    let (name, path) = value.split_once('=').ok_or_else(|| format!("--runtime {value}: not NAME=PATH"))?;
+    let path = fs::canonicalize(path).map_err(|error| format!("--runtime {value}: {error}"))?;
+    Ok((name.into(), path))
+}
+
+fn lane(value: &str) -> Result<Lane, String> {
+    match value {
+        "native" => Ok(Lane::Native),
+        "v2" => Ok(Lane::V2),
+        other => Err(format!("--lane {other}: not native or v2")),
+    }
+}
+
+fn chosen(options: &Options) -> Vec<Test> {
+    let wanted = |test: &Test| {
+        options.filters.is_empty() || options.filters.iter().any(|text| test.full_name().contains(text.as_str()))
+    };
+    suite::all().into_iter().filter(wanted).collect()
+}
+
+fn list(options: &Options) -> ExitCode {
+    let tests = chosen(options);
+    tests.iter().for_each(|test| println!("{}", test.full_name()));
+    println!("{} behaviours", tests.len());
+    ExitCode::SUCCESS
+}
+
+fn conformance(options: &Options) -> Result<ExitCode, String> {
+    let (subject, _) = options.runtimes.first().ok_or_else(|| format!("no --runtime\n{USAGE}"))?;
+    let subject = options.subject.as_ref().unwrap_or(subject);
+    if !options.runtimes.iter().any(|(name, _)| name == subject) {
+        return Err(format!("--subject {subject}: no such runtime"));
+    }
+    let tests = chosen(options);
+    if !nix::unistd::geteuid().is_root() {
+        println!("containers need root: every behaviour is skipped\n0 passed, 0 failed, {} skipped", tests.len());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = measure(options, &tests).map_err(|error| error.to_string())?;
+    if let Some(file) = &options.json {
+        let text = serde_json::to_vec_pretty(&report.json()).map_err(|error| error.to_string())?;
+        fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    println!("{}\n\n{subject}:\n{}", report.table(), report.reasons(subject));
+    let totals = totals(report.findings(subject));
+    println!("{totals}");
+    Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn measure(options: &Options, tests: &[Test]) -> io::Result<Report> {
+    enter(options.lane)?;
+    nix::sys::prctl::set_child_subreaper(true)?;
+    let host = Host::prepare(options.lane, options.debian.clone())?;
+    let columns = all_runtimes(options, tests, &host);
+    host.clear()?;
+    Ok(Report { lane: options.lane, columns: columns? })
+}
+
+fn all_runtimes(
+    options: &Options,
+    tests: &[Test],
+    host: &Host,
+) -> io::Result<Vec<(String, Vec<runner::Finding>)>> {
+    let mut columns = Vec::new();
+    for (name, path) in &options.runtimes {
+        let path = keep(host, name, path)?;
+        let driver = Cli::new(name, &path, &host.work.join(format!("state-{name}")));
+        let told = |finding: &runner::Finding| {
+            if !options.quiet {
+                println!("{name} {} {} ({} ms) {}", word(finding), finding.test, finding.took.as_millis(), detail(finding));
+            }
+        };
+        let canaries = path.parent().map(Path::to_path_buf);
+        columns.push((name.clone(), runner::run(&driver, host, canaries.as_slice(), tests, &told)?));
+    }
+    Ok(columns)
+}
+
+/// A copy of the runtime's program: a rebuild during the run changes nothing, and the oracle can watch its bytes.
+fn keep(host: &Host, name: &str, path: &Path) -> io::Result<PathBuf> {
+    let dir = host.work.join(format!("bin-{name}"));
+    fs::create_dir(&dir)?;
+    let copy = dir.join(path.file_name().unwrap_or(path.as_os_str()));
+    fs::copy(path, &copy)?;
+    Ok(copy)
+}

@@ -1,0 +1,217 @@
+//! The host oracle: what the host looks like before and after a test. The difference must be empty.
+//!
+//! The harness runs in a mount namespace of its own and is a subreaper, so every mount it sees and every process below it
+//! is the suite's. Cgroups are watched below the test parent and, by the tag in their name, next to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::host::{Host, cgroups_below};
+use crate::sys;
+
+/// Where the oracle looks.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// Roots of the cgroup hierarchies.
+    pub hierarchies: Vec<PathBuf>,
+    /// The name of the test parent.
+    pub tag: String,
+    /// The state root of the runtime.
+    pub state: PathBuf,
+    /// Trees that must keep content, mode and times.
+    pub canaries: Vec<PathBuf>,
+}
+
+/// What was seen, by kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot(BTreeMap<&'static str, BTreeSet<String>>);
+
+impl Scope {
+    /// The whole scope of one runtime on a host.
+    pub fn of(host: &Host, state: &Path, canaries: &[PathBuf]) -> Self {
+        Self {
+            hierarchies: host.hierarchies.iter().map(|one| one.root.clone()).collect(),
+            tag: host.tag.clone(),
+            state: state.into(),
+            canaries: [host.canary.clone()].iter().chain(canaries).cloned().collect(),
+        }
+    }
+
+    /// Looks at the host.
+    pub fn look(&self) -> io::Result<Snapshot> {
+        let mut seen = BTreeMap::new();
+        seen.insert("mount", mounts()?);
+        seen.insert("cgroup", self.cgroups().iter().map(|dir| dir.to_string_lossy().into_owned()).collect());
+        seen.insert("process", descendants()?.values().cloned().collect());
+        seen.insert("state file", files(&self.state, &|path, _| Ok(path.to_string_lossy().into_owned()))?);
+        seen.insert("descriptor", descriptors()?);
+        seen.insert("host setting", settings()?);
+        let mut canary = BTreeSet::new();
+        for tree in &self.canaries {
+            canary.extend(files(tree, &digest)?);
+        }
+        seen.insert("canary", canary);
+        Ok(Snapshot(seen))
+    }
+
+    /// Ends and removes what appeared since a snapshot, so that one leak fails one test only.
+    pub fn clean(&self, before: &Snapshot) -> io::Result<()> {
+        self.thaw();
+        for (pid, line) in descendants()? {
+            if !before.has("process", &line) {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+                let _ = sys::ended_within(pid, sys::PATIENCE);
+            }
+        }
+        sys::reap();
+        for line in mounts()?.iter().filter(|line| !before.has("mount", line)) {
+            let point = line.split(' ').nth(2).unwrap_or_default();
+            let _ = nix::mount::umount2(point, nix::mount::MntFlags::MNT_DETACH);
+        }
+        for dir in self.cgroups().iter().rev().filter(|dir| !before.has("cgroup", &dir.to_string_lossy())) {
+            let _ = fs::remove_dir(dir);
+        }
+        if let Ok(entries) = fs::read_dir(&self.state) {
+            entries.flatten().for_each(|entry| drop(fs::remove_dir_all(entry.path())));
+        }
+        Ok(())
+    }
+
+    /// Parents first; the test parents themselves are included.
+    fn cgroups(&self) -> Vec<PathBuf> {
+        let tagged = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains(&self.tag));
+        let mut found = Vec::new();
+        for root in &self.hierarchies {
+            let entries = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
+            found.extend(entries.filter(tagged).flat_map(|dir| cgroups_below(&dir)));
+        }
+        found
+    }
+
+    /// A frozen process cannot be killed on v1.
+    fn thaw(&self) {
+        for dir in self.cgroups() {
+            for (file, word) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+                if dir.join(file).exists() {
+                    let _ = fs::write(dir.join(file), word);
+                }
+            }
+        }
+    }
+}
+
+impl Snapshot {
+    /// One line for each thing that is new, gone or changed.
+    pub fn changes(&self, after: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (kind, seen) in &after.0 {
+            let known = self.0.get(kind).cloned().unwrap_or_default();
+            lines.extend(seen.difference(&known).map(|what| format!("new {kind}: {what}")));
+            lines.extend(known.difference(seen).map(|what| format!("lost {kind}: {what}")));
+        }
+        lines
+    }
+
+    fn has(&self, kind: &str, what: &str) -> bool {
+        self.0.get(kind).is_some_and(|seen| seen.contains(what))
+    }
+}
+
+/// Device, root and point of each mount. Ids and peer groups are left out: they change when nothing else does.
+fn mounts() -> io::Result<BTreeSet<String>> {
+    let all = fs::read_to_string("/proc/self/mountinfo")?;
+    let entry = |line: &str| -> Option<String> {
+        let words: Vec<&str> = line.split(' ').collect();
+        Some(format!("{} {} {} {}", words.get(2)?, words.get(3)?, words.get(4)?, words.get(5)?))
+    };
+    let mut seen = BTreeSet::new();
+    for line in all.lines().filter_map(entry) {
+        // The same mount twice on one point is two mounts.
+        let mut name = line.clone();
+        while !seen.insert(name.clone()) {
+            name.push('\'');
+        }
+    }
+    Ok(seen)
+}
+
+/// Everything below this process, by pid; zombies included, kernel threads are never below it.
+fn descendants() -> io::Result<BTreeMap<i32, String>> {
+    let mut parents = BTreeMap::new();
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
+        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+        let Some((name, rest)) = stat.rsplit_once(") ") else { continue };
+        let mut words = rest.split(' ');
+        let (state, parent) = (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse().ok()));
+        parents.insert(pid, (parent.unwrap_or(0), format!("{name}) {state}")));
+    }
+    let own = std::process::id().cast_signed();
+    let below = |mut pid: i32| {
+        while let Some((parent, _)) = parents.get(&pid) {
+            if *parent == own {
+                return true;
+            }
+            pid = *parent;
+        }
+        false
+    };
+    Ok(parents.iter().filter(|(pid, _)| below(**pid)).map(|(pid, (_, line))| (*pid, line.clone())).collect())
+}
+
+fn descriptors() -> io::Result<BTreeSet<String>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir("/proc/self/fd")? {
+        numbers.push(entry?.path());
+    }
+    // The descriptor that read the directory is closed by now, and its link gone.
+    let link = |path: &PathBuf| Some(format!("{} {}", path.display(), fs::read_link(path).ok()?.display()));
+    Ok(numbers.iter().filter_map(link).collect())
+}
+
+/// What a container without namespaces of its own could change for everybody, and what a library could for its caller.
+fn settings() -> io::Result<BTreeSet<String>> {
+    let mut seen = BTreeSet::new();
+    for file in ["/proc/sys/kernel/hostname", "/proc/sys/kernel/domainname", "/proc/self/oom_score_adj"] {
+        seen.insert(format!("{file} {}", fs::read_to_string(file)?.trim()));
+    }
+    let status = fs::read_to_string("/proc/self/status")?;
+    let kept = ["Umask", "Uid", "Gid", "Groups", "SigBlk", "SigIgn", "CapEff", "NoNewPrivs"];
+    let is_kept = |line: &&str| line.split_once(':').is_some_and(|(key, _)| kept.contains(&key));
+    seen.extend(status.lines().filter(is_kept).map(String::from));
+    seen.insert(format!("cwd {}", std::env::current_dir()?.display()));
+    Ok(seen)
+}
+
+fn digest(path: &Path, meta: &fs::Metadata) -> io::Result<String> {
+    let mut hasher = DefaultHasher::new();
+    if meta.is_file() {
+        fs::read(path)?.hash(&mut hasher);
+    }
+    let (inode, mode, times) = (meta.ino(), meta.mode(), (meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()));
+    (inode, mode, meta.uid(), meta.gid(), times).hash(&mut hasher);
+    Ok(format!("{} {:016x}", path.display(), hasher.finish()))
+}
+
+type Describe = dyn Fn(&Path, &fs::Metadata) -> io::Result<String>;
+
+/// One line for each file at and below a path; none if there is nothing.
+fn files(path: &Path, describe: &Describe) -> io::Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    let mut next = vec![path.to_path_buf()];
+    while let Some(path) = next.pop() {
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        found.insert(describe(&path, &meta)?);
+        if meta.is_dir() {
+            next.extend(fs::read_dir(&path)?.flatten().map(|entry| entry.path()));
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,81 @@
+//! Runs behaviours through one driver, each inside the host oracle.
+
+use std::fs;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::ctx::Ctx;
+use crate::driver::Driver;
+use crate::host::{Host, Need};
+use crate::oracle::{Scope, Snapshot};
+use crate::suite::Test;
+use crate::{Outcome, Trouble, sys};
+
+/// How one behaviour went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The suite and the name of the test.
+    pub test: String,
+    /// The outcome.
+    pub outcome: Outcome,
+    /// How long it took, the oracle included.
+    pub took: Duration,
+}
+
+/// Runs the tests in order, reporting each as it ends.
+pub fn run(
+    driver: &dyn Driver,
+    host: &Host,
+    canaries: &[PathBuf],
+    tests: &[Test],
+    told: &dyn Fn(&Finding),
+) -> io::Result<Vec<Finding>> {
+    let scope = Scope::of(host, driver.root(), canaries);
+    let mut findings = Vec::new();
+    for (number, test) in tests.iter().enumerate() {
+        let started = Instant::now();
+        let dir = host.work.join(format!("{}-{number}", driver.name()));
+        let outcome = match missing(driver, host, test.needs) {
+            Some(reason) => Err(Trouble::Skipped(reason)),
+            None => guarded(driver, host, &scope, test, dir)?,
+        };
+        let finding = Finding { test: test.full_name(), outcome, took: started.elapsed() };
+        told(&finding);
+        findings.push(finding);
+    }
+    Ok(findings)
+}
+
+fn missing(driver: &dyn Driver, host: &Host, needs: &[Need]) -> Option<String> {
+    if needs.contains(&Need::Cli) && driver.cli().is_none() {
+        return Some("the driver is not a command line".into());
+    }
+    needs.iter().find_map(|need| host.missing(*need))
+}
+
+fn guarded(driver: &dyn Driver, host: &Host, scope: &Scope, test: &Test, dir: PathBuf) -> io::Result<Outcome> {
+    fs::create_dir(&dir)?;
+    fs::create_dir_all(driver.root())?;
+    let before = scope.look()?;
+    let outcome = catch_unwind(AssertUnwindSafe(|| (test.body)(&Ctx::new(driver, host, dir.clone()))));
+    let outcome = outcome.unwrap_or_else(|_| Err("the test itself panicked".into()));
+    let left = leftovers(scope, &before)?;
+    fs::remove_dir_all(&dir)?;
+    Ok(match (outcome, left.is_empty()) {
+        (outcome, true) => outcome,
+        (Ok(()) | Err(Trouble::Skipped(_)), false) => Err(left.join("; ").into()),
+        (Err(Trouble::Failed(text) | Trouble::Worded(text)), false) => Err(format!("{text}; and {}", left.join("; ")).into()),
+    })
+}
+
+/// What the test left behind. It is removed, so that the next test starts clean.
+fn leftovers(scope: &Scope, before: &Snapshot) -> io::Result<Vec<String>> {
+    sys::reap();
+    let changes = before.changes(&scope.look()?);
+    if !changes.is_empty() {
+        scope.clean(before)?;
+    }
+    Ok(changes)
+}

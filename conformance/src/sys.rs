@@ -1,0 +1,103 @@
+//! The few kernel calls of the harness that the standard library does not offer, each as a safe function.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+
+/// How long anything that should be quick may take before it counts as hung.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Opens a descriptor for a process, so that a reused pid cannot be mistaken for it.
+pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: no wrapper exists in the standard library; the call takes two integers and touches no memory.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Waits until the descriptor can be read (a pidfd: until the process ended) or the limit is over.
+pub fn readable_within(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<bool> {
+    let end = Instant::now() + limit;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        // Rounded up, so that a fraction of a millisecond does not become a busy loop.
+        let millis = u16::try_from(left.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
+        match poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::from(millis)) {
+            Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(0) if left.is_zero() => return Ok(false),
+            Ok(0) => {}
+            Ok(_) => return Ok(true),
+        }
+    }
+}
+
+/// Waits until the process has ended; a process that is gone already has ended.
+pub fn ended_within(pid: i32, limit: Duration) -> io::Result<bool> {
+    match pidfd(pid) {
+        Ok(fd) => readable_within(fd.as_fd(), limit),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// How a child ended: its exit status, or 128 and the signal's number. The child stays a zombie.
+pub fn exit_code(pid: i32) -> io::Result<i32> {
+    match waitid(Id::Pid(Pid::from_raw(pid)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)? {
+        WaitStatus::Exited(_, code) => Ok(code),
+        WaitStatus::Signaled(_, signal, _) => Ok(128 + signal as i32),
+        other => Err(io::Error::other(format!("pid {pid} is not dead: {other:?}"))),
+    }
+}
+
+/// Collects every dead child. Only for moments in which no command of a driver is under way.
+pub fn reap() {
+    let any = || nix::sys::wait::waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG));
+    while matches!(any(), Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..))) {}
+}
+
+/// An anonymous file: collects output without a thread that reads it.
+pub fn memfd() -> io::Result<File> {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    Ok(memfd_create("output", MFdFlags::MFD_CLOEXEC)?.into())
+}
+
+/// The whole content of an anonymous file, whatever its offset is.
+pub fn content(file: &File) -> io::Result<String> {
+    use std::os::unix::fs::FileExt;
+    let mut data = vec![0; usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?];
+    file.read_exact_at(&mut data, 0)?;
+    Ok(String::from_utf8_lossy(&data).into_owned())
+}
+
+/// A pipe: reading end, writing end.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?)
+}
+
+/// The text of a namespace link of a process (`self` or a pid).
+pub fn namespace(of: &str, kind: &str) -> io::Result<String> {
+    Ok(std::fs::read_link(format!("/proc/{of}/ns/{kind}"))?.to_string_lossy().into_owned())
+}
+
+/// The state letter of a process, such as `S` or `Z`.
+pub fn process_state(pid: i32) -> io::Result<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let after = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    after.ok_or_else(|| io::Error::other("odd /proc/PID/stat"))
+}
+
+/// Mounts without data. `source` is ignored for what has none.
+pub fn mount(source: &Path, target: &Path, kind: &str, flags: nix::mount::MsFlags, data: &str) -> io::Result<()> {
+    Ok(nix::mount::mount(Some(source), target, Some(kind), flags, Some(data))?)
+}
