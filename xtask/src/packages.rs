@@ -89,7 +89,7 @@ pub fn install(project: &Project, packages: &[&Package]) -> Result<(), String> {
         packages.iter().map(|package| format!("{} ({})", package.name, package.why)).collect::<Vec<_>>();
     let why = format!("install {}", why.join(", "));
     // --no-remove: busybox-static would otherwise push a machine's own busybox out.
-    let step = apt(why).args(["install", "-y", "-q", "--no-install-recommends", "--no-remove"]).args(&names);
+    let step = apt(why).args(["install", "-y", "-qq", "--no-install-recommends", "--no-remove"]).args(&names);
     if step.run(&project.root).is_ok() {
         return Ok(());
     }
@@ -100,7 +100,7 @@ pub fn install(project: &Project, packages: &[&Package]) -> Result<(), String> {
 }
 
 fn apt(why: impl Into<String>) -> Step {
-    let step = Step::new(why, "apt-get").args(["-o", "DPkg::Lock::Timeout=120"]);
+    let step = Step::new(why, "apt-get").args(["-o", "DPkg::Lock::Timeout=120", "-o", "Dpkg::Use-Pty=0"]);
     step.env("DEBIAN_FRONTEND", "noninteractive").limit_seconds(600)
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -92,9 +92,13 @@ impl Step {
         println!("==> {}\n    $ {shown}", self.why);
     }
 
-    /// The step below timeout(1), which also takes the step's own children down when the time is over.
+    /// The step below timeout(1), which also takes the step's own children down when the time is over. At a terminal it
+    /// stays in our process group instead, so that Ctrl-C reaches everything.
     fn command(&self, dir: &Path) -> Command {
         let mut command = Command::new("timeout");
+        if std::io::stdin().is_terminal() {
+            command.arg("--foreground");
+        }
         command.arg("--kill-after=20").arg(self.limit.to_string()).arg(&self.program).args(&self.args);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.current_dir(dir).stdin(Stdio::null());
