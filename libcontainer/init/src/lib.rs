@@ -1,2 +1,19 @@
-//! Placeholder.
+//! teu-init: the first process of a container, an interpreter of a flat program.
+//!
+//! This crate is compiled twice: by cargo as a library, from which the planner takes the program format, and by the build script
+//! of `teu` with one rustc call as a static program without libc, which is embedded and run from a sealed memfd.
+//! No allocation, no formatting, no panic: numbers, bytes and order.
 #![no_std]
+#![deny(clippy::indexing_slicing)]
+#![allow(dead_code)] // the library build does not run the program
+
+pub mod abi;
+mod boot;
+mod interpret;
+mod machine;
+mod ops;
+mod path;
+pub mod program;
+mod sys;
+mod talk;
+pub mod wire;

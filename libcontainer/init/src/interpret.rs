@@ -1,0 +1,85 @@
+//! The loop over the program and the one match over its ops.
+
+use crate::machine::{Fault, Image, Machine, Outcome};
+use crate::ops::mount::{Attach, NewMount};
+use crate::ops::rootfs::Node;
+use crate::ops::{mount, namespace, process, rootfs};
+use crate::program::Op;
+use crate::sys::{self, Fd};
+use crate::talk;
+use crate::wire::{FAILED, Frame};
+
+/// Runs the program to its end: into the container's program, or out of existence.
+pub fn run(image: Image<'_>, socket: Fd) -> ! {
+    let mut machine = Machine::new(image, socket);
+    for (index, op) in (0u32..).zip(machine.program().ops().flatten()) {
+        machine.progress(index);
+        if let Err(fault) = execute(&mut machine, op) {
+            report(&machine, index, fault);
+        }
+    }
+    sys::exit(0)
+}
+
+fn report(machine: &Machine<'_>, op: u32, fault: Fault) -> ! {
+    let frame = Frame { kind: FAILED, op, value: fault.errno as u32, detail: fault.step };
+    let _ = talk::send(machine.socket, &frame, machine.notes());
+    sys::exit(1)
+}
+
+// table: one line for each op.
+fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
+    match op {
+        Op::Reset {} => process::reset(m),
+        Op::Setsid {} => Ok(sys::setsid()?),
+        Op::Keyring { name } => namespace::keyring(m, name),
+        Op::Join { kind, namespace } => namespace::join(m, kind, namespace),
+        Op::Unshare { flags } => Ok(sys::unshare(flags)?),
+        Op::Respawn { flags } => namespace::respawn(m, flags),
+        Op::AwaitMaps {} => namespace::await_maps(m),
+        Op::BecomeRoot { setgroups } => namespace::become_root(setgroups != 0),
+        Op::Propagation { flags } => mount::propagation(flags),
+        Op::OpenTree { path, recursive, tree } => mount::open_tree(m, path, recursive != 0, tree),
+        Op::Root { tree, attach } => mount::root(m, tree, attach != 0),
+        Op::Mount { fs, source, options, attr, flags, propagation, target } => {
+            mount::mount(m, NewMount { fs, source, options, attr, flags, propagation, target })
+        }
+        Op::Bind { tree, set, clear, set_all, clear_all, propagation, flags, target } => mount::bind(
+            m,
+            Attach { tree, top: [set, clear], all: [set_all, clear_all], propagation, flags, target },
+        ),
+        Op::Device { path, mode, major, minor, uid, gid } => {
+            rootfs::device(m, Node { path, mode, device: (major, minor), owner: (uid, gid) })
+        }
+        Op::Symlink { target, path } => rootfs::symlink(m, target, path),
+        Op::Attr { path, set, clear } => mount::attr(m, path, [set, clear]),
+        Op::Pivot {} => rootfs::pivot(m),
+        Op::Chroot {} => rootfs::chroot(m),
+        Op::Mask { null, path } => mount::mask(m, null, path),
+        Op::Readonly { path } => mount::readonly(m, path),
+        Op::Hostname { name } => Ok(sys::sethostname(m.text(name))?),
+        Op::Domainname { name } => Ok(sys::setdomainname(m.text(name))?),
+        Op::Loopback {} => namespace::loopback(),
+        Op::NoNewPrivs {} => process::no_new_privs(),
+        Op::CapsBound { keep, last } => process::bound(keep, last),
+        Op::Groups { gids } => Ok(sys::setgroups(m.bytes(gids))?),
+        Op::Ids { uid, gid } => process::ids(uid, gid),
+        Op::Caps { effective, permitted, inheritable, ambient } => {
+            process::caps(effective, permitted, inheritable, ambient)
+        }
+        Op::Umask { mask } => {
+            sys::umask(mask);
+            Ok(())
+        }
+        Op::MakeCwd { path } => rootfs::make_cwd(m, path),
+        Op::Chdir { path, again } => {
+            let path = m.text(path);
+            process::chdir(m, path, again != 0)
+        }
+        Op::CheckExec { candidates } => process::check_exec(m, candidates),
+        Op::Fd { number, from } => process::place(m, number, from),
+        Op::Ready {} => process::ready(m),
+        Op::Gate { gate } => process::gate(m, gate),
+        Op::Exec { args, env, first } => process::exec(m, args, env, first),
+    }
+}

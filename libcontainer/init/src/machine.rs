@@ -1,0 +1,153 @@
+//! The state of one run: descriptors, the root handle, and what an op leaves for a later one.
+
+use crate::program::{Blob, List, NewSlot, Program, Slot, Str};
+use crate::sys::{Errno, Fd};
+use crate::wire::{NOTE_LEN, step};
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+/// Why an op failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The kernel's answer.
+    pub errno: Errno,
+    /// Which part of the op (see [`step`]).
+    pub step: u32,
+}
+
+/// What an op returns.
+pub type Outcome = Result<(), Fault>;
+
+impl From<Errno> for Fault {
+    fn from(errno: Errno) -> Self {
+        Self { errno, step: step::OP }
+    }
+}
+
+/// Names the part of an op to which an errno belongs.
+pub trait At<T> {
+    /// The same result, failing at `step`.
+    fn at(self, step: u32) -> Result<T, Fault>;
+}
+
+impl<T> At<T> for Result<T, Errno> {
+    fn at(self, step: u32) -> Result<T, Fault> {
+        self.map_err(|errno| Fault { errno, step })
+    }
+}
+
+/// The parts of the mapped program.
+#[derive(Debug)]
+pub struct Image<'a> {
+    /// Index of the op being run, read by the caller after a sudden death.
+    pub progress: &'a AtomicU32,
+    /// The checked ops and their arena.
+    pub program: Program<'a>,
+    /// The slots: one number of four bytes each.
+    pub slots: &'a mut [u8],
+    /// Room for the pointer arrays of execve.
+    pub pointers: &'a mut [u8],
+}
+
+/// One run of a program.
+#[derive(Debug)]
+pub struct Machine<'a> {
+    image: Image<'a>,
+    /// The conversation with the caller.
+    pub socket: Fd,
+    /// The root handle: every path of the container starts here.
+    pub root: Fd,
+    /// A read-only, empty tmpfs that covers masked directories; the first use attaches it, later ones copy it.
+    pub empty: Fd,
+    /// Whether the null device's tree has been attached once: from then on it is copied.
+    pub null_used: bool,
+    /// The chosen program.
+    pub program_path: Option<&'a CStr>,
+    /// Whether the working directory is still to be entered with the user's rights.
+    pub cwd_denied: bool,
+    /// The soft limit of open files that the caller had.
+    pub nofile: Option<[u64; 2]>,
+    note: [u8; NOTE_LEN],
+    note_len: usize,
+}
+
+impl<'a> Machine<'a> {
+    /// A machine at the start of `image`.
+    pub fn new(image: Image<'a>, socket: Fd) -> Self {
+        Self {
+            image,
+            socket,
+            root: Fd::NONE,
+            empty: Fd::NONE,
+            null_used: false,
+            program_path: None,
+            cwd_denied: false,
+            nofile: None,
+            note: [0; NOTE_LEN],
+            note_len: 0,
+        }
+    }
+
+    /// The program.
+    pub fn program(&self) -> Program<'a> {
+        self.image.program
+    }
+
+    /// Tells the caller's side where we are.
+    pub fn progress(&self, op: u32) {
+        self.image.progress.store(op, Ordering::Relaxed);
+    }
+
+    /// A string of the arena; the program was checked, so it is there.
+    pub fn text(&self, text: Str) -> &'a CStr {
+        self.image.program.text(text).unwrap_or(c"")
+    }
+
+    /// Strings of the arena.
+    pub fn texts(&self, list: List) -> impl Iterator<Item = &'a CStr> + use<'a> {
+        self.image.program.texts(list)
+    }
+
+    /// Bytes of the arena.
+    pub fn bytes(&self, blob: Blob) -> &'a [u8] {
+        self.image.program.bytes(blob).unwrap_or(&[])
+    }
+
+    /// The room for pointer arrays.
+    pub fn pointers(&mut self) -> &mut [u8] {
+        self.image.pointers
+    }
+
+    /// The descriptor in a slot.
+    pub fn slot(&self, Slot(number): Slot) -> Fd {
+        let at = number as usize * 4;
+        let bytes = self.image.slots.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        // Stored plus one, so that the zeroed table means "none".
+        bytes.map_or(Fd::NONE, |bytes| Fd(i32::from_ne_bytes(bytes) - 1))
+    }
+
+    /// Puts a descriptor into a slot.
+    pub fn fill(&mut self, NewSlot(number): NewSlot, fd: Fd) {
+        let at = number as usize * 4;
+        if let Some(place) = self.image.slots.get_mut(at..at + 4) {
+            place.copy_from_slice(&(fd.0 + 1).to_ne_bytes());
+        }
+    }
+
+    /// Number of slots.
+    pub fn slots(&self) -> u32 {
+        (self.image.slots.len() / 4) as u32
+    }
+
+    /// Adds to the explanation that goes with a failure.
+    pub fn note(&mut self, text: &[u8]) {
+        let room = self.note.get_mut(self.note_len..).unwrap_or(&mut []);
+        let added = room.iter_mut().zip(text).map(|(place, byte)| *place = *byte).count();
+        self.note_len += added;
+    }
+
+    /// The explanation so far.
+    pub fn notes(&self) -> &[u8] {
+        self.note.get(..self.note_len).unwrap_or(&[])
+    }
+}

@@ -1,0 +1,306 @@
+//! Mounts by descriptor: each is made detached, attached to a target that was resolved below the root handle, and only then changed.
+
+use crate::abi::{
+    AT_EMPTY_PATH, AT_RECURSIVE, EBUSY, EINVAL, ENOENT, ENOSYS, FSCONFIG_CMD_CREATE, FSCONFIG_SET_FLAG,
+    FSCONFIG_SET_STRING, MOUNT_ATTR__ATIME, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID,
+    MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, MS_BIND,
+    MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW, MS_RDONLY, MS_REC, MS_REMOUNT, MountAttr,
+    OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE, S_IFDIR, S_IFMT, Statx,
+};
+use crate::machine::{At, Fault, Machine, Outcome};
+use crate::path::{self, Leaf};
+use crate::program::{List, NewSlot, Slot, Str, mount_flag};
+use crate::sys::{self, Fd, Result};
+use crate::wire::step;
+use core::ffi::CStr;
+
+/// A new filesystem as the program describes it.
+#[derive(Clone, Copy, Debug)]
+pub struct NewMount {
+    /// Its type.
+    pub fs: Str,
+    /// Its source, empty for none.
+    pub source: Str,
+    /// Options: a flag, or `=key` followed by its value.
+    pub options: List,
+    /// MOUNT_ATTR_* bits.
+    pub attr: u64,
+    /// Bits of [`mount_flag`].
+    pub flags: u32,
+    /// MS_* propagation bits, 0 for none.
+    pub propagation: u32,
+    /// Where, below the root handle.
+    pub target: Str,
+}
+
+/// A tree to attach as the program describes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Attach {
+    /// The detached tree.
+    pub tree: Slot,
+    /// Attributes to set and clear on its top.
+    pub top: [u64; 2],
+    /// Attributes to set and clear on all of it.
+    pub all: [u64; 2],
+    /// MS_* propagation bits, 0 for none.
+    pub propagation: u32,
+    /// Bits of [`mount_flag`].
+    pub flags: u32,
+    /// Where, below the root handle.
+    pub target: Str,
+}
+
+/// Changes the propagation of the root mount of the namespace, before any mount is made or after the root was switched.
+pub fn propagation(flags: u32) -> Outcome {
+    Ok(sys::mount_flags(None, c"/", flags.into())?)
+}
+
+/// Copies a tree of mounts of the host, detached.
+pub fn open_tree(machine: &mut Machine<'_>, path: Str, recursive: bool, tree: NewSlot) -> Outcome {
+    let opened = copy_of(Fd::CWD, machine.text(path), recursive)?;
+    machine.fill(tree, opened);
+    Ok(())
+}
+
+/// Makes the rootfs the root handle.
+pub fn root(machine: &mut Machine<'_>, tree: Slot, attach: bool) -> Outcome {
+    machine.root = machine.slot(tree);
+    if attach {
+        // Over the present root: needs no path of the host, and pivot_root takes it from there.
+        sys::move_mount(machine.root, Fd::CWD, c"/", MOVE_MOUNT_F_EMPTY_PATH).at(step::ATTACH)?;
+    }
+    Ok(())
+}
+
+/// Mounts a new filesystem.
+pub fn mount(machine: &mut Machine<'_>, new: NewMount) -> Outcome {
+    let leaf = if new.flags & mount_flag::FILE == 0 { Leaf::Directory } else { Leaf::File };
+    let target = open_target(machine, new.target, leaf, new.flags)?;
+    let context = sys::fsopen(machine.text(new.fs)).at(step::FSOPEN)?;
+    let made = superblock(machine, context, &new, target)
+        .and_then(|()| sys::fsmount(context, new.attr).at(step::SUPERBLOCK));
+    if made.is_err() {
+        explain(machine, context);
+    }
+    let mount = made?;
+    context.close();
+    attach(mount, target)?;
+    propagate(mount, new.propagation)?;
+    mount.close();
+    Ok(())
+}
+
+fn superblock(machine: &mut Machine<'_>, context: Fd, new: &NewMount, target: Fd) -> Outcome {
+    let source = machine.text(new.source);
+    if !source.is_empty() {
+        sys::fsconfig(context, FSCONFIG_SET_STRING, Some(c"source"), Some(source)).at(step::OPTION)?;
+    }
+    if new.flags & mount_flag::INHERIT_MODE != 0 {
+        inherit_mode(context, target)?;
+    }
+    configure(machine, context, new.options)?;
+    sys::fsconfig(context, FSCONFIG_CMD_CREATE, None, None).at(step::SUPERBLOCK)
+}
+
+fn configure(machine: &mut Machine<'_>, context: Fd, options: List) -> Outcome {
+    let mut options = machine.texts(options);
+    while let Some(option) = options.next() {
+        let result = match option.to_bytes_with_nul() {
+            [b'=', key @ ..] => {
+                let key = CStr::from_bytes_with_nul(key).map_err(|_| EINVAL)?;
+                sys::fsconfig(context, FSCONFIG_SET_STRING, Some(key), options.next())
+            }
+            _ => sys::fsconfig(context, FSCONFIG_SET_FLAG, Some(option), None),
+        };
+        if result.is_err() {
+            machine.note(option.to_bytes().strip_prefix(b"=").unwrap_or(option.to_bytes()));
+        }
+        result.at(step::OPTION)?;
+    }
+    Ok(())
+}
+
+/// A tmpfs over an existing directory keeps the directory's mode.
+fn inherit_mode(context: Fd, target: Fd) -> Outcome {
+    let mode = stat(target)?.mode & 0o7777;
+    let digit = |shift: u16| b'0' + (mode >> shift & 7) as u8;
+    let text = [digit(9), digit(6), digit(3), digit(0), 0];
+    let text = CStr::from_bytes_with_nul(&text).map_err(|_| EINVAL)?;
+    sys::fsconfig(context, FSCONFIG_SET_STRING, Some(c"mode"), Some(text)).at(step::OPTION)
+}
+
+/// The kernel's own words about a refused filesystem, if it has some ("e tmpfs: ...").
+fn explain(machine: &mut Machine<'_>, context: Fd) {
+    let mut text = [0u8; 120];
+    if let Ok(length) = sys::read(context, &mut text) {
+        let words = text.get(..length).unwrap_or(&[]);
+        machine.note(b"; ");
+        machine.note(words.strip_prefix(b"e ").unwrap_or(words).trim_ascii_end());
+    }
+}
+
+/// Attaches a tree and gives it its attributes.
+pub fn bind(machine: &mut Machine<'_>, bind: Attach) -> Outcome {
+    let tree = machine.slot(bind.tree);
+    let leaf = if is_directory(&stat(tree)?) { Leaf::Directory } else { Leaf::File };
+    let target = open_target(machine, bind.target, leaf, bind.flags)?;
+    attach(tree, target)?;
+    attributes(tree, bind.top, 0)?;
+    attributes(tree, bind.all, AT_RECURSIVE)?;
+    propagate(tree, bind.propagation)?;
+    tree.close();
+    Ok(())
+}
+
+/// Sets and clears attributes of a mount that stands in its place already.
+pub fn attr(machine: &mut Machine<'_>, path: Str, change: [u64; 2]) -> Outcome {
+    let mount = path::open(machine.root, machine.text(path), false).at(step::TARGET)?;
+    attributes(mount, change, 0)?;
+    mount.close();
+    Ok(())
+}
+
+/// Covers a path if it exists.
+pub fn mask(machine: &mut Machine<'_>, null: Slot, path: Str) -> Outcome {
+    let Some(target) = find(machine, path)? else { return Ok(()) };
+    let cover = if is_directory(&stat(target)?) { empty_cover(machine)? } else { null_cover(machine, null)? };
+    attach(cover, target)?;
+    if cover != machine.empty && cover != machine.slot(null) {
+        cover.close();
+    }
+    Ok(())
+}
+
+/// Makes a path read-only if it exists.
+pub fn readonly(machine: &mut Machine<'_>, path: Str) -> Outcome {
+    let Some(target) = find(machine, path)? else { return Ok(()) };
+    let tree = copy_of(target, c"", true)?;
+    attach(tree, target)?;
+    attributes(tree, [MOUNT_ATTR_RDONLY, 0], 0)?;
+    tree.close();
+    Ok(())
+}
+
+fn find(machine: &Machine<'_>, path: Str) -> core::result::Result<Option<Fd>, Fault> {
+    match path::open(machine.root, machine.text(path), false) {
+        Ok(target) => Ok(Some(target)),
+        Err(ENOENT) => Ok(None),
+        Err(errno) => Err(Fault { errno, step: step::TARGET }),
+    }
+}
+
+/// The empty read-only tmpfs: made once and attached, then copied. Before Linux 6.15 only an attached mount can be copied.
+fn empty_cover(machine: &mut Machine<'_>) -> core::result::Result<Fd, Fault> {
+    if machine.empty != Fd::NONE {
+        return Ok(copy_of(machine.empty, c"", false)?);
+    }
+    let context = sys::fsopen(c"tmpfs").at(step::FSOPEN)?;
+    // Two inodes and no block: it cannot hold memory.
+    for (key, value) in [(c"source", c"tmpfs"), (c"nr_inodes", c"2"), (c"size", c"4096"), (c"mode", c"755")] {
+        sys::fsconfig(context, FSCONFIG_SET_STRING, Some(key), Some(value)).at(step::OPTION)?;
+    }
+    sys::fsconfig(context, FSCONFIG_SET_FLAG, Some(c"ro"), None).at(step::OPTION)?;
+    sys::fsconfig(context, FSCONFIG_CMD_CREATE, None, None).at(step::SUPERBLOCK)?;
+    let attr = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    machine.empty = sys::fsmount(context, attr).at(step::SUPERBLOCK)?;
+    context.close();
+    Ok(machine.empty)
+}
+
+fn null_cover(machine: &mut Machine<'_>, null: Slot) -> core::result::Result<Fd, Fault> {
+    let tree = machine.slot(null);
+    if machine.null_used {
+        return Ok(copy_of(tree, c"", false)?);
+    }
+    machine.null_used = true;
+    let found = stat(tree)?;
+    if found.rdev_major != 1 || found.rdev_minor != 3 {
+        return Err(Fault { errno: EINVAL, step: step::MISMATCH });
+    }
+    Ok(tree)
+}
+
+/// Opens the place where a mount goes, making it if it is missing; never the rootfs itself.
+fn open_target(
+    machine: &Machine<'_>,
+    target: Str,
+    leaf: Leaf,
+    flags: u32,
+) -> core::result::Result<Fd, Fault> {
+    let plain = flags & mount_flag::NO_SYMLINKS != 0;
+    let target = path::open_or_make(machine.root, machine.text(target), leaf, plain).at(step::TARGET)?;
+    let (here, root) = (stat(target)?, stat(machine.root)?);
+    if (here.mnt_id, here.ino) == (root.mnt_id, root.ino) {
+        return Err(Fault { errno: EBUSY, step: step::ON_ROOT });
+    }
+    Ok(target)
+}
+
+/// A detached copy of the mount at `path`, with what is mounted below it if `recursive`.
+pub fn copy_of(directory: Fd, path: &CStr, recursive: bool) -> Result<Fd> {
+    let empty = if path.is_empty() { AT_EMPTY_PATH } else { 0 };
+    let all = if recursive { AT_RECURSIVE } else { 0 };
+    sys::open_tree(directory, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | empty | all)
+}
+
+fn attach(mount: Fd, target: Fd) -> Outcome {
+    let attached = sys::move_mount(mount, target, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+    target.close();
+    attached.at(step::ATTACH)
+}
+
+fn attributes(mount: Fd, [set, clear]: [u64; 2], depth: u32) -> Outcome {
+    if set | clear == 0 {
+        return Ok(());
+    }
+    // The kernel takes a new access-time mode only together with "clear them all".
+    let clear = if set & MOUNT_ATTR__ATIME != 0 { clear | MOUNT_ATTR__ATIME } else { clear };
+    let change = MountAttr { set, clear, ..MountAttr::default() };
+    match sys::mount_setattr(mount, c"", AT_EMPTY_PATH | depth, &change) {
+        Err(ENOSYS) if depth == 0 => remount(mount, set, clear).at(step::ATTRIBUTES),
+        other => other.at(step::ATTRIBUTES),
+    }
+}
+
+/// Linux before 5.12 has no mount_setattr: a remount of ".", so that no path of the container is walked.
+fn remount(mount: Fd, set: u64, clear: u64) -> Result<()> {
+    const TABLE: [(u64, u64); 5] = [
+        (MOUNT_ATTR_RDONLY, MS_RDONLY),
+        (MOUNT_ATTR_NOSUID, MS_NOSUID),
+        (MOUNT_ATTR_NODEV, MS_NODEV),
+        (MOUNT_ATTR_NOEXEC, MS_NOEXEC),
+        (MOUNT_ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW),
+    ];
+    sys::fchdir(mount)?;
+    let present = sys::mount_bits(mount)?;
+    let changed =
+        TABLE.iter().fold(present, |bits, (attr, flag)| match (set & attr != 0, clear & attr != 0) {
+            (true, _) => bits | flag,
+            (false, true) => bits & !flag,
+            (false, false) => bits,
+        });
+    sys::mount_flags(None, c".", MS_REMOUNT | MS_BIND | changed)
+}
+
+fn propagate(mount: Fd, flags: u32) -> Outcome {
+    if flags == 0 {
+        return Ok(());
+    }
+    let recursive = u64::from(flags) & MS_REC;
+    let change = MountAttr { propagation: u64::from(flags) & !MS_REC, ..MountAttr::default() };
+    let depth = if recursive != 0 { AT_RECURSIVE } else { 0 };
+    match sys::mount_setattr(mount, c"", AT_EMPTY_PATH | depth, &change) {
+        Err(ENOSYS) => {
+            sys::fchdir(mount).and_then(|()| sys::mount_flags(None, c".", flags.into())).at(step::PROPAGATE)
+        }
+        other => other.at(step::PROPAGATE),
+    }
+}
+
+fn stat(file: Fd) -> Result<Statx> {
+    sys::statx(file, c"", AT_EMPTY_PATH)
+}
+
+fn is_directory(found: &Statx) -> bool {
+    u32::from(found.mode) & S_IFMT == S_IFDIR
+}

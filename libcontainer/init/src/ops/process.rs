@@ -1,0 +1,192 @@
+//! The process half: what init inherits and must undo, credentials, working directory, program, and the end of init.
+
+use crate::abi::{
+    E2BIG, EACCES, EINVAL, EISDIR, ENOENT, ENOEXEC, ENOMEM, ENOTDIR, EPERM, PR_CAP_AMBIENT,
+    PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS,
+    PR_SET_TIMERSLACK, S_IFDIR, S_IFMT, SIGKILL, SIGNALS, SIGSTOP, X_OK,
+};
+use crate::machine::{Fault, Machine, Outcome};
+use crate::program::{List, Slot};
+use crate::sys::{self, Errno, Fd};
+use crate::talk;
+use crate::wire::{self, Frame, step};
+use core::ffi::CStr;
+
+/// Undoes what came from the calling thread. What may not be undone (a lower nice value without the right) stays as it is.
+pub fn reset(machine: &mut Machine<'_>) -> Outcome {
+    for signal in (1..=SIGNALS).filter(|signal| ![SIGKILL, SIGSTOP].contains(signal)) {
+        sys::signal_default(signal)?;
+    }
+    sys::unblock_signals()?;
+    sys::umask(0);
+    let _ = sys::reset_affinity();
+    let _ = sys::reset_priority();
+    let _ = sys::prctl(PR_SET_TIMERSLACK, 0, 0);
+    sys::personality(0)?;
+    machine.nofile = sys::raise_open_files().ok();
+    Ok(())
+}
+
+/// Drops every capability outside `keep` from the bounding set.
+pub fn bound(keep: u64, last: u32) -> Outcome {
+    for capability in (0..=last).filter(|capability| keep >> capability & 1 == 0) {
+        sys::prctl(PR_CAPBSET_DROP, capability.into(), 0)?;
+    }
+    Ok(())
+}
+
+/// Switches group and user. The permitted set survives, so that `caps` can choose from it.
+pub fn ids(uid: u32, gid: u32) -> Outcome {
+    sys::prctl(PR_SET_KEEPCAPS, 1, 0)?;
+    sys::setresgid(gid)?;
+    Ok(sys::setresuid(uid)?)
+}
+
+/// Sets the capability sets exactly.
+pub fn caps(effective: u64, permitted: u64, inheritable: u64, ambient: u64) -> Outcome {
+    sys::capset(effective, permitted, inheritable)?;
+    sys::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0)?;
+    for capability in (0..64u64).filter(|capability| ambient >> capability & 1 == 1) {
+        sys::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)?;
+    }
+    Ok(())
+}
+
+/// Sets no_new_privs.
+pub fn no_new_privs() -> Outcome {
+    sys::prctl(PR_SET_NO_NEW_PRIVS, 1, 0)?;
+    Ok(())
+}
+
+/// Enters the working directory.
+pub fn chdir(machine: &mut Machine<'_>, path: &CStr, again: bool) -> Outcome {
+    if again && !machine.cwd_denied {
+        return Ok(());
+    }
+    match sys::chdir(path) {
+        Err(EACCES) if !again => {
+            machine.cwd_denied = true;
+            Ok(())
+        }
+        other => {
+            other?;
+            inside()
+        }
+    }
+}
+
+/// A directory outside the root has a name that does not begin with a slash.
+fn inside() -> Outcome {
+    let mut path = [0u8; 4096];
+    sys::getcwd(&mut path)?;
+    if path.first() == Some(&b'/') { Ok(()) } else { Err(Fault { errno: EPERM, step: step::OUTSIDE }) }
+}
+
+/// Chooses the first candidate that may be executed.
+pub fn check_exec(machine: &mut Machine<'_>, candidates: List) -> Outcome {
+    let mut fault = Fault { errno: ENOENT, step: step::NOT_FOUND };
+    for path in machine.texts(candidates) {
+        match executable(path) {
+            Ok(()) => {
+                machine.program_path = Some(path);
+                return Ok(());
+            }
+            Err(errno @ (ENOENT | ENOTDIR)) if fault.step == step::NOT_FOUND => fault.errno = errno,
+            Err(ENOENT | ENOTDIR) => {}
+            Err(errno) => fault = Fault { errno, step: step::NOT_EXECUTABLE },
+        }
+    }
+    Err(fault)
+}
+
+fn executable(path: &CStr) -> sys::Result<()> {
+    let found = sys::statx(Fd::CWD, path, 0)?;
+    if u32::from(found.mode) & S_IFMT == S_IFDIR {
+        return Err(EISDIR);
+    }
+    sys::access(path, X_OK)
+}
+
+/// Puts a descriptor under `number`; what lives there moves away first.
+pub fn place(machine: &mut Machine<'_>, number: u32, from: Slot) -> Outcome {
+    let target = Fd(i32::try_from(number).map_err(|_| EINVAL)?);
+    if machine.socket == target {
+        machine.socket = sys::duplicate_above(target, number + 1)?;
+    }
+    if machine.root == target {
+        machine.root = sys::duplicate_above(target, number + 1)?;
+    }
+    for slot in 0..machine.slots() {
+        if machine.slot(Slot(slot)) == target {
+            let moved = sys::duplicate_above(target, number + 1)?;
+            machine.fill(crate::program::NewSlot(slot), moved);
+        }
+    }
+    Ok(sys::dup3(machine.slot(from), target, 0)?)
+}
+
+/// Reports success and waits until the caller has recorded the container.
+pub fn ready(machine: &mut Machine<'_>) -> Outcome {
+    if let Some(limit) = machine.nofile.take() {
+        sys::limit_open_files(limit)?;
+    }
+    talk::send(machine.socket, &Frame::word(wire::READY), &[])?;
+    talk::expect(machine.socket, wire::COMMIT)?;
+    machine.socket.close();
+    machine.socket = Fd::NONE;
+    Ok(())
+}
+
+/// Waits for `start`: one byte. Init holds both ends of the fifo, so only a byte wakes it.
+pub fn gate(machine: &Machine<'_>, gate: Slot) -> Outcome {
+    let gate = machine.slot(gate);
+    let mut token = [0u8];
+    match sys::read(gate, &mut token)? {
+        1 => {
+            gate.close();
+            Ok(())
+        }
+        _ => Err(EINVAL.into()),
+    }
+}
+
+/// Executes the program; returns only if the kernel refuses it, after saying so on standard error.
+pub fn exec(machine: &mut Machine<'_>, args: List, env: List, first: u32) -> Outcome {
+    let program = machine.program_path.ok_or(EINVAL)?;
+    sys::close_range(first, u32::MAX)?;
+    let start = machine.pointers().as_ptr() as usize;
+    let env_start = start + put_pointers(machine, 0, args)?;
+    put_pointers(machine, env_start - start, env)?;
+    // SAFETY: both arrays were just written: pointers into the arena, whose strings end with NUL, and a NULL at the end.
+    let errno = unsafe { sys::execve(program, start, env_start) };
+    complain(program, errno);
+    sys::exit(if errno == ENOENT { 127 } else { 126 })
+}
+
+/// Writes the addresses of `list` and a NULL at `offset`; returns the offset behind them.
+fn put_pointers(machine: &mut Machine<'_>, offset: usize, list: List) -> Result<usize, Errno> {
+    let strings = machine.texts(list).map(|text| text.as_ptr() as usize).chain([0]);
+    let room = machine.pointers().get_mut(offset..).unwrap_or(&mut []);
+    let mut places = room.chunks_exact_mut(size_of::<usize>());
+    let mut end = offset;
+    for address in strings {
+        places.next().ok_or(E2BIG)?.copy_from_slice(&address.to_ne_bytes());
+        end += size_of::<usize>();
+    }
+    Ok(end)
+}
+
+/// The caller is gone by now: the only place left for the reason is the container's standard error.
+fn complain(program: &CStr, errno: Errno) {
+    let reason: &[u8] = match errno {
+        ENOENT => b": no such file or directory\n",
+        EACCES => b": permission denied\n",
+        ENOEXEC => b": exec format error\n",
+        ENOMEM => b": cannot allocate memory\n",
+        E2BIG => b": argument list too long\n",
+        _ => b": failed\n",
+    };
+    for part in [b"exec ".as_slice(), program.to_bytes(), reason] {
+        let _ = sys::write(Fd(2), part);
+    }
+}

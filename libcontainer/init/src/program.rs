@@ -1,0 +1,458 @@
+//! The program: what the caller wants done, as bytes.
+//!
+//! Layout: a [`Header`], the ops (32-bit words, a head word with code and length before each op's fields), the arena (NUL-ended strings
+//! and byte blobs, named by offset), and room that init needs: its table of slots and the pointer arrays of `execve`. The caller encodes with
+//! [`Words`], init decodes with [`Op::decode`]; both check every length, so a damaged program is refused and never followed.
+
+use core::ffi::CStr;
+
+/// First word of a program: "TEUP" in memory order.
+pub const MAGIC: u32 = u32::from_le_bytes(*b"TEUP");
+/// Version of the layout and of the op table. Init refuses any other: caller and init ship together.
+pub const VERSION: u32 = 1;
+/// Length of the header in bytes.
+pub const HEADER_LEN: usize = 32;
+/// Where in the header init keeps the index of the op it is at; the caller reads it after a sudden death.
+pub const PROGRESS_OFFSET: usize = 28;
+/// Most words one op may take, head included.
+pub const MAX_OP_WORDS: usize = 24;
+/// Most descriptors a program may name.
+pub const MAX_SLOTS: usize = 1 << 16;
+
+/// The lengths of the parts, in the order in which they follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Number of ops.
+    pub ops: u32,
+    /// Length of the ops in words.
+    pub words: u32,
+    /// Length of the arena in bytes, a multiple of eight.
+    pub arena: u32,
+    /// Length of the room for pointer arrays in bytes, a multiple of eight.
+    pub pointers: u32,
+    /// Number of slots.
+    pub slots: u32,
+}
+
+impl Header {
+    /// The header as bytes; the progress word is zero.
+    pub fn encode(&self) -> [u8; HEADER_LEN] {
+        let mut out = [0; HEADER_LEN];
+        let words = [MAGIC, VERSION, self.ops, self.words, self.arena, self.pointers, self.slots];
+        for (chunk, word) in out.chunks_exact_mut(4).zip(words) {
+            chunk.copy_from_slice(&word.to_le_bytes());
+        }
+        out
+    }
+
+    /// The header of `bytes`, if it is one of this version.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut words = bytes.get(..HEADER_LEN)?.chunks_exact(4).map_while(word);
+        if words.next()? != MAGIC || words.next()? != VERSION {
+            return None;
+        }
+        let mut next = || words.next();
+        Some(Self { ops: next()?, words: next()?, arena: next()?, pointers: next()?, slots: next()? })
+    }
+
+    /// Lengths in bytes of ops, arena, slots and pointers, each padded to eight; `None` if one breaks a rule.
+    pub fn parts(&self) -> Option<[usize; 4]> {
+        if self.slots as usize > MAX_SLOTS || self.arena % 8 != 0 || self.pointers % 8 != 0 {
+            return None;
+        }
+        let padded = |words: u32| (words as usize).checked_add(1)?.checked_mul(4).map(|bytes| bytes & !7);
+        Some([padded(self.words)?, self.arena as usize, padded(self.slots)?, self.pointers as usize])
+    }
+
+    /// Length of the whole program in bytes.
+    pub fn total(&self) -> Option<usize> {
+        self.parts()?.into_iter().try_fold(HEADER_LEN, usize::checked_add)
+    }
+}
+
+fn word(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// A NUL-ended string of the arena; `len` leaves the NUL out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Str {
+    /// Offset in the arena.
+    pub at: u32,
+    /// Length in bytes without the NUL.
+    pub len: u32,
+}
+
+/// `count` NUL-ended strings that follow each other in the arena, `len` bytes with all NULs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Offset in the arena.
+    pub at: u32,
+    /// Length in bytes.
+    pub len: u32,
+    /// Number of strings.
+    pub count: u32,
+}
+
+/// `len` bytes of the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// Offset in the arena.
+    pub at: u32,
+    /// Length in bytes.
+    pub len: u32,
+}
+
+/// A descriptor that an op reads: sent by the caller or written by an earlier op.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(pub u32);
+
+/// A descriptor that an op makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewSlot(pub u32);
+
+/// One field of an op as a printer or a law sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// A number.
+    Number(u64),
+    /// A string.
+    Text(Str),
+    /// Strings.
+    Texts(List),
+    /// Bytes.
+    Bytes(Blob),
+    /// A slot that is read.
+    Reads(Slot),
+    /// A slot that is written.
+    Writes(NewSlot),
+}
+
+/// A type that can be a field of an op.
+trait Field: Copy {
+    fn put(self, out: &mut Words);
+    fn get(input: &mut Reader<'_>) -> Option<Self>;
+    fn operand(self) -> Operand;
+}
+
+/// The words of one op while it is encoded.
+#[derive(Debug)]
+pub struct Words {
+    buffer: [u32; MAX_OP_WORDS],
+    len: usize,
+}
+
+impl Words {
+    fn push(&mut self, word: u32) {
+        if let Some(place) = self.buffer.get_mut(self.len) {
+            *place = word;
+            self.len += 1;
+        }
+    }
+
+    /// The encoded op.
+    pub fn as_slice(&self) -> &[u32] {
+        self.buffer.get(..self.len).unwrap_or(&[])
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn next(&mut self) -> Option<u32> {
+        let (head, tail) = self.0.split_at_checked(4)?;
+        self.0 = tail;
+        word(head)
+    }
+}
+
+macro_rules! plain_fields {
+    ($($ty:ty { $($part:tt),* } as $operand:expr;)*) => {$(
+        impl Field for $ty {
+            fn put(self, out: &mut Words) { $(out.push(self.$part);)* }
+            fn get(input: &mut Reader<'_>) -> Option<Self> { Some(Self { $($part: input.next()?),* }) }
+            fn operand(self) -> Operand { ($operand)(self) }
+        }
+    )*};
+}
+
+plain_fields! {
+    Str { at, len } as Operand::Text;
+    List { at, len, count } as Operand::Texts;
+    Blob { at, len } as Operand::Bytes;
+    Slot { 0 } as Operand::Reads;
+    NewSlot { 0 } as Operand::Writes;
+}
+
+impl Field for u32 {
+    fn put(self, out: &mut Words) {
+        out.push(self);
+    }
+    fn get(input: &mut Reader<'_>) -> Option<Self> {
+        input.next()
+    }
+    fn operand(self) -> Operand {
+        Operand::Number(self.into())
+    }
+}
+
+impl Field for u64 {
+    fn put(self, out: &mut Words) {
+        out.push(self as u32);
+        out.push((self >> 32) as u32);
+    }
+    fn get(input: &mut Reader<'_>) -> Option<Self> {
+        let low = u64::from(input.next()?);
+        Some(low | u64::from(input.next()?) << 32)
+    }
+    fn operand(self) -> Operand {
+        Operand::Number(self)
+    }
+}
+
+macro_rules! ops {
+    ($($(#[$doc:meta])* $code:literal $name:ident $text:literal { $($field:ident: $ty:ty),* $(,)? })*) => {
+        /// One step of init: as fat as one mount idea or one process idea. The table of everything init can do.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs)] // the fields are described with their op
+        pub enum Op { $($(#[$doc])* $name { $($field: $ty),* },)* }
+
+        impl Op {
+            /// The op's word in a printed plan.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name { .. } => $text,)* }
+            }
+
+            /// The op as words: code and length, then the fields.
+            pub fn encode(&self) -> Words {
+                let mut out = Words { buffer: [0; MAX_OP_WORDS], len: 1 };
+                let code: u32 = match *self { $(Self::$name { $($field),* } => { $(Field::put($field, &mut out);)* $code })* };
+                if let Some(head) = out.buffer.first_mut() {
+                    *head = code | (out.len as u32) << 16;
+                }
+                out
+            }
+
+            /// The first op of `bytes` and what follows it; `None` if the bytes are not an op of this version.
+            pub fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
+                let head = Reader(bytes).next()?;
+                let (body, rest) = bytes.split_at_checked((head >> 16) as usize * 4)?;
+                let mut input = Reader(body.get(4..)?);
+                let op = match head & 0xffff {
+                    $($code => Self::$name { $($field: <$ty>::get(&mut input)?),* },)*
+                    _ => return None,
+                };
+                input.0.is_empty().then_some((op, rest))
+            }
+
+            /// Shows every field, in the order of the table.
+            pub fn visit(&self, see: &mut dyn FnMut(&'static str, Operand)) {
+                match *self { $(Self::$name { $($field),* } => { $(see(stringify!($field), Field::operand($field));)* })* }
+            }
+        }
+    };
+}
+
+ops! {
+    /// Undoes what init inherits from the calling thread: signal mask and dispositions, affinity, nice, timer slack, personality, umask.
+    1 Reset "reset" {}
+    /// Starts a session, so that the caller's terminal is not ours.
+    2 Setsid "setsid" {}
+    /// Joins a new session keyring; without quota or without keys in the kernel it is skipped.
+    3 Keyring "keyring" { name: Str }
+    /// Joins a namespace; `kind` is its CLONE_NEW* flag.
+    4 Join "join" { kind: u32, namespace: Slot }
+    /// Makes new namespaces in place (CLONE_NEW* flags).
+    5 Unshare "unshare" { flags: u32 }
+    /// Continues in a child that is the caller's child as well, with new namespaces (CLONE_NEW* flags); the first process ends.
+    6 Respawn "respawn" { flags: u32 }
+    /// Waits until the caller has written the id maps.
+    7 AwaitMaps "await-maps" {}
+    /// Becomes root of the user namespace.
+    8 BecomeRoot "become-root" { setgroups: u32 }
+    /// Changes the propagation of the present root mount (MS_* bits with MS_REC).
+    9 Propagation "propagation" { flags: u32 }
+    /// Opens a tree of mounts as a detached copy, before any target exists. `recursive` is 0 or 1.
+    10 OpenTree "open-tree" { path: Str, recursive: u32, tree: NewSlot }
+    /// Makes a tree the root handle; `attach` 1 mounts it over the present root first, 0 takes a plain directory as it is.
+    11 Root "root" { tree: Slot, attach: u32 }
+    /// Mounts a new filesystem: options, attributes, flags of [`mount_flag`], propagation (MS_*), target below the root handle.
+    12 Mount "mount" { fs: Str, source: Str, options: List, attr: u64, flags: u32, propagation: u32, target: Str }
+    /// Attaches a tree: attributes to set and to clear on its top, and on all of it, then propagation.
+    13 Bind "bind" { tree: Slot, set: u64, clear: u64, set_all: u64, clear_all: u64, propagation: u32, flags: u32, target: Str }
+    /// Makes a device node, fifo included (`mode` with type bits), or accepts the right one that exists.
+    14 Device "device" { path: Str, mode: u32, major: u32, minor: u32, uid: u32, gid: u32 }
+    /// Makes a symbolic link, or accepts the right one that exists.
+    15 Symlink "symlink" { target: Str, path: Str }
+    /// Sets and clears attributes of the mount at `path` (empty: the root), after everything else is mounted.
+    16 Attr "attr" { path: Str, set: u64, clear: u64 }
+    /// Makes the root handle the root and drops the old one.
+    17 Pivot "pivot-root" {}
+    /// Makes the root handle the root by chroot: for a container without a mount namespace, or a root that cannot be pivoted.
+    18 Chroot "chroot" {}
+    /// Covers `path` if it exists: a file by the null device of `null`, a directory by an empty read-only tmpfs.
+    19 Mask "masked" { null: Slot, path: Str }
+    /// Makes `path` read-only if it exists.
+    20 Readonly "readonly" { path: Str }
+    /// Sets the host name.
+    21 Hostname "hostname" { name: Str }
+    /// Sets the NIS domain name.
+    22 Domainname "domainname" { name: Str }
+    /// Brings the loopback device up.
+    23 Loopback "loopback" {}
+    /// Sets no_new_privs.
+    24 NoNewPrivs "no-new-privs" {}
+    /// Drops every capability that is not in `keep` from the bounding set; `last` is the kernel's highest.
+    25 CapsBound "caps-bound" { keep: u64, last: u32 }
+    /// Sets exactly these supplementary groups (32-bit numbers).
+    26 Groups "groups" { gids: Blob }
+    /// Switches group, then user, and keeps the permitted capabilities across the switch.
+    27 Ids "ids" { uid: u32, gid: u32 }
+    /// Sets the capability sets, then the ambient set.
+    28 Caps "caps" { effective: u64, permitted: u64, inheritable: u64, ambient: u64 }
+    /// Sets the file mode creation mask.
+    29 Umask "umask" { mask: u32 }
+    /// Makes the working directory if it is missing, with the rights of the container's root.
+    30 MakeCwd "make-cwd" { path: Str }
+    /// Enters the working directory and checks that it is inside the container. Denied, the first try leaves it to a second
+    /// (`again` 1) with the user's rights; after a first that succeeded the second does nothing.
+    31 Chdir "chdir" { path: Str, again: u32 }
+    /// Chooses the program: the first of `candidates` that may be executed.
+    32 CheckExec "check-exec" { candidates: List }
+    /// Puts a descriptor under a number.
+    33 Fd "fd" { number: u32, from: Slot }
+    /// Tells the caller that all is done, then waits for its leave to outlive it.
+    34 Ready "ready" {}
+    /// Waits for `start`.
+    35 Gate "gate" { gate: Slot }
+    /// Closes every descriptor from `first` on and executes the chosen program.
+    36 Exec "exec" { args: List, env: List, first: u32 }
+}
+
+/// Bits of `flags` of [`Op::Mount`] and [`Op::Bind`].
+pub mod mount_flag {
+    /// The target may not be reached through symbolic links.
+    pub const NO_SYMLINKS: u32 = 1;
+    /// Without a `mode` option a tmpfs takes the mode of the directory it covers.
+    pub const INHERIT_MODE: u32 = 2;
+    /// The target is a file when it has to be made.
+    pub const FILE: u32 = 4;
+}
+
+/// A program that was checked: every op decodes, every reference lies inside the arena, every slot number is below `slots`.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    words: &'a [u8],
+    arena: &'a [u8],
+}
+
+impl<'a> Program<'a> {
+    /// Checks the parts against each other.
+    pub fn check(header: &Header, words: &'a [u8], arena: &'a [u8]) -> Option<Self> {
+        let program = Self { words, arena };
+        let mut count = 0u32;
+        for op in program.ops() {
+            let mut good = true;
+            op?.visit(&mut |_, operand| good &= program.holds(header.slots, operand));
+            count = count.checked_add(1)?;
+            good.then_some(())?;
+        }
+        (count == header.ops).then_some(program)
+    }
+
+    fn holds(&self, slots: u32, operand: Operand) -> bool {
+        match operand {
+            Operand::Number(_) => true,
+            Operand::Text(text) => self.text(text).is_some(),
+            Operand::Texts(list) => self.texts(list).count() == list.count as usize,
+            Operand::Bytes(blob) => self.bytes(blob).is_some(),
+            Operand::Reads(Slot(slot)) | Operand::Writes(NewSlot(slot)) => slot < slots,
+        }
+    }
+
+    /// The ops in order; `None` for bytes that are no op.
+    pub fn ops(&self) -> impl Iterator<Item = Option<Op>> + use<'a> {
+        let mut rest = self.words;
+        core::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let decoded = Op::decode(rest);
+            rest = decoded.map_or(&[], |(_, tail)| tail);
+            Some(decoded.map(|(op, _)| op))
+        })
+    }
+
+    /// The string at `text`, if it lies in the arena and has its only NUL at the end.
+    pub fn text(&self, text: Str) -> Option<&'a CStr> {
+        let start = text.at as usize;
+        let end = start.checked_add(text.len as usize)?.checked_add(1)?;
+        CStr::from_bytes_with_nul(self.arena.get(start..end)?).ok()
+    }
+
+    /// The strings at `list`; fewer than `list.count` if the list is damaged.
+    pub fn texts(&self, list: List) -> impl Iterator<Item = &'a CStr> + use<'a> {
+        let bytes = self.bytes(Blob { at: list.at, len: list.len }).unwrap_or(&[]);
+        bytes.split_inclusive(|byte| *byte == 0).map_while(|part| CStr::from_bytes_with_nul(part).ok())
+    }
+
+    /// The bytes at `blob`.
+    pub fn bytes(&self, blob: Blob) -> Option<&'a [u8]> {
+        let start = blob.at as usize;
+        self.arena.get(start..start.checked_add(blob.len as usize)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_op_survives_encoding() {
+        let op = Op::Bind {
+            tree: Slot(3),
+            set: 1 << 40 | 5,
+            clear: 2,
+            set_all: 0,
+            clear_all: 9,
+            propagation: 7,
+            flags: 1,
+            target: Str { at: 8, len: 4 },
+        };
+        let mut bytes = [0u8; MAX_OP_WORDS * 4];
+        let words = op.encode();
+        for (chunk, word) in bytes.chunks_exact_mut(4).zip(words.as_slice()) {
+            chunk.copy_from_slice(&word.to_le_bytes());
+        }
+        let used = &bytes[..words.as_slice().len() * 4];
+        assert_eq!(Op::decode(used), Some((op, &[][..])));
+        assert_eq!(Op::decode(&used[..used.len() - 4]), None, "a truncated op is refused");
+    }
+
+    #[test]
+    fn an_unknown_code_is_refused() {
+        assert_eq!(Op::decode(&(999u32 | 1 << 16).to_le_bytes()), None);
+    }
+
+    #[test]
+    fn a_zero_length_op_is_refused() {
+        assert_eq!(Op::decode(&2u32.to_le_bytes()), None);
+    }
+
+    #[test]
+    fn references_outside_the_arena_are_refused() {
+        let op = Op::Hostname { name: Str { at: 0, len: 8 } };
+        let mut bytes = [0u8; 12];
+        for (chunk, word) in bytes.chunks_exact_mut(4).zip(op.encode().as_slice()) {
+            chunk.copy_from_slice(&word.to_le_bytes());
+        }
+        let header = Header { ops: 1, words: 3, arena: 8, pointers: 0, slots: 0 };
+        assert!(Program::check(&header, &bytes, b"12345678").is_none());
+        let op = Op::Hostname { name: Str { at: 0, len: 7 } };
+        for (chunk, word) in bytes.chunks_exact_mut(4).zip(op.encode().as_slice()) {
+            chunk.copy_from_slice(&word.to_le_bytes());
+        }
+        assert!(Program::check(&header, &bytes, b"1234567\0").is_some());
+        assert!(Program::check(&header, &bytes, b"12\x00456\x008").is_none(), "a NUL inside");
+    }
+}

@@ -1,0 +1,491 @@
+//! The system calls of init: one wrapper each, no libc, no errno in thread storage. The only module that talks to the kernel.
+//!
+//! Pointers come from references that live through the call; lengths come with them. That is what every SAFETY line below means by "borrowed".
+
+#![allow(missing_docs)] // each is the system call of its name
+use crate::abi::{CloneArgs, EINTR, EINVAL, MountAttr, MsgHdr, OpenHow, Statx};
+use core::ffi::CStr;
+use core::sync::atomic::AtomicU32;
+
+#[cfg(target_arch = "aarch64")]
+#[path = "aarch64.rs"]
+mod arch;
+#[cfg(target_arch = "riscv64")]
+#[path = "riscv64.rs"]
+mod arch;
+#[cfg(target_arch = "x86_64")]
+#[path = "x86_64.rs"]
+mod arch;
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+mod generic;
+
+use arch::{nr, syscall};
+
+/// Numbers that are the same everywhere.
+mod common {
+    pub const OPEN_TREE: usize = 428;
+    pub const MOVE_MOUNT: usize = 429;
+    pub const FSOPEN: usize = 430;
+    pub const FSCONFIG: usize = 431;
+    pub const FSMOUNT: usize = 432;
+    pub const CLONE3: usize = 435;
+    pub const CLOSE_RANGE: usize = 436;
+    pub const OPENAT2: usize = 437;
+    pub const FACCESSAT2: usize = 439;
+    pub const MOUNT_SETATTR: usize = 442;
+}
+
+/// A positive errno.
+pub type Errno = i32;
+/// What a system call returns.
+pub type Result<T> = core::result::Result<T, Errno>;
+
+/// A descriptor. Closing is explicit: init closes what it opened, and `exec` closes the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fd(pub i32);
+
+impl Fd {
+    /// The working directory in the `*at` calls.
+    pub const CWD: Self = Self(crate::abi::AT_FDCWD);
+    /// No descriptor; every call on it fails with EBADF.
+    pub const NONE: Self = Self(-1);
+
+    fn arg(self) -> usize {
+        self.0 as isize as usize
+    }
+
+    /// Closes the descriptor.
+    pub fn close(self) {
+        if let Ok(number) = u32::try_from(self.0) {
+            let _ = close_range(number, number);
+        }
+    }
+}
+
+fn check(result: isize) -> Result<usize> {
+    if (-4095..0).contains(&result) { Err(-result as Errno) } else { Ok(result as usize) }
+}
+
+fn fd(result: isize) -> Result<Fd> {
+    check(result).map(|number| Fd(number as i32))
+}
+
+fn done(result: isize) -> Result<()> {
+    check(result).map(drop)
+}
+
+fn text(path: &CStr) -> usize {
+    path.as_ptr() as usize
+}
+
+fn at<T>(value: &T) -> usize {
+    core::ptr::from_ref(value) as usize
+}
+
+fn at_mut<T>(value: &mut T) -> usize {
+    core::ptr::from_mut(value) as usize
+}
+
+/// Ends the process.
+pub fn exit(code: i32) -> ! {
+    loop {
+        // SAFETY: takes no pointer.
+        let _ = unsafe { syscall(nr::EXIT_GROUP, [code as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+pub fn read(from: Fd, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        // SAFETY: the buffer is borrowed for writing with its length.
+        match check(unsafe {
+            syscall(nr::READ, [from.arg(), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0])
+        }) {
+            Err(EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+pub fn sendmsg(socket: Fd, message: &MsgHdr, flags: u32) -> Result<usize> {
+    // SAFETY: `message` and what it points to are borrowed by the one caller, wire code in `talk`.
+    check(unsafe { syscall(nr::SENDMSG, [socket.arg(), at(message), flags as usize, 0, 0, 0]) })
+}
+
+pub fn recvmsg(socket: Fd, message: &mut MsgHdr, flags: u32) -> Result<usize> {
+    loop {
+        // SAFETY: `message` and what it points to are borrowed for writing by the one caller, wire code in `talk`.
+        match check(unsafe { syscall(nr::RECVMSG, [socket.arg(), at_mut(message), flags as usize, 0, 0, 0]) })
+        {
+            Err(EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Maps `len` bytes of `file`, shared and writable, for the rest of the process.
+///
+/// # Safety
+/// Nobody else may change those bytes while they are used as a slice: the caller of init only reads its progress word.
+pub unsafe fn map_shared(file: Fd, len: usize) -> Result<&'static mut [u8]> {
+    if statx(file, c"", crate::abi::AT_EMPTY_PATH)?.size < len as u64 {
+        return Err(EINVAL); // touching memory behind the end of the file would kill us
+    }
+    let flags = crate::abi::MAP_SHARED as usize;
+    let protection = (crate::abi::PROT_READ | crate::abi::PROT_WRITE) as usize;
+    // SAFETY: without MAP_FIXED the kernel picks a free range; nothing that exists is touched.
+    let address = check(unsafe { syscall(nr::MMAP, [0, len, protection, flags, file.arg(), 0]) })?;
+    // SAFETY: the kernel just mapped `len` bytes there, readable and writable, and nothing unmaps them.
+    Ok(unsafe { core::slice::from_raw_parts_mut(address as *mut u8, len) })
+}
+
+/// Four aligned bytes as an atomic, for the word that another process reads.
+pub fn atomic(bytes: &mut [u8]) -> Option<&AtomicU32> {
+    let place = bytes.as_mut_ptr().cast::<u32>();
+    if bytes.len() != 4 || !place.is_aligned() {
+        return None;
+    }
+    // SAFETY: four bytes, aligned, borrowed for writing as long as the result lives.
+    Some(unsafe { AtomicU32::from_ptr(place) })
+}
+
+pub fn signal_default(signal: u32) -> Result<()> {
+    // struct sigaction of the kernel, all zero: SIG_DFL, no flags, empty mask.
+    let action = [0usize; 4];
+    // SAFETY: the action is borrowed and has the kernel's size; the old one is not asked for.
+    done(unsafe { syscall(nr::RT_SIGACTION, [signal as usize, at(&action), 0, 8, 0, 0]) })
+}
+
+pub fn unblock_signals() -> Result<()> {
+    let empty = 0u64;
+    // SAFETY: the set is borrowed and eight bytes long, as the length says.
+    done(unsafe { syscall(nr::RT_SIGPROCMASK, [crate::abi::SIG_SETMASK as usize, at(&empty), 0, 8, 0, 0]) })
+}
+
+/// `ioctl` with a pointer to `value`, which must be the request's struct.
+///
+/// # Safety
+/// `T` must be at least as large as what the kernel reads and writes for `request`.
+pub unsafe fn ioctl<T>(file: Fd, request: u64, value: &mut T) -> Result<usize> {
+    // SAFETY: `value` is borrowed for writing; the caller vouches for its type.
+    check(unsafe { syscall(nr::IOCTL, [file.arg(), request as usize, at_mut(value), 0, 0, 0]) })
+}
+
+pub fn socket(domain: u32, kind: u32) -> Result<Fd> {
+    // SAFETY: takes no pointer.
+    fd(unsafe { syscall(nr::SOCKET, [domain as usize, kind as usize, 0, 0, 0, 0]) })
+}
+
+/// Executes `path`; returns only an errno.
+///
+/// # Safety
+/// `args` and `env` must be NULL-ended arrays of pointers to NUL-ended strings, all alive.
+pub unsafe fn execve(path: &CStr, args: usize, env: usize) -> Errno {
+    // SAFETY: the path is borrowed; the caller vouches for the arrays.
+    let result = unsafe { syscall(nr::EXECVE, [text(path), args, env, 0, 0, 0]) };
+    check(result).err().unwrap_or(EINVAL)
+}
+
+pub fn duplicate_above(file: Fd, lowest: u32) -> Result<Fd> {
+    // SAFETY: takes no pointer.
+    fd(unsafe {
+        syscall(nr::FCNTL, [file.arg(), crate::abi::F_DUPFD_CLOEXEC as usize, lowest as usize, 0, 0, 0])
+    })
+}
+
+pub fn dup3(from: Fd, to: Fd, flags: u32) -> Result<()> {
+    // SAFETY: takes no pointer.
+    done(unsafe { syscall(nr::DUP3, [from.arg(), to.arg(), flags as usize, 0, 0, 0]) })
+}
+
+pub fn getcwd(buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the buffer is borrowed for writing with its length.
+    check(unsafe { syscall(nr::GETCWD, [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0, 0]) })
+}
+
+pub fn chdir(path: &CStr) -> Result<()> {
+    // SAFETY: the path is borrowed.
+    done(unsafe { syscall(nr::CHDIR, [text(path), 0, 0, 0, 0, 0]) })
+}
+
+pub fn fchdir(directory: Fd) -> Result<()> {
+    // SAFETY: takes no pointer.
+    done(unsafe { syscall(nr::FCHDIR, [directory.arg(), 0, 0, 0, 0, 0]) })
+}
+
+pub fn umask(mask: u32) {
+    // SAFETY: takes no pointer; cannot fail.
+    let _ = unsafe { syscall(nr::UMASK, [mask as usize, 0, 0, 0, 0, 0]) };
+}
+
+pub fn setsid() -> Result<()> {
+    // SAFETY: takes no pointer.
+    done(unsafe { syscall(nr::SETSID, [0; 6]) })
+}
+
+/// `gids` are the numbers as bytes, four each.
+pub fn setgroups(gids: &[u8]) -> Result<()> {
+    // SAFETY: the bytes are borrowed; the count says how many whole numbers they hold. The kernel copies them without alignment.
+    done(unsafe { syscall(nr::SETGROUPS, [gids.len() / 4, gids.as_ptr() as usize, 0, 0, 0, 0]) })
+}
+
+pub fn setresuid(uid: u32) -> Result<()> {
+    let uid = uid as usize;
+    // SAFETY: takes no pointer.
+    done(unsafe { syscall(nr::SETRESUID, [uid, uid, uid, 0, 0, 0]) })
+}
+
+pub fn setresgid(gid: u32) -> Result<()> {
+    let gid = gid as usize;
+    // SAFETY: takes no pointer.
+    done(unsafe { syscall(nr::SETRESGID, [gid, gid, gid, 0, 0, 0]) })
+}
+
+pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
+    let header = [crate::abi::CAPABILITY_VERSION_3, 0];
+    let low = [effective as u32, permitted as u32, inheritable as u32];
+    let high = [(effective >> 32) as u32, (permitted >> 32) as u32, (inheritable >> 32) as u32];
+    let data = [low, high];
+    // SAFETY: header and data are borrowed and have the layout of version 3.
+    done(unsafe { syscall(nr::CAPSET, [at(&header), at(&data), 0, 0, 0, 0]) })
+}
+
+pub fn personality(persona: u32) -> Result<()> {
+    // SAFETY: takes no pointer.
+    done(unsafe { syscall(nr::PERSONALITY, [persona as usize, 0, 0, 0, 0, 0]) })
+}
+
+pub fn reset_priority() -> Result<()> {
+    // SAFETY: takes no pointer.
+    done(unsafe { syscall(nr::SETPRIORITY, [crate::abi::PRIO_PROCESS as usize, 0, 0, 0, 0, 0]) })
+}
+
+/// Allows every processor; the kernel cuts that down to the cpuset.
+pub fn reset_affinity() -> Result<()> {
+    // 8,192 processors, the most that Linux supports on any architecture.
+    let all = [u64::MAX; 128];
+    // SAFETY: the mask is borrowed with its length.
+    done(unsafe { syscall(nr::SCHED_SETAFFINITY, [0, size_of_val(&all), at(&all), 0, 0, 0]) })
+}
+
+pub fn pivot_root(new: &CStr, old: &CStr) -> Result<()> {
+    // SAFETY: both paths are borrowed.
+    done(unsafe { syscall(nr::PIVOT_ROOT, [text(new), text(old), 0, 0, 0, 0]) })
+}
+
+/// `prctl` for options that take numbers only.
+pub fn prctl(option: u64, first: u64, second: u64) -> Result<usize> {
+    // SAFETY: the options used (see abi) take no pointer.
+    check(unsafe { syscall(nr::PRCTL, [option as usize, first as usize, second as usize, 0, 0, 0]) })
+}
+
+pub fn chroot(path: &CStr) -> Result<()> {
+    // SAFETY: the path is borrowed.
+    done(unsafe { syscall(nr::CHROOT, [text(path), 0, 0, 0, 0, 0]) })
+}
+
+/// `mount` without source, type and data: propagation, remount and move.
+pub fn mount_flags(source: Option<&CStr>, target: &CStr, flags: u64) -> Result<()> {
+    let source = source.map_or(0, text);
+    // SAFETY: the paths are borrowed; NULL is allowed for the others with these flags.
+    done(unsafe { syscall(nr::MOUNT, [source, text(target), 0, flags as usize, 0, 0]) })
+}
+
+pub fn umount(path: &CStr, flags: u32) -> Result<()> {
+    // SAFETY: the path is borrowed.
+    done(unsafe { syscall(nr::UMOUNT2, [text(path), flags as usize, 0, 0, 0, 0]) })
+}
+
+pub fn sethostname(name: &CStr) -> Result<()> {
+    // SAFETY: the name is borrowed with its length.
+    done(unsafe { syscall(nr::SETHOSTNAME, [text(name), name.count_bytes(), 0, 0, 0, 0]) })
+}
+
+pub fn setdomainname(name: &CStr) -> Result<()> {
+    // SAFETY: the name is borrowed with its length.
+    done(unsafe { syscall(nr::SETDOMAINNAME, [text(name), name.count_bytes(), 0, 0, 0, 0]) })
+}
+
+pub fn join_session_keyring(name: &CStr) -> Result<u32> {
+    // SAFETY: the name is borrowed.
+    check(unsafe {
+        syscall(nr::KEYCTL, [crate::abi::KEYCTL_JOIN_SESSION_KEYRING as usize, text(name), 0, 0, 0, 0])
+    })
+    .map(|serial| serial as u32)
+}
+
+pub fn set_key_permissions(key: u32, permissions: u32) -> Result<()> {
+    // SAFETY: takes no pointer.
+    done(unsafe {
+        syscall(
+            nr::KEYCTL,
+            [crate::abi::KEYCTL_SETPERM as usize, key as usize, permissions as usize, 0, 0, 0],
+        )
+    })
+}
+
+pub fn mkdirat(directory: Fd, path: &CStr, mode: u32) -> Result<()> {
+    // SAFETY: the path is borrowed.
+    done(unsafe { syscall(nr::MKDIRAT, [directory.arg(), text(path), mode as usize, 0, 0, 0]) })
+}
+
+pub fn mknodat(directory: Fd, path: &CStr, mode: u32, device: u32) -> Result<()> {
+    // SAFETY: the path is borrowed.
+    done(unsafe { syscall(nr::MKNODAT, [directory.arg(), text(path), mode as usize, device as usize, 0, 0]) })
+}
+
+pub fn fchownat(directory: Fd, path: &CStr, uid: u32, gid: u32) -> Result<()> {
+    let flags = crate::abi::AT_SYMLINK_NOFOLLOW as usize;
+    // SAFETY: the path is borrowed.
+    done(unsafe {
+        syscall(nr::FCHOWNAT, [directory.arg(), text(path), uid as usize, gid as usize, flags, 0])
+    })
+}
+
+pub fn symlinkat(target: &CStr, directory: Fd, path: &CStr) -> Result<()> {
+    // SAFETY: both paths are borrowed.
+    done(unsafe { syscall(nr::SYMLINKAT, [text(target), directory.arg(), text(path), 0, 0, 0]) })
+}
+
+pub fn readlinkat(directory: Fd, path: &CStr, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the path is borrowed, the buffer is borrowed for writing with its length.
+    check(unsafe {
+        syscall(
+            nr::READLINKAT,
+            [directory.arg(), text(path), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0],
+        )
+    })
+}
+
+pub fn unshare(flags: u32) -> Result<()> {
+    // SAFETY: takes no pointer.
+    done(unsafe { syscall(nr::UNSHARE, [flags as usize, 0, 0, 0, 0, 0]) })
+}
+
+pub fn setns(namespace: Fd, kind: u32) -> Result<()> {
+    // SAFETY: takes no pointer.
+    done(unsafe { syscall(nr::SETNS, [namespace.arg(), kind as usize, 0, 0, 0, 0]) })
+}
+
+pub fn statx(directory: Fd, path: &CStr, flags: u32) -> Result<Statx> {
+    let mask = (crate::abi::STATX_BASIC | crate::abi::STATX_MNT_ID) as usize;
+    // SAFETY: an all-zero `Statx` is a valid value: it has numbers only.
+    let mut out: Statx = unsafe { core::mem::zeroed() };
+    // SAFETY: the path is borrowed, `out` is borrowed for writing and has the kernel's 256 bytes.
+    done(unsafe {
+        syscall(nr::STATX, [directory.arg(), text(path), flags as usize, mask, at_mut(&mut out), 0])
+    })?;
+    Ok(out)
+}
+
+/// Copies this process, as `fork` does; returns 0 in the copy. `pidfd` receives the descriptor of the copy.
+///
+/// # Safety
+/// `args` must not share memory or set a stack: both processes return from here.
+pub unsafe fn clone3(args: &CloneArgs) -> Result<usize> {
+    // SAFETY: the struct is borrowed with its length; the caller vouches for its flags.
+    check(unsafe { syscall(common::CLONE3, [at(args), size_of::<CloneArgs>(), 0, 0, 0, 0]) })
+}
+
+pub fn close_range(first: u32, last: u32) -> Result<()> {
+    // SAFETY: takes no pointer. Init owns every descriptor of its process.
+    done(unsafe { syscall(common::CLOSE_RANGE, [first as usize, last as usize, 0, 0, 0, 0]) })
+}
+
+pub fn openat2(directory: Fd, path: &CStr, how: &OpenHow) -> Result<Fd> {
+    // SAFETY: path and struct are borrowed, the struct with its length.
+    fd(unsafe {
+        syscall(common::OPENAT2, [directory.arg(), text(path), at(how), size_of::<OpenHow>(), 0, 0])
+    })
+}
+
+/// Whether the process may do `mode` with `path`, judged by its effective ids.
+pub fn access(path: &CStr, mode: u32) -> Result<()> {
+    let (directory, flags) = (Fd::CWD.arg(), crate::abi::AT_EACCESS as usize);
+    // SAFETY: the path is borrowed.
+    done(unsafe { syscall(common::FACCESSAT2, [directory, text(path), mode as usize, flags, 0, 0]) })
+}
+
+pub fn open_tree(directory: Fd, path: &CStr, flags: u32) -> Result<Fd> {
+    // SAFETY: the path is borrowed.
+    fd(unsafe { syscall(common::OPEN_TREE, [directory.arg(), text(path), flags as usize, 0, 0, 0]) })
+}
+
+/// Attaches the mount of `from` at `to`, both by descriptor.
+pub fn move_mount(from: Fd, to: Fd, to_path: &CStr, flags: u32) -> Result<()> {
+    // SAFETY: both paths are borrowed.
+    done(unsafe {
+        syscall(common::MOVE_MOUNT, [from.arg(), text(c""), to.arg(), text(to_path), flags as usize, 0])
+    })
+}
+
+pub fn fsopen(filesystem: &CStr) -> Result<Fd> {
+    // SAFETY: the name is borrowed.
+    fd(unsafe {
+        syscall(common::FSOPEN, [text(filesystem), crate::abi::FSOPEN_CLOEXEC as usize, 0, 0, 0, 0])
+    })
+}
+
+pub fn fsconfig(context: Fd, command: u32, key: Option<&CStr>, value: Option<&CStr>) -> Result<()> {
+    let (key, value) = (key.map_or(0, text), value.map_or(0, text));
+    // SAFETY: key and value are borrowed or NULL, as the command wants.
+    done(unsafe { syscall(common::FSCONFIG, [context.arg(), command as usize, key, value, 0, 0]) })
+}
+
+pub fn fsmount(context: Fd, attributes: u64) -> Result<Fd> {
+    // SAFETY: takes no pointer.
+    fd(unsafe {
+        syscall(
+            common::FSMOUNT,
+            [context.arg(), crate::abi::FSMOUNT_CLOEXEC as usize, attributes as usize, 0, 0, 0],
+        )
+    })
+}
+
+pub fn mount_setattr(mount: Fd, path: &CStr, flags: u32, attr: &MountAttr) -> Result<()> {
+    // SAFETY: path and struct are borrowed, the struct with its length.
+    done(unsafe {
+        syscall(
+            common::MOUNT_SETATTR,
+            [mount.arg(), text(path), flags as usize, at(attr), size_of::<MountAttr>(), 0],
+        )
+    })
+}
+
+pub fn write(to: Fd, bytes: &[u8]) -> Result<usize> {
+    // SAFETY: the bytes are borrowed with their length.
+    check(unsafe { syscall(nr::WRITE, [to.arg(), bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) })
+}
+
+/// The MS_* flags of the mount that `file` is on.
+pub fn mount_bits(file: Fd) -> Result<u64> {
+    // struct statfs of a 64-bit kernel: fifteen words; the flags are the eleventh.
+    let mut out = [0u64; 16];
+    // SAFETY: `out` is borrowed for writing and larger than the kernel's struct.
+    done(unsafe { syscall(nr::FSTATFS, [file.arg(), at_mut(&mut out), 0, 0, 0, 0]) })?;
+    let [_, _, _, _, _, _, _, _, _, _, flags, ..] = out;
+    // ST_RELATIME has another place than MS_RELATIME; the others agree. ST_VALID is no mount flag.
+    let relatime = if flags & 0x1000 != 0 { crate::abi::MS_RELATIME } else { 0 };
+    Ok(flags & 0xd0f & !0x20 | relatime | nosymfollow(flags))
+}
+
+fn nosymfollow(flags: u64) -> u64 {
+    if flags & 0x2000 != 0 { crate::abi::MS_NOSYMFOLLOW } else { 0 }
+}
+
+const RLIMIT_NOFILE: usize = 7;
+
+/// Raises the soft limit of open files to the hard one; returns what it was.
+pub fn raise_open_files() -> Result<[u64; 2]> {
+    let mut old = [0u64; 2];
+    // SAFETY: `old` is borrowed for writing and is a struct rlimit64.
+    done(unsafe { syscall(nr::PRLIMIT64, [0, RLIMIT_NOFILE, 0, at_mut(&mut old), 0, 0]) })?;
+    let [_, hard] = old;
+    limit_open_files([hard, hard])?;
+    Ok(old)
+}
+
+/// Sets the limits of open files, soft and hard.
+pub fn limit_open_files(limit: [u64; 2]) -> Result<()> {
+    // SAFETY: the limit is borrowed and is a struct rlimit64.
+    done(unsafe { syscall(nr::PRLIMIT64, [0, RLIMIT_NOFILE, at(&limit), 0, 0, 0]) })
+}

@@ -1,0 +1,79 @@
+//! Init's half of the conversation: frames and descriptors over the socket, which is also the lifeline.
+
+use crate::abi::{
+    CMSG_HEADER, EPROTO, IoVec, MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, MsgHdr, SCM_RIGHTS, SOL_SOCKET,
+};
+use crate::sys::{self, Fd, Result};
+use crate::wire::{FDS_PER_MESSAGE, FRAME_LEN, Frame, NOTE_LEN};
+
+/// Room for the descriptors of one message, aligned as the kernel wants it.
+#[repr(C, align(8))]
+struct Control([u8; CMSG_HEADER + FDS_PER_MESSAGE * 4]);
+
+impl Control {
+    const EMPTY: Self = Self([0; CMSG_HEADER + FDS_PER_MESSAGE * 4]);
+
+    fn put_header(&mut self, length: usize) {
+        let [a, b, c, d] = SOL_SOCKET.to_ne_bytes();
+        let [e, f, g, h] = SCM_RIGHTS.to_ne_bytes();
+        let head = length.to_ne_bytes().into_iter().chain([a, b, c, d, e, f, g, h]);
+        for (place, byte) in self.0.iter_mut().zip(head) {
+            *place = byte;
+        }
+    }
+
+    fn fds(&self, used: usize) -> impl Iterator<Item = Fd> {
+        let body = self.0.get(CMSG_HEADER..used).unwrap_or(&[]);
+        body.chunks_exact(4).filter_map(|chunk| Some(Fd(i32::from_ne_bytes(chunk.try_into().ok()?))))
+    }
+}
+
+/// Sends a frame with an explanation behind it.
+pub fn send(socket: Fd, frame: &Frame, note: &[u8]) -> Result<()> {
+    let mut bytes = [0u8; FRAME_LEN + NOTE_LEN];
+    let content = frame.encode().into_iter().chain(note.iter().copied());
+    let length = bytes.iter_mut().zip(content).map(|(place, byte)| *place = byte).count();
+    let mut iov = IoVec { base: bytes.as_mut_ptr(), len: length };
+    sys::sendmsg(socket, &message(&mut iov, None, 0), MSG_NOSIGNAL).map(drop)
+}
+
+/// Sends a frame with one descriptor.
+pub fn send_fd(socket: Fd, frame: &Frame, fd: Fd) -> Result<()> {
+    let mut bytes = frame.encode();
+    let mut control = Control::EMPTY;
+    let length = CMSG_HEADER + 4;
+    control.put_header(length);
+    if let Some(place) = control.0.get_mut(CMSG_HEADER..length) {
+        place.copy_from_slice(&fd.0.to_ne_bytes());
+    }
+    let mut iov = IoVec { base: bytes.as_mut_ptr(), len: bytes.len() };
+    // The kernel wants the space rounded up, the length not.
+    sys::sendmsg(socket, &message(&mut iov, Some(&mut control), length + 4), MSG_NOSIGNAL).map(drop)
+}
+
+/// Receives a frame and hands its descriptors to `take`. End of file means that the creator is gone: this process ends.
+pub fn receive(socket: Fd, mut take: impl FnMut(Fd)) -> Result<Frame> {
+    let mut bytes = [0u8; FRAME_LEN];
+    let mut control = Control::EMPTY;
+    let size = size_of::<Control>();
+    let mut iov = IoVec { base: bytes.as_mut_ptr(), len: bytes.len() };
+    let mut header = message(&mut iov, Some(&mut control), size);
+    let length = sys::recvmsg(socket, &mut header, MSG_CMSG_CLOEXEC)?;
+    let used = header.control_len;
+    if length == 0 {
+        sys::exit(0);
+    }
+    control.fds(used).for_each(&mut take);
+    Frame::decode(bytes.get(..length).unwrap_or(&[])).ok_or(EPROTO)
+}
+
+/// Waits for the frame of kind `kind`.
+pub fn expect(socket: Fd, kind: u32) -> Result<()> {
+    let frame = receive(socket, Fd::close)?;
+    if frame.kind == kind { Ok(()) } else { Err(EPROTO) }
+}
+
+fn message(iov: &mut IoVec, control: Option<&mut Control>, control_len: usize) -> MsgHdr {
+    let control = control.map_or(core::ptr::null_mut(), |control| control.0.as_mut_ptr());
+    MsgHdr { name: 0, name_len: 0, iov, iov_len: 1, control, control_len, flags: 0 }
+}

@@ -1,0 +1,111 @@
+//! The conversation between caller and init: 16-byte frames on a SOCK_SEQPACKET pair, which also is the lifeline.
+//!
+//! Down: [`Hello`] with the program and the slots as SCM_RIGHTS, then one [`GO`] for each question, then [`COMMIT`].
+//! Up: questions ([`NEED_MAPS`]), [`RESPAWNED`] with a pidfd, and at the end [`READY`] or [`FAILED`]. End of file on init's side means that the creator died
+//! before it committed: init exits. End of file on the caller's side means that init died.
+
+/// Length of a frame.
+pub const FRAME_LEN: usize = 16;
+/// Most descriptors in one message (the kernel allows 253).
+pub const FDS_PER_MESSAGE: usize = 252;
+/// The descriptor on which init finds its end of the conversation.
+pub const SOCKET_FD: i32 = 3;
+/// Most bytes of explanation behind a [`FAILED`] frame.
+pub const NOTE_LEN: usize = 240;
+
+/// Up: everything is done; init waits for [`COMMIT`].
+pub const READY: u32 = 1;
+/// Up: an op failed; `op` is its index, `value` the errno, `detail` the step inside it. A note may follow.
+pub const FAILED: u32 = 2;
+/// Up: the id maps must be written now; init waits for [`GO`].
+pub const NEED_MAPS: u32 = 3;
+/// Up: init continues in another process; its pidfd is attached.
+pub const RESPAWNED: u32 = 4;
+/// Down: the answer to a question.
+pub const GO: u32 = 16;
+/// Down: the container is recorded; it may outlive its creator.
+pub const COMMIT: u32 = 17;
+/// Down: first message; `op` is the number of descriptors that follow in all, `value` the length of the program in bytes.
+pub const HELLO: u32 = 18;
+
+/// Steps of a failure (`detail`): which part of a fat op the errno belongs to.
+pub mod step {
+    /// The op itself.
+    pub const OP: u32 = 0;
+    /// Finding or making the target.
+    pub const TARGET: u32 = 1;
+    /// The target is the rootfs itself.
+    pub const ON_ROOT: u32 = 2;
+    /// Opening the filesystem context.
+    pub const FSOPEN: u32 = 3;
+    /// The filesystem refused an option; the note has it.
+    pub const OPTION: u32 = 4;
+    /// Creating the superblock.
+    pub const SUPERBLOCK: u32 = 5;
+    /// Attaching the mount to its target.
+    pub const ATTACH: u32 = 6;
+    /// Changing attributes.
+    pub const ATTRIBUTES: u32 = 7;
+    /// Changing the propagation.
+    pub const PROPAGATE: u32 = 8;
+    /// An existing file is something else than asked for.
+    pub const MISMATCH: u32 = 9;
+    /// The working directory is outside the container.
+    pub const OUTSIDE: u32 = 10;
+    /// Every candidate is missing.
+    pub const NOT_FOUND: u32 = 11;
+    /// A candidate exists and is not executable.
+    pub const NOT_EXECUTABLE: u32 = 12;
+    /// Receiving or checking the program.
+    pub const PROGRAM: u32 = 13;
+}
+
+/// One message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// One of the constants above.
+    pub kind: u32,
+    /// Index of the op it is about.
+    pub op: u32,
+    /// An errno or another number.
+    pub value: u32,
+    /// The step inside the op.
+    pub detail: u32,
+}
+
+impl Frame {
+    /// A frame that is only a word.
+    pub const fn word(kind: u32) -> Self {
+        Self { kind, op: 0, value: 0, detail: 0 }
+    }
+
+    /// The frame as bytes.
+    pub fn encode(&self) -> [u8; FRAME_LEN] {
+        let mut out = [0; FRAME_LEN];
+        for (chunk, word) in out.chunks_exact_mut(4).zip([self.kind, self.op, self.value, self.detail]) {
+            chunk.copy_from_slice(&word.to_le_bytes());
+        }
+        out
+    }
+
+    /// The frame of `bytes`, if there are enough.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut words = bytes
+            .get(..FRAME_LEN)?
+            .chunks_exact(4)
+            .map_while(|chunk| Some(u32::from_le_bytes(chunk.try_into().ok()?)));
+        Some(Self { kind: words.next()?, op: words.next()?, value: words.next()?, detail: words.next()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_survives_encoding() {
+        let frame = Frame { kind: FAILED, op: 7, value: 13, detail: step::TARGET };
+        assert_eq!(Frame::decode(&frame.encode()), Some(frame));
+        assert_eq!(Frame::decode(&frame.encode()[..15]), None);
+    }
+}
