@@ -35,6 +35,13 @@ impl Tally {
         result.map_or_else(Tally::fail, |()| Tally::pass())
     }
 
+    /// Adds what another run of the same lane found.
+    pub fn add(&mut self, other: Tally) {
+        self.close(other.passed, other.failed, other.skipped);
+        self.failures.extend(other.failures);
+        self.skips.extend(other.skips);
+    }
+
     /// Reads one line of a lane's output.
     pub fn read(&mut self, line: &str) {
         if let Some(test) = line.strip_prefix("test ") {

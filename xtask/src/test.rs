@@ -6,38 +6,45 @@ use crate::project::{Project, program};
 use crate::step::Step;
 use crate::summary::{Summary, Tally};
 use crate::{lab, setup};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A group of tests that can be run by its name.
 struct Lane {
     name: &'static str,
     why: &'static str,
     needs_root: bool,
+    /// Too slow for every run: only when it is named.
+    slow: bool,
     run: fn(&Project) -> Result<Tally, String>,
 }
 
+const fn lane(name: &'static str, why: &'static str, run: fn(&Project) -> Result<Tally, String>) -> Lane {
+    Lane { name, why, needs_root: true, slow: false, run }
+}
+
 const LANES: &[Lane] = &[
+    Lane { needs_root: false, ..lane("unit", "unit, golden plan and law tests of every crate", unit) },
+    lane("native", "conformance on this machine's own cgroup layout", native),
+    lane("v2", "conformance in a view that has cgroup v2 only", v2),
     Lane {
-        name: "unit",
-        why: "unit, golden plan and law tests of every crate",
-        needs_root: false,
-        run: unit,
+        slow: true,
+        ..lane(
+            "repeat",
+            "only by name: conformance of teu five times a view, to find what fails rarely",
+            repeat,
+        )
     },
-    Lane {
-        name: "native",
-        why: "conformance on this machine's own cgroup layout",
-        needs_root: true,
-        run: native,
-    },
-    Lane { name: "v2", why: "conformance in a view that has cgroup v2 only", needs_root: true, run: v2 },
 ];
+
+/// How often the lane `repeat` runs each view.
+const REPEATS: usize = 5;
 
 /// Names and reasons, for the help text.
 pub fn lanes() -> Vec<(&'static str, &'static str)> {
     LANES.iter().map(|lane| (lane.name, lane.why)).collect()
 }
 
-/// The command. Arguments are lane names; none means all.
+/// The command. Arguments are lane names; none means all that are not slow.
 pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
     let lanes = pick(args)?;
     if !project.root_user && lanes.iter().any(|lane| lane.needs_root) {
@@ -59,7 +66,7 @@ pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
 fn pick(names: &[String]) -> Result<Vec<&'static Lane>, String> {
     let find = |name: &String| LANES.iter().find(|lane| lane.name == name);
     if names.is_empty() {
-        return Ok(LANES.iter().collect());
+        return Ok(LANES.iter().filter(|lane| !lane.slow).collect());
     }
     names
         .iter()
@@ -80,7 +87,6 @@ impl Lane {
 
 fn unit(project: &Project) -> Result<Tally, String> {
     let step = Step::new("run the tests of every crate, all of them even if one fails", &project.cargo);
-    // A test that makes containers needs the program file of the CLI; cargo builds it only when it is asked to.
     tally(
         project,
         &step.args(["test", "--workspace", "--no-fail-fast"]).args(project.locked()).limit_seconds(1500),
@@ -88,37 +94,58 @@ fn unit(project: &Project) -> Result<Tally, String> {
 }
 
 fn native(project: &Project) -> Result<Tally, String> {
-    conformance(project, "native")
+    tally(project, &Suite::build(project)?.step("native", true))
 }
 
 fn v2(project: &Project) -> Result<Tally, String> {
-    conformance(project, "v2")
+    tally(project, &Suite::build(project)?.step("v2", true))
 }
 
-fn conformance(project: &Project, lane: &str) -> Result<Tally, String> {
-    let built = artifact::build(project, &[TEU, CONFORMANCE])?;
-    let [teu, suite] = built.as_slice() else { return Err("the build gave no programs".to_owned()) };
-    std::fs::create_dir_all(project.lab())
-        .map_err(|error| format!("{}: {error}", project.lab().display()))?;
-    let json = project.lab().join(format!("conformance-{lane}.json"));
-    let mut step =
-        Step::new("run the conformance suite: teu by its Rust API and its CLI, others for parity", suite)
-            .args(["--lane", lane])
-            .arg("--json")
-            .arg(json);
-    if lab::ready(project) {
-        step = step.arg("--debian").arg(lab::path(project));
+fn repeat(project: &Project) -> Result<Tally, String> {
+    let suite = Suite::build(project)?;
+    let mut sum = Tally::default();
+    for _ in 0..REPEATS {
+        for view in ["native", "v2"] {
+            sum.add(tally(project, &suite.step(view, false))?);
+        }
     }
-    for (name, path) in contenders(teu) {
-        step = step.arg("--runtime").arg(format!("{name}={}", path.display()));
-    }
-    tally(project, &step)
+    Ok(sum)
 }
 
-/// teu's own command and the other runtimes of this machine.
-fn contenders(teu: &Path) -> Vec<(&'static str, PathBuf)> {
-    let others = ["runc", "crun"].into_iter().filter_map(|name| Some((name, program(name)?)));
-    [("teu", teu.to_owned())].into_iter().chain(others).collect()
+/// The conformance suite, built, and where it finds what it needs.
+struct Suite {
+    program: PathBuf,
+    teu: PathBuf,
+    lab: Option<PathBuf>,
+    reports: PathBuf,
+}
+
+impl Suite {
+    fn build(project: &Project) -> Result<Suite, String> {
+        let built = artifact::build(project, &[TEU, CONFORMANCE])?;
+        let [teu, program] = built.as_slice() else { return Err("the build gave no programs".to_owned()) };
+        let reports = project.lab();
+        std::fs::create_dir_all(&reports).map_err(|error| format!("{}: {error}", reports.display()))?;
+        let lab = lab::ready(project).then(|| lab::path(project));
+        Ok(Suite { program: program.clone(), teu: teu.clone(), lab, reports })
+    }
+
+    /// One run in one view of cgroups; with `parity` the other runtimes of this machine show what they do.
+    fn step(&self, view: &str, parity: bool) -> Step {
+        let mut step = Step::new(format!("run the conformance suite, {view} view"), &self.program)
+            .args(["--lane", view])
+            .args([format!("--runtime=teu={}", self.teu.display())])
+            .limit_seconds(900);
+        if let Some(lab) = &self.lab {
+            step = step.arg("--debian").arg(lab);
+        }
+        if parity {
+            let others = ["runc", "crun"].into_iter().filter_map(|name| Some((name, program(name)?)));
+            step = step.args(others.map(|(name, path)| format!("--runtime={name}={}", path.display())));
+            step = step.arg("--json").arg(self.reports.join(format!("conformance-{view}.json")));
+        }
+        step
+    }
 }
 
 fn tally(project: &Project, step: &Step) -> Result<Tally, String> {
@@ -136,9 +163,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_picks_every_lane_and_a_wrong_one_is_an_error() {
-        assert_eq!(pick(&[]).map(|lanes| lanes.len()).ok(), Some(LANES.len()));
-        assert_eq!(pick(&["v2".to_owned()]).map(|lanes| lanes[0].name).ok(), Some("v2"));
+    fn no_name_picks_every_lane_that_is_not_slow_and_a_wrong_one_is_an_error() {
+        let names = |lanes: Vec<&Lane>| lanes.iter().map(|lane| lane.name).collect::<Vec<_>>();
+        assert_eq!(pick(&[]).map(names), Ok(vec!["unit", "native", "v2"]));
+        assert_eq!(pick(&["repeat".to_owned()]).map(names), Ok(vec!["repeat"]));
         assert!(pick(&["v3".to_owned()]).is_err());
     }
 }
