@@ -81,8 +81,8 @@ impl Step {
         const TIMED_OUT: i32 = 124; // timeout(1)
         match status.code() {
             Some(0) => Ok(()),
-            Some(TIMED_OUT) => Err(format!("{} took longer than {} s", self.name(), self.limit)),
-            _ => Err(format!("{} failed: {status}", self.name())),
+            Some(TIMED_OUT) => Err(format!("{} took longer than {} s", self.short(), self.limit)),
+            _ => Err(format!("{} failed: {status}", self.short())),
         }
     }
 
@@ -109,6 +109,13 @@ impl Step {
         Path::new(&self.program).file_name().unwrap_or(&self.program).to_string_lossy().into_owned()
     }
 
+    /// `cargo clippy` rather than `cargo`: the first argument belongs to the name if it is a plain word.
+    fn short(&self) -> String {
+        let is_word = |arg: &str| arg.bytes().all(|byte| byte.is_ascii_lowercase());
+        let word = self.args.first().and_then(|arg| arg.to_str()).filter(|arg| is_word(arg));
+        word.map_or_else(|| self.name(), |word| format!("{} {word}", self.name()))
+    }
+
     fn shown(&self) -> String {
         let env = self.env.iter().map(|(name, value)| format!("{name}=\"{}\"", value.to_string_lossy()));
         let args = self.args.iter().map(|arg| arg.to_string_lossy().into_owned());
@@ -129,6 +136,12 @@ mod tests {
     fn a_step_that_outlives_its_limit_fails_with_a_sentence_about_time() {
         let error = Step::new("test", "sleep").arg("60").limit_seconds(1).run(Path::new("/")).unwrap_err();
         assert_eq!(error, "sleep took longer than 1 s");
+    }
+
+    #[test]
+    fn a_failure_names_the_subcommand() {
+        let error = Step::new("test", "sh").args(["nosuchcommand", "-x"]).run(Path::new("/")).unwrap_err();
+        assert!(error.starts_with("sh nosuchcommand failed: exit status"), "{error}");
     }
 
     #[test]
