@@ -1,0 +1,132 @@
+//! The figures teu promises, each a value of this run against its bound.
+
+use serde::Serialize;
+
+use crate::memory::LEAST;
+use crate::one::CYCLE;
+use crate::parked::MEASURES;
+use crate::run::OURS;
+use crate::scale::{self, LEVELS};
+use crate::section::Section;
+use crate::stats::Samples;
+
+const IN_PROCESS: &str = "teu in-process";
+const BIG_HEAP: &str = "teu in-process, 1 GiB heap";
+
+/// A promise: at most `bound`.
+#[derive(Serialize)]
+pub struct Figure {
+    /// What is promised.
+    pub name: String,
+    /// At most this.
+    pub bound: f64,
+    /// What was measured; none if it was not.
+    pub value: Option<f64>,
+    /// KiB, or nothing for a ratio.
+    pub unit: &'static str,
+}
+
+impl Figure {
+    /// Kept, missed, or not measured.
+    pub fn verdict(&self) -> &'static str {
+        match self.value {
+            Some(value) if value <= self.bound => "PASS",
+            Some(_) => "MISS",
+            None => "none",
+        }
+    }
+
+    /// How far the value lies from the bound, as a sentence.
+    pub fn distance(&self) -> String {
+        let Some(value) = self.value else { return "not measured in this run".into() };
+        let percent = (value / self.bound - 1.0) * 100.0;
+        if percent <= 0.0 { format!("{:.0} % below", -percent) } else { format!("{percent:.0} % above") }
+    }
+}
+
+/// All figures, from what was measured.
+pub fn figures(samples: &Samples) -> Vec<Figure> {
+    let mut figures = command_figures(samples);
+    figures.extend(in_process_figures(samples));
+    figures.extend(weight_figures(samples));
+    figures.extend(scale_figures(samples));
+    figures
+}
+
+fn command_figures(samples: &Samples) -> Vec<Figure> {
+    let rows = [
+        (CYCLE, "create+state+start+delete by CLI, to crun's", 0.25),
+        ("run", "run by CLI, to crun's", 0.35),
+        ("state", "state by CLI, to crun's", 0.3),
+    ];
+    let one = |contender, measure| samples.median(Section::One, contender, measure);
+    rows.map(|(measure, name, bound)| ratio(name, bound, one(OURS, measure), one("crun", measure))).into()
+}
+
+fn in_process_figures(samples: &Samples) -> Vec<Figure> {
+    let cycle = |contender| samples.median(Section::One, contender, CYCLE);
+    let ours = cycle(IN_PROCESS);
+    vec![
+        ratio("in-process cycle, to floor-full (what the config asks for)", 1.15, ours, cycle("floor-full")),
+        ratio("in-process cycle, to floor (its bare part)", 1.15, ours, cycle("floor")),
+        ratio("in-process cycle with a 1 GiB heap, to the empty one's", 1.1, cycle(BIG_HEAP), ours),
+    ]
+}
+
+fn weight_figures(samples: &Samples) -> Vec<Figure> {
+    let parked = |measure| samples.median(Section::Parked, OURS, measure);
+    let least = samples.median(Section::Memory, OURS, LEAST);
+    let rows = [
+        ("init program", 64.0, parked(MEASURES[2])),
+        ("Pss of a created container's init", 128.0, parked(MEASURES[0])),
+        ("least memory limit that starts a program", 512.0, least),
+    ];
+    rows.map(|(name, bound, value)| Figure { name: name.into(), bound, value, unit: "KiB" }).into()
+}
+
+fn scale_figures(samples: &Samples) -> Vec<Figure> {
+    let at = |verb, level| samples.median(Section::Scale, OURS, &scale::among(verb, level));
+    let last = LEVELS[LEVELS.len() - 1];
+    let mut figures = Vec::new();
+    for verb in scale::VERBS {
+        let highest = LEVELS.into_iter().rev().find(|level| *level > 1 && at(verb, *level).is_some());
+        let level = highest.unwrap_or(last);
+        let note = if level == last { "" } else { " (5,000 is not in this run)" };
+        let name = format!("{verb} beside {level} containers, to beside 1{note}");
+        figures.push(ratio(&name, 1.2, at(verb, level), at(verb, 1)));
+    }
+    figures
+}
+
+fn ratio(name: &str, bound: f64, value: Option<f64>, to: Option<f64>) -> Figure {
+    let value = value.zip(to).map(|(value, to)| value / to);
+    Figure { name: name.into(), bound, value, unit: "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(ours: f64, crun: f64) -> Samples {
+        let mut samples = Samples::default();
+        samples.add(Section::One, OURS, "state", ours);
+        samples.add(Section::One, "crun", "state", crun);
+        samples
+    }
+
+    fn verdict(samples: &Samples) -> &'static str {
+        let figures = figures(samples);
+        figures.iter().find(|figure| figure.name.starts_with("state by")).unwrap().verdict()
+    }
+
+    #[test]
+    fn a_figure_is_missed_just_above_its_bound() {
+        assert_eq!(verdict(&with(30.0, 100.0)), "PASS");
+        assert_eq!(verdict(&with(30.1, 100.0)), "MISS");
+    }
+
+    #[test]
+    fn a_figure_without_its_contender_is_not_a_pass() {
+        assert_eq!(verdict(&Samples::default()), "none");
+    }
+}

@@ -1,0 +1,44 @@
+//! The sections of a run: what is measured together, in one table.
+
+use serde::Serialize;
+
+use crate::failure::{Result, refuse};
+
+/// One table of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Section {
+    /// One container at a time, whole and by command, in interleaved rounds.
+    One,
+    /// What a created, not yet started, container weighs.
+    Parked,
+    /// Cycles a second with several callers at once.
+    Concurrency,
+    /// The cost of a command beside many live containers.
+    Scale,
+    /// The smallest memory limit that starts a program; last, because it leaves the cgroup v2 view.
+    Memory,
+}
+
+impl Section {
+    /// All of them, in the order they run.
+    pub const ALL: [Section; 5] =
+        [Section::One, Section::Parked, Section::Concurrency, Section::Scale, Section::Memory];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Section::One => "one",
+            Section::Parked => "parked",
+            Section::Memory => "memory",
+            Section::Concurrency => "concurrency",
+            Section::Scale => "scale",
+        }
+    }
+
+    /// The section called `name`.
+    pub fn named(name: &str) -> Result<Section> {
+        let found = Section::ALL.into_iter().find(|section| section.name() == name);
+        found.map_or_else(|| refuse(format!("--only {name}: no such section")), Ok)
+    }
+}

@@ -1,0 +1,179 @@
+//! Workers: processes of this same program that measure from inside, one line in, one line out.
+//!
+//! The floor and the in-process runtime must be called by a process of known size and nothing else, so each has its own:
+//! `cycle N` answers the nanoseconds of N containers, `threads T N` those of N containers on each of T threads together.
+
+use std::io::{BufRead, BufReader, Write, stdin, stdout};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::time::Duration;
+
+use crate::concurrency::together;
+use crate::failure::{Result, While, refuse};
+use crate::floor::{Floor, Variant};
+use crate::heap::Heap;
+use crate::inprocess::Engine;
+use crate::lab::{CGROUPS, HOME};
+use crate::process;
+
+const START_LIMIT: Duration = Duration::from_secs(60);
+const MIB: usize = 1024 * 1024;
+
+/// What a worker measures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The floor, as much of it as the variant says.
+    Floor(Variant),
+    /// teu called as a library by a process with this many MiB of touched heap.
+    InProcess(usize),
+}
+
+impl Kind {
+    fn arguments(self) -> [String; 2] {
+        match self {
+            Kind::Floor(Variant::Plain) => ["floor".into(), "0".into()],
+            Kind::Floor(Variant::Full) => ["floor-full".into(), "0".into()],
+            Kind::InProcess(heap) => ["in-process".into(), heap.to_string()],
+        }
+    }
+
+    /// Bytes.
+    fn heap(self) -> usize {
+        match self {
+            Kind::Floor(_) => 0,
+            Kind::InProcess(heap) => heap * MIB,
+        }
+    }
+
+    fn from_arguments(name: &str, heap: &str) -> Result<Kind> {
+        match name {
+            "floor" => Ok(Kind::Floor(Variant::Plain)),
+            "floor-full" => Ok(Kind::Floor(Variant::Full)),
+            "in-process" => Ok(Kind::InProcess(heap.parse()?)),
+            other => refuse(format!("--worker {other}: no such worker")),
+        }
+    }
+}
+
+/// A worker, seen from the process that asks.
+pub struct Worker {
+    child: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    /// Starts a worker on `bundle` whose containers and cgroups begin with `id`.
+    pub fn start(kind: Kind, bundle: &Path, id: &str) -> Result<Worker> {
+        let mut command = process::command(Path::new("/proc/self/exe"));
+        let [name, heap] = kind.arguments();
+        command.args(["--worker", &name, &heap, id]).arg(bundle);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
+        let (Some(questions), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            return refuse("a worker without pipes");
+        };
+        let mut worker = Worker { child, questions, answers: BufReader::new(answers) };
+        worker.ask("cycle 0", START_LIMIT).doing(|| format!("worker {name} {heap}"))?;
+        Ok(worker)
+    }
+
+    /// The times of `count` containers, one after the other.
+    pub fn cycles(&mut self, count: usize) -> Result<Vec<Duration>> {
+        self.ask(&format!("cycle {count}"), process::LIMIT)
+    }
+
+    /// The time of `count` containers on each of `threads` threads together.
+    pub fn threads(&mut self, threads: usize, count: usize) -> Result<Duration> {
+        let times = self.ask(&format!("threads {threads} {count}"), process::LIMIT)?;
+        times.first().copied().map_or_else(|| refuse("no answer"), Ok)
+    }
+
+    fn ask(&mut self, question: &str, limit: Duration) -> Result<Vec<Duration>> {
+        writeln!(self.questions, "{question}")?;
+        if !process::readable(self.answers.get_ref().as_fd(), limit)? {
+            return refuse(format!("worker: {question}: no answer within {limit:?}"));
+        }
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        match answer.strip_prefix("error ") {
+            Some(why) => refuse(why.trim()),
+            None if answer.is_empty() => refuse(format!("worker: {question}: it died")),
+            None => answer.split_whitespace().map(|ns| Ok(Duration::from_nanos(ns.parse()?))).collect(),
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // The run goes on without it either way, and the guard sees to what it leaves.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What answers in a worker.
+enum Service {
+    Floor(Floor),
+    InProcess(Engine),
+}
+
+/// Runs as the worker that `arguments` name, until its standard input ends.
+pub fn serve(arguments: &[String]) -> Result<()> {
+    let [name, heap, id, bundle] = arguments else { return refuse("--worker: name, heap, id, bundle") };
+    let kind = Kind::from_arguments(name, heap)?;
+    let mut service = Service::open(kind, Path::new(bundle), id);
+    let _heap = Heap::touched(kind.heap());
+    for question in stdin().lines() {
+        let question = question?;
+        let answer = match &mut service {
+            Ok(service) => service.answer(&question).unwrap_or_else(|error| format!("error {error}")),
+            Err(error) => format!("error {error}"),
+        };
+        writeln!(stdout(), "{}", answer.replace('\n', " "))?;
+    }
+    Ok(())
+}
+
+impl Service {
+    fn open(kind: Kind, bundle: &Path, id: &str) -> Result<Service> {
+        match kind {
+            Kind::Floor(variant) => {
+                let cgroup = Path::new(CGROUPS).join(id);
+                Ok(Service::Floor(Floor::new(variant, &bundle.join("rootfs"), &cgroup)?))
+            }
+            Kind::InProcess(_) => {
+                let state_root = Path::new(HOME).join(format!("{id}-state"));
+                Ok(Service::InProcess(Engine::open(bundle, &state_root, id)?))
+            }
+        }
+    }
+
+    fn answer(&mut self, question: &str) -> Result<String> {
+        let words: Vec<&str> = question.split_whitespace().collect();
+        match words.as_slice() {
+            ["cycle", count] => {
+                let times: Result<Vec<String>> = (0..count.parse::<usize>()?).map(|_| self.cycle()).collect();
+                Ok(times?.join(" "))
+            }
+            ["threads", threads, count] => self.threads(threads.parse()?, count.parse()?),
+            _ => refuse(format!("no such question: {question}")),
+        }
+    }
+
+    fn cycle(&mut self) -> Result<String> {
+        let took = match self {
+            Service::Floor(floor) => floor.cycle()?,
+            Service::InProcess(engine) => engine.cycle()?,
+        };
+        Ok(took.as_nanos().to_string())
+    }
+
+    fn threads(&self, threads: usize, count: usize) -> Result<String> {
+        let Service::InProcess(engine) = self else { return refuse("the floor has one thread") };
+        let caller = |_| || (0..count).try_for_each(|_| engine.cycle().map(drop));
+        let took = together((0..threads).map(caller))?;
+        Ok(took.as_nanos().to_string())
+    }
+}
