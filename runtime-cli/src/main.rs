@@ -1,2 +1,113 @@
-//! Placeholder while the workspace is laid out.
-fn main() {}
+//! teu: the command line face of the library. Arguments become plain values ([`args`]), a command ([`commands`]) makes one call of
+//! the library and prints ([`output`]). What is accepted and printed follows runc to the byte, because engines parse it.
+#![forbid(unsafe_code)]
+
+mod activation;
+mod args;
+mod clock;
+mod commands;
+mod creation;
+mod json;
+mod logging;
+mod mask;
+mod output;
+mod paths;
+mod session;
+mod signals;
+mod version;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use args::{Arguments, Command, help, parse, table};
+use logging::Log;
+use session::Session;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let argv0 = words.next().unwrap_or_default();
+    let program = session::program(&argv0);
+    let globals = match parse::parse(words, &[table::GLOBAL, table::HELP], true) {
+        Ok(globals) => globals,
+        Err(message) => return misuse(&Log::default(), &message, &message, help::program(program)),
+    };
+    let (log, level) = Log::open(&globals);
+    match level
+        .and_then(|level| Session::new(program, &globals, log.number()).map(|session| (level, session)))
+    {
+        Ok((log::LevelFilter::Off, session)) => dispatch(&log, &session, &argv0, globals),
+        Ok((level, session)) => dispatch(log.install(level), &session, &argv0, globals),
+        Err(error) => fatal(&log, &error.to_string()),
+    }
+}
+
+/// Finds the command and does it; `globals` still has the command line from the command on as its operands.
+fn dispatch(log: &Log, session: &Session, argv0: &OsString, mut globals: Arguments) -> ExitCode {
+    let program = session.program;
+    if globals.flag("version") {
+        return done(log, output::print(&version::text(program)).map(|()| 0));
+    }
+    let mut words = std::mem::take(&mut globals.operands).into_iter();
+    let mut word = words.next().filter(|_| !globals.flag("help"));
+    let wants_help = word.as_ref().is_some_and(|word| word == "help" || word == "h");
+    if wants_help {
+        word = words.next();
+    }
+    let Some(word) = word else {
+        return done(log, output::print(&help::program(program)).map(|()| 0));
+    };
+    let Some(command) = Command::named(&word.to_string_lossy()) else {
+        return fatal(log, &format!("unknown command {:?}", word.to_string_lossy()));
+    };
+    if wants_help {
+        return done(log, output::print(&help::command(program, command)).map(|()| 0));
+    }
+    execute(log, session, argv0, command, words)
+}
+
+fn execute(
+    log: &Log,
+    session: &Session,
+    argv0: &OsString,
+    command: &Command,
+    words: impl Iterator<Item = OsString>,
+) -> ExitCode {
+    let help = || help::command(session.program, command);
+    let args = match parse_command(command, words) {
+        Ok(args) => args,
+        Err(message) => return misuse(log, &message, &message, help()),
+    };
+    if args.flag("help") {
+        return done(log, output::print(&help()).map(|()| 0));
+    }
+    if let Err(requires) = parse::check(&command.arity, args.operands.len()) {
+        let message = format!("{}: {:?} requires {requires}", argv0.to_string_lossy(), command.name);
+        return misuse(log, "", &message, help());
+    }
+    done(log, (command.run)(session, &args))
+}
+
+fn parse_command(command: &Command, words: impl Iterator<Item = OsString>) -> Result<Arguments, String> {
+    let groups: Vec<_> = command.options.iter().copied().chain([table::HELP]).collect();
+    parse::parse(words, &groups, command.operand_ends_options)
+}
+
+fn done(log: &Log, outcome: teu::Result<u8>) -> ExitCode {
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => fatal(log, &error.to_string()),
+    }
+}
+
+fn fatal(log: &Log, message: &str) -> ExitCode {
+    log.fatal(message);
+    ExitCode::FAILURE
+}
+
+/// Wrong usage: what is wrong and the help on stdout, the error as any other.
+fn misuse(log: &Log, what: &str, message: &str, help: String) -> ExitCode {
+    let head = if what.is_empty() { "Incorrect Usage.".into() } else { format!("Incorrect Usage: {what}") };
+    // The error below is what counts; a closed stdout does not hide it.
+    let _ = output::print(&format!("{head}\n\n{help}"));
+    fatal(log, message)
+}

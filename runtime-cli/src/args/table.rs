@@ -1,0 +1,227 @@
+//! The option table: every command and option of this build. The parser and `--help` read it, and nothing else knows an option's
+//! spelling except the command that asks for its value.
+
+use crate::commands::{self, Run};
+
+/// Whether an option takes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A boolean: alone it is true, `=false` and Go's other spellings are understood.
+    Flag,
+    /// One value, named so in the help; of several the last wins.
+    Value(&'static str),
+}
+
+/// One option.
+#[derive(Debug)]
+pub struct Opt {
+    /// The name, without dashes. One dash and two mean the same.
+    pub long: &'static str,
+    /// The one-letter names.
+    pub letters: &'static str,
+    /// Whether it takes a value.
+    pub kind: Kind,
+    /// One line for `--help`.
+    pub help: &'static str,
+}
+
+/// How many operands a command takes.
+#[derive(Debug)]
+pub struct Arity {
+    /// At least so many.
+    pub min: usize,
+    /// At most so many.
+    pub max: usize,
+}
+
+/// One command.
+pub struct Command {
+    /// The word on the command line.
+    pub name: &'static str,
+    /// One line for the list of commands.
+    pub about: &'static str,
+    /// The operands as the usage line shows them.
+    pub operands: &'static str,
+    /// How many operands it takes.
+    pub arity: Arity,
+    /// Whether options end at the first operand (as runc does for commands that pass words on).
+    pub operand_ends_options: bool,
+    /// Its options, in groups that commands share.
+    pub options: &'static [&'static [Opt]],
+    /// The paragraph below the usage line.
+    pub details: &'static str,
+    /// The function that does it.
+    pub run: Run,
+}
+
+const fn flag(long: &'static str, letters: &'static str, help: &'static str) -> Opt {
+    Opt { long, letters, kind: Kind::Flag, help }
+}
+
+const fn value(long: &'static str, letters: &'static str, name: &'static str, help: &'static str) -> Opt {
+    Opt { long, letters, kind: Kind::Value(name), help }
+}
+
+/// `--help`, an option of the program and of every command.
+pub const HELP: &[Opt] = &[flag("help", "h", "show help")];
+
+/// The options before the command.
+pub const GLOBAL: &[Opt] = &[
+    value("root", "r", "DIR", "directory of the containers' state (default: /run/teu)"),
+    value("log", "", "FILE", "append log lines to FILE instead of writing them to stderr"),
+    value("log-format", "", "FORMAT", "text or json (default: text)"),
+    flag("debug", "", "log at level debug"),
+    value("log-level", "", "LEVEL", "error, warning, info or debug (default: error)"),
+    flag("systemd-cgroup", "s", "let systemd make the cgroup; not supported yet by this build"),
+    value("cgroup-manager", "", "NAME", "cgroupfs, disabled or systemd (default: cgroupfs)"),
+    value("rootless", "", "BOOL", "true, false or auto; accepted without effect"),
+    value("criu", "", "PATH", "the criu program; accepted without effect"),
+    flag("version", "vV", "print the version"),
+];
+
+const BUNDLE: &[Opt] = &[value("bundle", "b", "DIR", "the bundle (default: the current directory)")];
+
+const CONFIG: &[Opt] =
+    &[value("config", "f", "FILE", "configuration to use instead of the bundle's config.json")];
+
+const CREATION: &[Opt] = &[
+    value("console-socket", "", "SOCKET", "where to send the terminal; not supported yet by this build"),
+    value("pidfd-socket", "", "SOCKET", "where to send the pidfd; not supported yet by this build"),
+    value("pid-file", "", "FILE", "write init's pid to FILE once the container is created"),
+    flag("no-pivot", "", "move the mount and chroot instead of pivot_root, for a rootfs on a ramdisk"),
+    flag("no-new-keyring", "", "keep the caller's session keyring"),
+    value("preserve-fds", "", "N", "pass N descriptors on, after stdio and those of LISTEN_FDS (default: 0)"),
+];
+
+const FOREGROUND: &[Opt] = &[
+    flag("detach", "d", "return when the program has started"),
+    flag("keep", "", "keep the container after its program has ended"),
+    flag("no-subreaper", "", "accepted: this program does not become a subreaper"),
+];
+
+const KILL: &[Opt] = &[flag("all", "a", "signal every process of the container")];
+
+const DELETE: &[Opt] = &[flag("force", "f", "kill a container that still runs; an unknown id is no error")];
+
+const LIST: &[Opt] =
+    &[value("format", "f", "FORMAT", "table or json (default: table)"), flag("quiet", "q", "print ids only")];
+
+const SPEC: &[Opt] = &[
+    flag("rootless", "", "a configuration for a container that an unprivileged user creates"),
+    value("file", "f", "FILE", "name of the file in the bundle (default: config.json)"),
+];
+
+const NOTHING: Arity = Arity { min: 0, max: 0 };
+const ONE: Arity = Arity { min: 1, max: 1 };
+const ID: &str = "<container-id>";
+
+/// The commands, in the order of the help text.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "create",
+        about: "make a container and park its init before the program",
+        operands: ID,
+        arity: ONE,
+        operand_ends_options: false,
+        options: &[BUNDLE, CONFIG, CREATION],
+        details: "Everything that config.json asks for is done; the program itself waits for `start`.",
+        run: commands::create::run,
+    },
+    Command {
+        name: "delete",
+        about: "remove what a container holds",
+        operands: ID,
+        arity: ONE,
+        operand_ends_options: false,
+        options: &[DELETE],
+        details: "The container must be stopped, or created and never started, unless --force is given.",
+        run: commands::delete::run,
+    },
+    Command {
+        name: "features",
+        about: "print what this build can do, as JSON",
+        operands: "",
+        arity: NOTHING,
+        operand_ends_options: false,
+        options: &[],
+        details: "The document follows the features chapter of the runtime specification.",
+        run: commands::features::run,
+    },
+    Command {
+        name: "kill",
+        about: "send a signal to a container's init",
+        operands: "<container-id> [signal]",
+        arity: Arity { min: 1, max: 2 },
+        operand_ends_options: true,
+        options: &[KILL],
+        details: "The signal is a number or a name, with or without SIG, or RTMIN+N; SIGTERM if none is given.",
+        run: commands::kill::run,
+    },
+    Command {
+        name: "list",
+        about: "list the containers of the state root",
+        operands: "",
+        arity: NOTHING,
+        operand_ends_options: false,
+        options: &[LIST],
+        details: "An entry that cannot be read is reported on stderr and left out.",
+        run: commands::list::run,
+    },
+    Command {
+        name: "plan",
+        about: "print what create would do, step by step",
+        operands: ID,
+        arity: ONE,
+        operand_ends_options: false,
+        options: &[BUNDLE, CONFIG, CREATION],
+        details: "Nothing is created or changed.",
+        run: commands::plan::run,
+    },
+    Command {
+        name: "run",
+        about: "create a container, start it and wait for its end",
+        operands: ID,
+        arity: ONE,
+        operand_ends_options: false,
+        options: &[BUNDLE, CONFIG, CREATION, FOREGROUND],
+        details: "Signals are passed on. The exit status is the program's, or 128 and the signal that ended it.",
+        run: commands::run::run,
+    },
+    Command {
+        name: "spec",
+        about: "write an example config.json",
+        operands: "",
+        arity: NOTHING,
+        operand_ends_options: false,
+        options: &[BUNDLE, SPEC],
+        details: "An existing file is never overwritten.",
+        run: commands::spec::run,
+    },
+    Command {
+        name: "start",
+        about: "let a created container execute its program",
+        operands: ID,
+        arity: ONE,
+        operand_ends_options: false,
+        options: &[],
+        details: "The container must have been created and not started.",
+        run: commands::start::run,
+    },
+    Command {
+        name: "state",
+        about: "print a container's state, as JSON",
+        operands: ID,
+        arity: ONE,
+        operand_ends_options: false,
+        options: &[],
+        details: "The status is taken from the kernel at the time of the question.",
+        run: commands::state::run,
+    },
+];
+
+impl Command {
+    /// The command of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        COMMANDS.iter().find(|command| command.name == name)
+    }
+}

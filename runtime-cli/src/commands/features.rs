@@ -1,0 +1,14 @@
+//! `features`: what this build can do, as JSON.
+
+use teu::Result;
+
+use crate::args::Arguments;
+use crate::json::Json;
+use crate::output;
+use crate::session::Session;
+
+/// Does the command.
+pub fn run(_: &Session, _: &Arguments) -> Result<u8> {
+    output::print(&format!("{}\n", Json::from(teu::features()).pretty("    ")))?;
+    Ok(0)
+}

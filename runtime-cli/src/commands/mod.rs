@@ -1,0 +1,18 @@
+//! The commands, one file each: read the arguments, make one call of the library, print.
+
+pub mod create;
+pub mod delete;
+pub mod features;
+pub mod kill;
+pub mod list;
+pub mod plan;
+pub mod run;
+pub mod spec;
+pub mod start;
+pub mod state;
+
+use crate::args::Arguments;
+use crate::session::Session;
+
+/// A command: the exit status, or the error that is printed and makes it 1.
+pub type Run = fn(&Session, &Arguments) -> teu::Result<u8>;

@@ -1,0 +1,43 @@
+//! `run`: create and start; in the foreground wait for the end, pass signals on and remove the container.
+
+use teu::{Container, Delete, Result};
+
+use crate::args::Arguments;
+use crate::creation::{Creation, of_start};
+use crate::mask::Blocked;
+use crate::session::Session;
+
+/// Does the command.
+pub fn run(session: &Session, args: &Arguments) -> Result<u8> {
+    create_and_start(session, args)
+        .map_err(|error| error.context(format_args!("{} run failed", session.program)))
+}
+
+fn create_and_start(session: &Session, args: &Arguments) -> Result<u8> {
+    let creation = Creation::resolve(session, args)?;
+    let signals = Blocked::all()?;
+    let container = match creation.create(session, &signals) {
+        Ok(container) => container,
+        Err(error) => return signals.release().and(Err(error)),
+    };
+    let detach = args.flag("detach");
+    let status = match started(&container, &signals, detach) {
+        Ok(status) => status,
+        // The error of the start is the one to report.
+        Err(error) => return container.delete(Delete::Force).and(Err(error)),
+    };
+    if !detach && !args.flag("keep") {
+        container.delete(Delete::Force)?;
+    }
+    Ok(status)
+}
+
+/// Starts the container and, in the foreground, waits: the exit status of this program.
+fn started(container: &Container, signals: &Blocked, detach: bool) -> Result<u8> {
+    container.start().map_err(of_start)?;
+    if detach {
+        return Ok(0);
+    }
+    let exit = signals.forward_until_exit(container)?;
+    Ok(u8::try_from(exit.status()).unwrap_or(u8::MAX))
+}

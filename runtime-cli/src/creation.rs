@@ -1,0 +1,148 @@
+//! What `create`, `run` and `plan` have in common: the arguments resolved to an id, a spec and options, and the creation itself,
+//! which a signal unwinds.
+
+use std::path::Path;
+
+use teu::{Container, CreateOptions, Delete, Error, ErrorKind, FdMap, Id, Result, Spec, Stdio};
+
+use crate::args::Arguments;
+use crate::mask::Blocked;
+use crate::session::Session;
+use crate::{activation, paths};
+
+/// A container to be made.
+pub struct Creation {
+    /// Its id.
+    pub id: Id,
+    /// Its configuration.
+    pub spec: Spec,
+    /// How it is made.
+    pub options: CreateOptions,
+}
+
+impl Creation {
+    /// Resolves the arguments: paths, the configuration, the descriptors to pass on.
+    pub fn resolve(session: &Session, args: &Arguments) -> Result<Self> {
+        refuse_unsupported(args)?;
+        let pid_file = args.path("pid-file").map(paths::absolute).transpose()?;
+        let id = Id::new(args.id())?;
+        let listen = activation::count();
+        let options = CreateOptions {
+            stdio: [Stdio::Inherit, Stdio::Inherit, Stdio::Inherit],
+            fds: preserved(session, args, listen)?,
+            pid_file,
+            no_pivot: args.flag("no-pivot"),
+            no_new_keyring: args.flag("no-new-keyring"),
+            cgroup_manager: session.cgroup_manager()?,
+            ..CreateOptions::default()
+        };
+        let spec = spec(args, listen)?;
+        for warning in spec.warnings() {
+            log::warn!("config.json: {}: {}", warning.pointer, warning.message);
+        }
+        Ok(Self { id, spec, options })
+    }
+
+    /// Makes the container. A signal that came meanwhile unwinds it and then has its usual effect.
+    pub fn create(self, session: &Session, signals: &Blocked) -> Result<Container> {
+        let runtime = session.runtime_for_create()?;
+        let made = runtime.create(&self.id, &self.spec, self.options);
+        let container = made.map_err(of_start)?;
+        if signals.interrupted() {
+            container.delete(Delete::Force)?;
+            return Err(Error::new(ErrorKind::Died, "interrupted by a signal"));
+        }
+        Ok(container)
+    }
+}
+
+/// Puts the phrase that engines know before an error of the start itself; what was wrong with the request stays as it is.
+pub fn of_start(error: Error) -> Error {
+    use ErrorKind::{AlreadyExists, InvalidArgument, InvalidSpec, InvalidState, NotFound};
+    const PHRASE: &str = "unable to start container process";
+    let of_request =
+        matches!(error.kind(), AlreadyExists | InvalidArgument | InvalidSpec | InvalidState | NotFound);
+    if of_request || error.message().starts_with(PHRASE) { error } else { error.context(PHRASE) }
+}
+
+fn refuse_unsupported(args: &Arguments) -> Result<()> {
+    match ["console-socket", "pidfd-socket"].into_iter().find(|name| args.value(name).is_some()) {
+        Some(name) => {
+            let message = format!("--{name} is not supported yet by this build");
+            Err(Error::new(ErrorKind::Unsupported, message))
+        }
+        None => Ok(()),
+    }
+}
+
+fn spec(args: &Arguments, listen: u16) -> Result<Spec> {
+    let bundle = args.path("bundle").unwrap_or(Path::new("."));
+    let config = args.path("config").unwrap_or(Path::new("config.json"));
+    let spec = Spec::from_file(bundle, config)?;
+    if listen > 0 { activation::announce(&spec, config, listen) } else { Ok(spec) }
+}
+
+/// The descriptors from 3 on: those of socket activation, then as many as `--preserve-fds` says.
+fn preserved(session: &Session, args: &Arguments, listen: u16) -> Result<Vec<FdMap>> {
+    let extra = match args.text("preserve-fds") {
+        Some(digits) => digits.parse::<u16>().map_err(|_| {
+            let message = format!("invalid value {digits:?} for flag -preserve-fds: not a number");
+            Error::new(ErrorKind::InvalidArgument, message)
+        })?,
+        None => 0,
+    };
+    let first = 3 + i32::from(listen);
+    (3..first + i32::from(extra))
+        .map(|number| {
+            check_open(session, number).map_err(|error| match number < first {
+                true => error.context(format_args!("unable to stat descriptor {number} of LISTEN_FDS")),
+                false => {
+                    error.context(format_args!("unable to stat preserved-fd {} (of {extra})", number - first))
+                }
+            })?;
+            inherited(number)
+        })
+        .collect()
+}
+
+fn check_open(session: &Session, number: i32) -> Result<()> {
+    let path = format!("/proc/self/fd/{number}");
+    // Our own log file may have been opened under the number of a descriptor that the caller did not pass.
+    let found = match session.log_number == Some(number) {
+        true => Err(std::io::Error::from_raw_os_error(nix::errno::Errno::ENOENT as i32)),
+        false => std::fs::metadata(&path),
+    };
+    found.map(drop).map_err(|error| Error::io(format_args!("stat {path}"), &error))
+}
+
+/// Safe code cannot own a descriptor that it has not opened: the library has to hand it out.
+fn inherited(_: i32) -> Result<FdMap> {
+    Err(Error::new(ErrorKind::Unsupported, "passing descriptors on is not supported yet by this build"))
+}
+
+#[cfg(test)]
+mod tests {
+    use teu::{Error, ErrorKind};
+
+    use super::of_start;
+
+    #[test]
+    fn errors_of_the_start_carry_the_phrase_once_and_those_of_the_request_do_not() {
+        const PHRASE: &str = "unable to start container process: ";
+        let shown = |kind, message: &str| of_start(Error::new(kind, message)).to_string();
+        assert_eq!(shown(ErrorKind::Mount, "m"), format!("{PHRASE}m"));
+        assert_eq!(shown(ErrorKind::CommandNotFound, &format!("{PHRASE}x")), format!("{PHRASE}x"));
+        for kind in [ErrorKind::AlreadyExists, ErrorKind::InvalidSpec, ErrorKind::InvalidArgument] {
+            assert_eq!(shown(kind, "m"), "m", "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_place_in_the_configuration_stays_at_the_end() {
+        let error = of_start(Error::new(ErrorKind::Mount, "m").at("/mounts/3"));
+        assert_eq!(
+            error.context("teu create failed").to_string(),
+            "teu create failed: unable to start container process: m (config.json: /mounts/3)"
+        );
+    }
+}

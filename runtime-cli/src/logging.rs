@@ -1,0 +1,184 @@
+//! Log lines: where they go, how they look, and which are written. At the default level there is exactly one line, the error that
+//! ends the program: podman reads the whole log file as one JSON object, and stderr of `create` belongs to the container.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use log::LevelFilter;
+use nix::fcntl::OFlag;
+use teu::{Error, ErrorKind, Result};
+
+use crate::args::Arguments;
+use crate::clock;
+use crate::json::Json;
+
+/// Where log lines go and how they look.
+#[derive(Debug, Default)]
+pub struct Log {
+    /// None: stderr.
+    file: Option<File>,
+    json: bool,
+}
+
+impl Log {
+    /// The log that the global options ask for. A wrong option is reported in the log as far as it is known by then.
+    pub fn open(globals: &Arguments) -> (Self, Result<LevelFilter>) {
+        let (json, format) = match globals.text("log-format").as_deref() {
+            None | Some("text") => (false, Ok(())),
+            Some("json") => (true, Ok(())),
+            Some(other) => (false, Err(invalid(format!("unknown log-format {other:?}")))),
+        };
+        let (file, target) = match target(globals) {
+            Ok(file) => (file, Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        (Self { file, json }, format.and(target).and_then(|()| level(globals)))
+    }
+
+    /// The line of a fatal error; with a log file the bare text on stderr too. A log that cannot be written to is no reason to
+    /// lose the message.
+    pub fn fatal(&self, message: &str) {
+        let line = self.line("error", message);
+        let mut stderr = std::io::stderr().lock();
+        // There is nobody left to tell if stderr fails.
+        let _ = match self.file.as_ref().map(|mut file| file.write_all(line.as_bytes())) {
+            Some(Ok(())) => stderr.write_all(format!("{message}\n").as_bytes()),
+            Some(Err(_)) | None => stderr.write_all(line.as_bytes()),
+        };
+    }
+
+    /// Lets the library's lines of `level` and above through. Not called at the default level, where there are none.
+    pub fn install(self, level: LevelFilter) -> &'static Self {
+        let log: &'static Self = Box::leak(Box::new(self));
+        if log::set_logger(log).is_ok() {
+            log::set_max_level(level);
+        }
+        log
+    }
+
+    /// The number of the log file's descriptor, which must not be taken for one that the caller passed.
+    pub fn number(&self) -> Option<i32> {
+        self.file.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    fn line(&self, level: &str, message: &str) -> String {
+        let time = clock::now();
+        if !self.json {
+            return format!("time=\"{time}\" level={level} msg={}\n", quoted(message));
+        }
+        let fields = [("level", level), ("msg", message), ("time", &time)];
+        let fields = fields.map(|(key, value)| (key.to_owned(), Json::text(value)));
+        let mut line = Json::Object(fields.into()).compact();
+        line.push('\n');
+        line
+    }
+}
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let level = match record.level() {
+            log::Level::Error => "error",
+            log::Level::Warn => "warning",
+            log::Level::Info => "info",
+            log::Level::Debug | log::Level::Trace => "debug",
+        };
+        let line = self.line(level, &record.args().to_string());
+        // A lost debug line must not end a container.
+        let _ = match &self.file {
+            Some(file) => (&*file).write_all(line.as_bytes()),
+            None => std::io::stderr().lock().write_all(line.as_bytes()),
+        };
+    }
+
+    fn flush(&self) {}
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+fn level(globals: &Arguments) -> Result<LevelFilter> {
+    if globals.flag("debug") {
+        return Ok(LevelFilter::Debug);
+    }
+    match globals.text("log-level").as_deref() {
+        // Only the fatal line, which does not pass through the logger.
+        None | Some("error") => Ok(LevelFilter::Off),
+        Some("warning") => Ok(LevelFilter::Warn),
+        Some("info") => Ok(LevelFilter::Info),
+        Some("debug") => Ok(LevelFilter::Debug),
+        Some(other) => Err(invalid(format!("unknown log-level {other:?}"))),
+    }
+}
+
+/// The log file, or None for stderr.
+fn target(globals: &Arguments) -> Result<Option<File>> {
+    let Some(name) = globals.value("log").filter(|name| !name.is_empty() && *name != "/dev/stderr") else {
+        return Ok(None);
+    };
+    let text = name.to_string_lossy();
+    if text.starts_with("journald:") || text.starts_with("syslog:") {
+        let message = format!("the log target {text:?} is not supported yet by this build");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let path = text.strip_prefix("file:").map_or(name, |path| path.as_ref());
+    // The engine reads the file after a crash too, hence O_SYNC.
+    let sync = OFlag::O_SYNC.bits();
+    let file = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(sync).open(path);
+    file.map(Some).map_err(|error| Error::io(format!("open {}", Path::new(path).display()), &error))
+}
+
+/// `text` as Go's `%q` prints it.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            other if other.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(other))),
+            other if other.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(other))),
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Log, quoted};
+
+    fn without_time(line: &str) -> String {
+        let at = line.find("20").unwrap();
+        format!("{}T{}", &line[..at], &line[at + "2026-01-02T03:04:05Z".len()..])
+    }
+
+    #[test]
+    fn json_lines_have_level_msg_time() {
+        let line = Log { file: None, json: true }.line("error", "container \"<a>\" does not exist");
+        let expected = "{\"level\":\"error\",\"msg\":\"container \\\"\\u003ca\\u003e\\\" does not exist\",\"time\":\"T\"}\n";
+        assert_eq!(without_time(&line), expected);
+    }
+
+    #[test]
+    fn text_lines_quote_the_message() {
+        let line = Log { file: None, json: false }.line("error", "exec: \"x\": no");
+        assert_eq!(without_time(&line), "time=\"T\" level=error msg=\"exec: \\\"x\\\": no\"\n");
+    }
+
+    #[test]
+    fn quotes_escape_what_would_break_a_line() {
+        assert_eq!(quoted("a\"b\\c\nd\te\u{1b}f\u{85}ü"), r#""a\"b\\c\nd\te\x1bf\u0085ü""#);
+    }
+}

@@ -1,0 +1,115 @@
+//! The signals of this program while a container is made and while one runs in the foreground: all are blocked, and read from
+//! descriptors when it suits. No handler, no thread.
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::os::fd::AsFd;
+
+use teu::{Container, Error, Exit, Result};
+
+/// Signals that stay as they are: the end of a child is seen through its pidfd, and SIGURG means nothing to a container.
+const LEFT_ALONE: [Signal; 2] = [Signal::SIGCHLD, Signal::SIGURG];
+
+/// Signals that ask this program to give up.
+const INTERRUPTS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+
+/// All signals blocked, and the two ways to see them.
+pub struct Blocked {
+    before: SigSet,
+    all: SignalFd,
+    interrupts: SignalFd,
+}
+
+impl Blocked {
+    /// Blocks the signals.
+    pub fn all() -> Result<Self> {
+        let mut set = SigSet::all();
+        LEFT_ALONE.into_iter().for_each(|signal| set.remove(signal));
+        let mut interrupts = SigSet::empty();
+        INTERRUPTS.into_iter().for_each(|signal| interrupts.add(signal));
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let open = |set: &SigSet| SignalFd::with_flags(set, flags).map_err(failed("signalfd"));
+        let (all, interrupts) = (open(&set)?, open(&interrupts)?);
+        let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(failed("sigprocmask"))?;
+        Ok(Self { before, all, interrupts })
+    }
+
+    /// Whether somebody asked this program to give up. The signal stays pending.
+    pub fn interrupted(&self) -> bool {
+        let mut fds = [PollFd::new(self.interrupts.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Lets the pending signals act, which may end the program here.
+    pub fn release(self) -> Result<()> {
+        self.before.thread_set_mask().map_err(failed("sigprocmask"))
+    }
+
+    /// Passes signals on to the container until it has ended.
+    pub fn forward_until_exit(&self, container: &Container) -> Result<Exit> {
+        let Some(pidfd) = container.pidfd() else { return container.wait() };
+        loop {
+            let mut fds = [pidfd, self.all.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(failed("poll")(errno)),
+            }
+            if fds[0].any() == Some(true) {
+                return container.wait();
+            }
+            self.forward_pending(container)?;
+        }
+    }
+
+    fn forward_pending(&self, container: &Container) -> Result<()> {
+        while let Some(info) = self.all.read_signal().map_err(failed("read signalfd"))? {
+            // A signal number is below 65.
+            let signal = i32::try_from(info.ssi_signo).unwrap_or_default();
+            if let Err(error) = container.kill(signal) {
+                log::warn!("signal {signal} could not be passed on: {error}");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn failed(what: &'static str) -> impl Fn(Errno) -> Error {
+    move |errno| Error::os(what, errno as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::{SigSet, Signal, raise};
+
+    use super::Blocked;
+
+    #[test]
+    fn only_an_interrupt_interrupts_and_it_stays_pending() {
+        let before = SigSet::thread_get_mask().unwrap();
+        let signals = Blocked::all().unwrap();
+        raise(Signal::SIGUSR1).unwrap();
+        assert!(!signals.interrupted());
+        raise(Signal::SIGTERM).unwrap();
+        assert!(signals.interrupted());
+        assert!(signals.interrupted());
+        // Taken away before the release, or the test program would end here.
+        let mut pending: Vec<_> =
+            std::iter::from_fn(|| signals.all.read_signal().unwrap()).map(|info| info.ssi_signo).collect();
+        pending.sort_unstable();
+        assert_eq!(pending, [Signal::SIGUSR1 as u32, Signal::SIGTERM as u32]);
+        assert!(!signals.interrupted());
+        signals.release().unwrap();
+        assert_eq!(SigSet::thread_get_mask().unwrap(), before);
+    }
+
+    #[test]
+    fn the_end_of_a_child_is_not_taken_for_a_signal_to_pass_on() {
+        let signals = Blocked::all().unwrap();
+        let mask = SigSet::thread_get_mask().unwrap();
+        assert!(!mask.contains(Signal::SIGCHLD) && !mask.contains(Signal::SIGURG));
+        assert!(mask.contains(Signal::SIGWINCH) && mask.contains(Signal::SIGTSTP));
+        signals.release().unwrap();
+    }
+}
