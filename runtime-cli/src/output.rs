@@ -13,8 +13,13 @@ pub fn print(text: &str) -> Result<()> {
     written.map_err(|error| Error::io("write /dev/stdout", &error))
 }
 
-/// A state as an object; `owner` is empty for `state` and a user's name for `list`.
-pub fn state(state: &State, owner: String) -> Json {
+/// What `state` prints: two spaces a level, no newline at the end, and an empty owner.
+pub fn document(state: &State) -> String {
+    entry(state, String::new()).pretty("  ")
+}
+
+/// A state as an object; `owner` is a user's name in `list`.
+pub fn entry(state: &State, owner: String) -> Json {
     let text = |key: &str, value: String| (key.to_owned(), Json::Text(value));
     let mut fields = vec![
         text("ociVersion", state.oci_version.clone()),
@@ -76,7 +81,7 @@ pub fn owner(uid: u32, passwd: &str) -> String {
 mod tests {
     use teu::{State, Status};
 
-    use super::{created, owner, state, table};
+    use super::{created, document, entry, owner, table};
 
     fn example() -> State {
         State {
@@ -104,7 +109,7 @@ mod tests {
   "created": "2026-01-02T03:04:05.123456Z",
   "owner": ""
 }"#;
-        assert_eq!(state(&example(), String::new()).pretty("  "), expected);
+        assert_eq!(document(&example()), expected);
     }
 
     #[test]
@@ -113,7 +118,7 @@ mod tests {
         stopped.status = Status::Stopped;
         stopped.pid = 0;
         stopped.annotations = [("z".into(), "1&2".into()), ("a".into(), String::new())].into();
-        let text = state(&stopped, String::new()).pretty("  ");
+        let text = document(&stopped);
         let expected = "\"created\": \"2026-01-02T03:04:05.123456Z\",\n  \"annotations\": {\n    \"a\": \"\",\n    \"z\": \"1\\u00262\"\n  },\n  \"owner\": \"\"\n}";
         assert!(text.ends_with(expected), "{text}");
         assert!(text.contains("\"pid\": 0,\n  \"status\": \"stopped\","), "{text}");
@@ -122,7 +127,7 @@ mod tests {
     #[test]
     fn a_list_entry_is_compact_and_has_the_owner() {
         let expected = r#"{"ociVersion":"1.3.0","id":"a","pid":7,"status":"running","bundle":"/b\u003c1\u003e","rootfs":"/b\u003c1\u003e/rootfs","created":"2026-01-02T03:04:05.123456Z","owner":"root"}"#;
-        assert_eq!(state(&example(), "root".into()).compact(), expected);
+        assert_eq!(entry(&example(), "root".into()).compact(), expected);
     }
 
     #[test]

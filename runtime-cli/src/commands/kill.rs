@@ -10,15 +10,16 @@ use crate::signals;
 pub fn run(session: &Session, args: &Arguments) -> Result<u8> {
     let signal = signal(args)?;
     let container = session.runtime()?.open(&Id::new(args.id())?)?;
-    if !args.flag("all") {
-        container.kill(signal)?;
-        return Ok(0);
+    match args.flag("all") {
+        true => reached(container.kill_all(signal))?,
+        false => container.kill(signal)?,
     }
-    match container.kill_all(signal) {
-        // As runc: whoever signals all processes of a stopped container has what they want.
-        Err(error) if error.kind() == ErrorKind::NotRunning => Ok(0),
-        result => result.map(|()| 0),
-    }
+    Ok(0)
+}
+
+/// As runc: whoever signals all processes of a stopped container has what they want.
+fn reached(all: Result<()>) -> Result<()> {
+    all.or_else(|error| if error.kind() == ErrorKind::NotRunning { Ok(()) } else { Err(error) })
 }
 
 fn signal(args: &Arguments) -> Result<i32> {
@@ -26,4 +27,18 @@ fn signal(args: &Arguments) -> Result<i32> {
     let word = word.to_string_lossy();
     signals::parse(&word)
         .ok_or_else(|| Error::new(ErrorKind::InvalidArgument, format!("unknown signal {word:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use teu::{Error, ErrorKind};
+
+    use super::reached;
+
+    #[test]
+    fn only_a_stopped_container_is_no_error_for_all() {
+        assert!(reached(Ok(())).is_ok());
+        assert!(reached(Err(Error::new(ErrorKind::NotRunning, "container not running"))).is_ok());
+        assert!(reached(Err(Error::new(ErrorKind::Denied, "operation not permitted"))).is_err());
+    }
 }

@@ -50,7 +50,7 @@ fn json(states: &[State]) -> String {
         return "null\n".into();
     }
     let passwd = passwd();
-    let entries = states.iter().map(|state| output::state(state, output::owner(state.owner_uid, &passwd)));
+    let entries = states.iter().map(|state| output::entry(state, output::owner(state.owner_uid, &passwd)));
     format!("{}\n", Json::Array(entries.collect()).compact())
 }
 

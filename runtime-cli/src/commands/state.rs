@@ -9,6 +9,6 @@ use crate::session::Session;
 /// Does the command.
 pub fn run(session: &Session, args: &Arguments) -> Result<u8> {
     let state = session.runtime()?.open(&Id::new(args.id())?)?.state()?;
-    output::print(&output::state(&state, String::new()).pretty("  "))?;
+    output::print(&output::document(&state))?;
     Ok(0)
 }
