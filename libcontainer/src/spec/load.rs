@@ -1,0 +1,135 @@
+//! Bytes become a configuration. The good path parses once; only a failure parses again, to be lenient and to name the place.
+
+use std::fs::OpenOptions;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use oci_spec::runtime::Spec as Config;
+use serde_json::Value;
+
+use super::{Warning, lenient, lost, pointer};
+use crate::{Error, ErrorKind, Result};
+
+/// Larger configurations are refused unread: the largest known ones have a few hundred kilobytes.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// Longer texts from the document are cut in messages.
+const MAX_SHOWN: usize = 300;
+
+/// Reads `config`, a path below `bundle` unless absolute.
+pub fn read(bundle: &Path, config: &Path) -> Result<Vec<u8>> {
+    let shown = config.display();
+    // O_NONBLOCK: a fifo in this place must not hang the caller.
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(bundle.join(config));
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
+            return Err(invalid(format!("JSON specification file {shown} not found")));
+        }
+        Err(error) => return Err(Error::io(format!("open {shown}"), &error)),
+    };
+    let metadata = file.metadata().map_err(|error| Error::io(format!("stat {shown}"), &error))?;
+    if metadata.is_dir() {
+        return Err(Error::os(format!("read {shown}"), libc::EISDIR));
+    }
+    if !metadata.is_file() {
+        return Err(invalid(format!("{shown} is not a regular file")));
+    }
+    check_size(metadata.len())?;
+    let mut json = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
+    // The file may grow meanwhile.
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut json)
+        .map_err(|error| Error::io(format!("read {shown}"), &error))?;
+    Ok(json)
+}
+
+/// Parses `json`, leniently where runc is lenient.
+pub fn parse(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
+    check_size(json.len() as u64)?;
+    // A derived struct also reads from an array.
+    if !json.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice::<Value>(json).map_err(|error| syntax(&error))?;
+        return Err(invalid("config.json is not a JSON object"));
+    }
+    let mut config = match serde_json::from_slice(json) {
+        Ok(config) => config,
+        Err(error) if error.is_data() => parse_leniently(json, warnings)?,
+        Err(error) => return Err(syntax(&error)),
+    };
+    refuse_nul(json)?;
+    let lost = lost::find(json);
+    if lost.odd_capability && warnings.is_empty() {
+        config = parse_leniently(json, warnings)?;
+    }
+    if !lost.pids_limit {
+        lost::forget_pids_limit(&mut config);
+    }
+    Ok(config)
+}
+
+fn parse_leniently(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
+    let mut value: Value = serde_json::from_slice(json).map_err(|error| syntax(&error))?;
+    lenient::relax(&mut value, warnings);
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let refusal = invalid(one_line(&error.inner().to_string()));
+        match pointer::from_path(error.path()) {
+            Some(pointer) => refusal.at(pointer),
+            None => refusal,
+        }
+    })
+}
+
+fn check_size(bytes: u64) -> Result<()> {
+    if bytes > MAX_BYTES {
+        return Err(invalid(format!("config.json is larger than {} MiB", MAX_BYTES >> 20)));
+    }
+    Ok(())
+}
+
+/// The text of serde_json names line and column.
+fn syntax(error: &serde_json::Error) -> Error {
+    let what = if error.is_eof() { "config.json is truncated" } else { "config.json is not valid JSON" };
+    invalid(format!("{what}: {}", one_line(&error.to_string())))
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidSpec, message)
+}
+
+/// serde quotes the document in its messages, newlines included.
+fn one_line(text: &str) -> String {
+    let line: String = text.chars().take(MAX_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(MAX_SHOWN).is_some() { line + "..." } else { line }
+}
+
+/// A NUL would end every string early on its way into the kernel. JSON can only write it as an escape, so that one scan of
+/// the text clears all strings of the configuration.
+fn refuse_nul(json: &[u8]) -> Result<()> {
+    let suspicious = json.split(|byte| *byte == b'\\').skip(1).any(|rest| rest.starts_with(b"u0000"));
+    if !suspicious {
+        return Ok(());
+    }
+    let value: Value = serde_json::from_slice(json).map_err(|error| syntax(&error))?;
+    match find_nul(&value, "") {
+        Some(pointer) => Err(invalid("strings may not contain NUL").at(pointer)),
+        None => Ok(()),
+    }
+}
+
+/// The first key or string with a NUL. The recursion is bounded by the parser's depth of 128.
+fn find_nul(value: &Value, place: &str) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then(|| place.to_owned()),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| find_nul(item, &pointer::join(place, &index.to_string()))),
+        Value::Object(map) => map.iter().find_map(|(key, item)| {
+            let place = pointer::join(place, key);
+            if key.contains('\0') { Some(place) } else { find_nul(item, &place) }
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}

@@ -1,0 +1,109 @@
+//! What the types of `oci-spec` do not keep, found by a second look at the text, which builds nothing. Pure.
+
+use std::fmt;
+
+use oci_spec::runtime::Spec as Config;
+use serde::de::{Deserializer, Visitor};
+use serde::{Deserialize, de};
+
+/// What a configuration says beyond its types.
+pub struct Lost {
+    /// A capability is not named as the specification names it.
+    pub odd_capability: bool,
+    /// `linux.resources.pids.limit` is there.
+    pub pids_limit: bool,
+}
+
+/// Looks at a text that was parsed before. If this look fails (a key is given twice), nothing is taken away.
+pub fn find(json: &[u8]) -> Lost {
+    let Ok(document) = serde_json::from_slice::<Document>(json) else {
+        return Lost { odd_capability: true, pids_limit: true };
+    };
+    let capabilities = document.process.and_then(|process| process.capabilities).unwrap_or_default();
+    let sets = [
+        capabilities.bounding,
+        capabilities.effective,
+        capabilities.inheritable,
+        capabilities.permitted,
+        capabilities.ambient,
+    ];
+    let pids = document.linux.and_then(|linux| linux.resources).and_then(|resources| resources.pids);
+    Lost {
+        odd_capability: sets.iter().flatten().flatten().any(|name| !name.spelt_out),
+        pids_limit: pids.is_some_and(|pids| pids.limit.is_some()),
+    }
+}
+
+/// Absent is not 0, which is a limit.
+pub fn forget_pids_limit(config: &mut Config) {
+    if let Some(resources) = config.linux_mut().as_mut().and_then(|linux| linux.resources_mut().as_mut()) {
+        resources.set_pids(None);
+    }
+}
+
+/// `CAP_` and capital letters. The types also read other spellings, and would grant what runc does not.
+pub fn is_spelt_out(name: &str) -> bool {
+    name.strip_prefix("CAP_").is_some_and(|rest| {
+        !rest.starts_with("CAP_") && rest.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+    })
+}
+
+#[derive(Deserialize)]
+struct Document {
+    process: Option<Process>,
+    linux: Option<Linux>,
+}
+
+#[derive(Deserialize)]
+struct Process {
+    capabilities: Option<Sets>,
+}
+
+#[derive(Default, Deserialize)]
+struct Sets {
+    bounding: Option<Vec<Name>>,
+    effective: Option<Vec<Name>>,
+    inheritable: Option<Vec<Name>>,
+    permitted: Option<Vec<Name>>,
+    ambient: Option<Vec<Name>>,
+}
+
+#[derive(Deserialize)]
+struct Linux {
+    resources: Option<Resources>,
+}
+
+#[derive(Deserialize)]
+struct Resources {
+    pids: Option<Pids>,
+}
+
+#[derive(Deserialize)]
+struct Pids {
+    limit: Option<i64>,
+}
+
+/// A capability's name, looked at where it lies in the text.
+struct Name {
+    spelt_out: bool,
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl Visitor<'_> for NameVisitor {
+    type Value = Name;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a capability")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Name, E> {
+        Ok(Name { spelt_out: is_spelt_out(name) })
+    }
+}

@@ -1,0 +1,114 @@
+//! config.json becomes a [`Spec`]: parsed, made lenient where runc is lenient, and validated. Pure, except for reading the file.
+//!
+//! A refusal carries the JSON pointer (RFC 6901) of its place. What runc only warns about becomes a [`Warning`]; what this
+//! build cannot do yet is refused and never ignored (`validate/not_yet.rs`). After loading, an empty string means the same as
+//! absence and has become `None` (`absent.rs`).
+//!
+//! The types are those of the `oci-spec` crate, version 0.10. Where they differ from runtime-spec 1.3 and from runc:
+//!
+//! - They refuse what runc accepts. Mended in `lenient.rs`, where each case has its line: unknown capabilities, null where a
+//!   value is mandatory, no `process.user`, an empty `linux.seccomp`, an empty `type` of a device rule, empty strings in
+//!   `process.execCPUAffinity`, incomplete sections of other platforms, two scheduler flags whose names the crate has wrong.
+//! - They make mandatory, as runc does in effect: `mounts[].destination`, `namespaces[].type`, `devices[].type`,
+//!   `rlimits[].type`, `hooks.*[].path`, `personality.domain`, `scheduler.policy`, `memoryPolicy.mode`, `syscalls[].names`
+//!   and `.action`.
+//! - They lose two things on Linux, found again by `lost.rs`: whether `linux.resources.pids.limit` is absent or 0 (`pids`
+//!   goes when it is absent), and how a capability is spelt (they also read `kill`, a name that runc ignores). Unknown to
+//!   them and ignored here: `freebsd`, `vm.hwconfig`, the old names `intelRdt.enableCMT` and `enableMBM`.
+//! - `hugepageLimits[].limit` is signed: values from 2^63 are refused.
+//!
+//! Kept different from runc on purpose: property names are case-sensitive as JSON's are, text after the document is an error,
+//! and so is null as an element of an array.
+
+mod absent;
+mod example;
+mod id;
+mod lenient;
+mod load;
+mod lost;
+mod pointer;
+mod validate;
+
+use std::path::{Path, PathBuf};
+
+pub use example::example;
+pub use id::Id;
+
+use crate::{Error, ErrorKind, Result};
+
+/// The configuration of a container and the directory that it came from.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    config: oci_spec::runtime::Spec,
+    bundle: PathBuf,
+    warnings: Vec<Warning>,
+}
+
+/// Something in the configuration that is ignored or doubtful, as runc warns about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The place, as an RFC 6901 pointer.
+    pub pointer: String,
+    /// What is ignored or doubtful.
+    pub message: String,
+}
+
+impl Spec {
+    /// Reads and validates `config.json` in the directory `bundle`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a bundle that cannot be entered, `InvalidSpec` for a file that is missing, too large, not JSON or
+    /// against a rule, `Unsupported` for what this build cannot do yet.
+    pub fn from_bundle(bundle: impl AsRef<Path>) -> Result<Self> {
+        Self::from_file(bundle, "config.json")
+    }
+
+    /// Like [`Spec::from_bundle`] with another file; a relative `config` is below the bundle.
+    ///
+    /// # Errors
+    /// Those of [`Spec::from_bundle`].
+    pub fn from_file(bundle: impl AsRef<Path>, config: impl AsRef<Path>) -> Result<Self> {
+        let given = bundle.as_ref();
+        let bundle = given.canonicalize().map_err(|error| {
+            Error::io(format!("bundle {}", given.display()), &error).kind_is(ErrorKind::InvalidArgument)
+        })?;
+        let json = load::read(&bundle, config.as_ref())?;
+        Self::from_absolute(bundle, &json)
+    }
+
+    /// Validates a configuration in memory. Touches no file; `bundle` is what relative paths are below.
+    ///
+    /// # Errors
+    /// Those of [`Spec::from_bundle`].
+    pub fn from_json(bundle: impl AsRef<Path>, json: &[u8]) -> Result<Self> {
+        let bundle = std::path::absolute(bundle.as_ref())
+            .map_err(|error| Error::io("bundle", &error).kind_is(ErrorKind::InvalidArgument))?;
+        Self::from_absolute(bundle, json)
+    }
+
+    fn from_absolute(bundle: PathBuf, json: &[u8]) -> Result<Self> {
+        let mut warnings = Vec::new();
+        let mut config = load::parse(json, &mut warnings)?;
+        absent::normalize(&mut config);
+        validate::validate(&config, &mut warnings)?;
+        Ok(Self { config, bundle, warnings })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &oci_spec::runtime::Spec {
+        &self.config
+    }
+
+    /// The absolute path of the bundle.
+    pub fn bundle(&self) -> &Path {
+        &self.bundle
+    }
+
+    /// What was ignored or is doubtful, in the order of the checks.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+}
+
+#[cfg(test)]
+mod tests;

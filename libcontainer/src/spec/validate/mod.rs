@@ -1,0 +1,98 @@
+//! The rules of the specification that concern the configuration alone, one chapter a file, in the order of config.md.
+//! The first broken rule ends the check. What needs the host or the rootfs is checked where they are known. Pure.
+
+mod devices;
+mod mappings;
+mod mounts;
+mod namespaces;
+mod not_yet;
+mod paths;
+mod process;
+mod resources;
+mod sysctl;
+mod top;
+
+use std::ffi::OsStr;
+
+use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Spec as Config};
+
+use super::Warning;
+use crate::{Error, ErrorKind, Result};
+
+/// What a chapter may add to.
+type Warnings = Vec<Warning>;
+type Chapter = fn(&Config, &mut Warnings) -> Result<()>;
+
+/// Lists that become mounts or nodes are no longer than this.
+const MAX_ENTRIES: usize = 10_000;
+
+/// PATH_MAX, with the final NUL.
+const PATH_MAX: usize = 4096;
+
+const CHAPTERS: &[Chapter] = &[
+    top::version,
+    top::root,
+    mounts::mounts,
+    process::process,
+    top::hostname,
+    namespaces::namespaces,
+    mappings::mappings,
+    devices::devices,
+    resources::resources,
+    sysctl::sysctl,
+    sysctl::personality,
+    paths::propagation,
+    paths::masked_and_readonly,
+    not_yet::not_yet,
+];
+
+/// Checks `config` against every chapter.
+pub fn validate(config: &Config, warnings: &mut Warnings) -> Result<()> {
+    CHAPTERS.iter().try_for_each(|chapter| chapter(config, warnings))
+}
+
+fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidSpec, message).at(pointer)
+}
+
+fn warning(pointer: impl Into<String>, message: impl Into<String>) -> Warning {
+    Warning { pointer: pointer.into(), message: message.into() }
+}
+
+/// An absent list is an empty one.
+fn list<T>(list: &Option<Vec<T>>) -> &[T] {
+    list.as_deref().unwrap_or_default()
+}
+
+fn namespaces_of(config: &Config) -> &[LinuxNamespace] {
+    config.linux().as_ref().map_or(&[], |linux| list(linux.namespaces()))
+}
+
+/// The namespace of this type that the container gets, new or joined.
+fn namespace(config: &Config, typ: LinuxNamespaceType) -> Option<&LinuxNamespace> {
+    namespaces_of(config).iter().find(|namespace| namespace.typ() == typ)
+}
+
+fn needs_namespace(config: &Config, typ: LinuxNamespaceType, pointer: &str, message: &str) -> Result<()> {
+    match namespace(config, typ) {
+        Some(_) => Ok(()),
+        None => Err(invalid(pointer, message)),
+    }
+}
+
+fn limit_entries(count: usize, pointer: &str) -> Result<()> {
+    if count > MAX_ENTRIES {
+        return Err(invalid(pointer, format!("{count} entries, at most {MAX_ENTRIES} are allowed")));
+    }
+    Ok(())
+}
+
+fn limit_path(path: &OsStr, pointer: impl FnOnce() -> String) -> Result<()> {
+    if path.len() >= PATH_MAX {
+        return Err(invalid(pointer(), "path is longer than 4095 bytes"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

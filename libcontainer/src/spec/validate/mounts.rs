@@ -1,0 +1,98 @@
+//! `mounts`. The checks are on the text of the destination; those on what it resolves to below the rootfs are init's.
+
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
+
+use oci_spec::runtime::{LinuxNamespaceType, Mount, Spec as Config};
+
+use super::{Warnings, invalid, limit_entries, limit_path, list, namespace, needs_namespace, warning};
+use crate::Result;
+
+/// What may be mounted inside `/proc`: files that lxcfs and the like emulate.
+const INSIDE_PROC: [&str; 10] = [
+    "cpuinfo",
+    "diskstats",
+    "meminfo",
+    "stat",
+    "swaps",
+    "uptime",
+    "loadavg",
+    "slabinfo",
+    "sys/kernel/ns_last_pid",
+    "sys/crypto/fips_enabled",
+];
+
+pub fn mounts(config: &Config, warnings: &mut Warnings) -> Result<()> {
+    let mounts = list(config.mounts());
+    if mounts.is_empty() {
+        return Ok(());
+    }
+    limit_entries(mounts.len(), "/mounts")?;
+    let message = "unable to set up mounts without a private mount namespace";
+    needs_namespace(config, LinuxNamespaceType::Mount, "/mounts", message)?;
+    let own_network =
+        namespace(config, LinuxNamespaceType::Network).is_some_and(|network| network.path().is_none());
+    for (index, mount) in mounts.iter().enumerate() {
+        destination(mount, index, warnings)?;
+        below_proc(mount, index, own_network)?;
+    }
+    Ok(())
+}
+
+fn destination(mount: &Mount, index: usize, warnings: &mut Warnings) -> Result<()> {
+    let destination = mount.destination();
+    let pointer = || format!("/mounts/{index}/destination");
+    if destination.as_os_str().is_empty() {
+        return Err(invalid(pointer(), "mount destination must not be empty"));
+    }
+    limit_path(destination.as_os_str(), pointer)?;
+    if !destination.is_absolute() {
+        let message =
+            format!("mount destination {destination:?} is not absolute, it is taken as relative to /");
+        warnings.push(warning(pointer(), message));
+    }
+    if clean(destination).as_os_str().is_empty() {
+        let source = mount.source().as_deref().unwrap_or(Path::new(""));
+        let message = format!(
+            "error mounting {source:?} to rootfs at {destination:?}: mountpoint is on the top of rootfs"
+        );
+        return Err(invalid(pointer(), message));
+    }
+    Ok(())
+}
+
+/// A mount that hides a part of `/proc` could forge what privileged programs read there.
+fn below_proc(mount: &Mount, index: usize, own_network: bool) -> Result<()> {
+    let destination = clean(mount.destination());
+    let Ok(inside) = destination.strip_prefix("proc") else { return Ok(()) };
+    let refused = |why: &str| {
+        let message = format!("{:?} cannot be mounted because {why}", mount.destination());
+        Err(invalid(format!("/mounts/{index}/destination"), message))
+    };
+    if inside.as_os_str().is_empty() {
+        // Whether the source of a bind is a procfs is for the one who opens it.
+        let procfs = is_bind(mount) || mount.typ().as_deref() == Some("proc");
+        return if procfs { Ok(()) } else { refused("it is not of type proc") };
+    }
+    let known = INSIDE_PROC.iter().any(|name| inside == Path::new(name));
+    let network = own_network && inside.starts_with("sys/net");
+    if known || network { Ok(()) } else { refused("it is inside /proc") }
+}
+
+fn is_bind(mount: &Mount) -> bool {
+    mount.typ().as_deref() == Some("bind")
+        || list(mount.options()).iter().any(|option| option == "bind" || option == "rbind")
+}
+
+/// The path relative to the root, without `.` and `..`.
+fn clean(path: &Path) -> PathBuf {
+    let mut names: Vec<&OsStr> = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => names.push(name),
+            Component::ParentDir => drop(names.pop()),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    names.iter().collect()
+}

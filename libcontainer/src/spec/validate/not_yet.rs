@@ -1,0 +1,148 @@
+//! What this build cannot do yet. It is refused, never ignored; a line goes when the feature comes. Empty values are absent.
+
+use oci_spec::runtime::{
+    Hook, Linux, LinuxBlockIo, LinuxNamespaceType, LinuxPersonalityDomain, LinuxResources, Process,
+    Spec as Config,
+};
+
+use super::{Warnings, list, namespace};
+use crate::{Error, ErrorKind, Result};
+
+type Wanted = fn(&Config) -> bool;
+
+const NOT_YET: &[(&str, Wanted)] = &[
+    ("/process/terminal", |c| process(c).is_some_and(|p| p.terminal() == Some(true))),
+    ("/process/apparmorProfile", |c| process(c).is_some_and(|p| p.apparmor_profile().is_some())),
+    ("/process/selinuxLabel", |c| process(c).is_some_and(|p| p.selinux_label().is_some())),
+    ("/process/scheduler", |c| process(c).is_some_and(|p| p.scheduler().is_some())),
+    ("/process/ioPriority", |c| process(c).is_some_and(|p| p.io_priority().is_some())),
+    ("/hooks/prestart", |c| hooks(c, |h| h.prestart())),
+    ("/hooks/createRuntime", |c| hooks(c, |h| h.create_runtime())),
+    ("/hooks/createContainer", |c| hooks(c, |h| h.create_container())),
+    ("/hooks/startContainer", |c| hooks(c, |h| h.start_container())),
+    ("/hooks/poststart", |c| hooks(c, |h| h.poststart())),
+    ("/hooks/poststop", |c| hooks(c, |h| h.poststop())),
+    ("/linux/timeOffsets", |c| {
+        linux(c).is_some_and(|l| l.time_offsets().as_ref().is_some_and(|t| !t.is_empty()))
+    }),
+    ("/linux/netDevices", |c| {
+        linux(c).is_some_and(|l| l.net_devices().as_ref().is_some_and(|d| !d.is_empty()))
+    }),
+    ("/linux/resources/blockIO", |c| {
+        resources(c).is_some_and(|r| r.block_io().as_ref().is_some_and(block_io))
+    }),
+    ("/linux/resources/hugepageLimits", |c| {
+        resources(c).is_some_and(|r| !list(r.hugepage_limits()).is_empty())
+    }),
+    ("/linux/resources/network", |c| resources(c).is_some_and(network)),
+    ("/linux/resources/rdma", |c| {
+        resources(c).is_some_and(|r| r.rdma().as_ref().is_some_and(|r| !r.is_empty()))
+    }),
+    ("/linux/resources/unified", |c| {
+        resources(c).is_some_and(|r| r.unified().as_ref().is_some_and(|u| !u.is_empty()))
+    }),
+    ("/linux/sysctl", |c| linux(c).is_some_and(|l| l.sysctl().as_ref().is_some_and(|s| !s.is_empty()))),
+    ("/linux/seccomp", |c| linux(c).is_some_and(|l| l.seccomp().is_some())),
+    ("/linux/mountLabel", |c| linux(c).is_some_and(|l| l.mount_label().is_some())),
+    // Even an empty object asks for a group.
+    ("/linux/intelRdt", |c| linux(c).is_some_and(|l| l.intel_rdt().is_some())),
+    ("/linux/memoryPolicy", |c| linux(c).is_some_and(|l| l.memory_policy().is_some())),
+    ("/linux/personality", |c| linux(c).is_some_and(personality)),
+];
+
+const PROPAGATION: [&str; 4] = ["slave", "rslave", "private", "rprivate"];
+
+/// Whole options, and with `=` the beginning of one.
+const MOUNT_OPTIONS: [&str; 5] = ["idmap", "idmap=", "ridmap", "ridmap=", "tmpcopyup"];
+
+pub fn not_yet(config: &Config, _: &mut Warnings) -> Result<()> {
+    mounts(config)?;
+    if namespace(config, LinuxNamespaceType::Time).is_some() {
+        return Err(unsupported("/linux/namespaces", "a time namespace"));
+    }
+    joined_user_namespace(config)?;
+    let propagation = linux(config).and_then(|linux| linux.rootfs_propagation().as_deref());
+    if let Some(propagation) = propagation.filter(|propagation| !PROPAGATION.contains(propagation)) {
+        let what = format!("linux.rootfsPropagation {propagation}");
+        return Err(unsupported("/linux/rootfsPropagation", &what));
+    }
+    match NOT_YET.iter().find(|(_, wanted)| wanted(config)) {
+        Some((pointer, _)) => Err(unsupported(*pointer, &pointer.trim_start_matches('/').replace('/', "."))),
+        None => Ok(()),
+    }
+}
+
+fn unsupported(pointer: impl Into<String>, what: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{what} is not supported yet by this build")).at(pointer)
+}
+
+fn mounts(config: &Config) -> Result<()> {
+    for (index, mount) in list(config.mounts()).iter().enumerate() {
+        for (option, place) in list(mount.options()).iter().zip(0_usize..) {
+            let named = |name: &&str| option == name || name.ends_with('=') && option.starts_with(*name);
+            if MOUNT_OPTIONS.iter().any(named) {
+                let pointer = format!("/mounts/{index}/options/{place}");
+                return Err(unsupported(pointer, &format!("mount option {option:?}")));
+            }
+        }
+        for (mappings, key) in [(mount.uid_mappings(), "uidMappings"), (mount.gid_mappings(), "gidMappings")]
+        {
+            if !list(mappings).is_empty() {
+                return Err(unsupported(format!("/mounts/{index}/{key}"), &format!("mounts[].{key}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Allowed by runc if the mappings equal those of the joined namespace.
+fn joined_user_namespace(config: &Config) -> Result<()> {
+    let joined = namespace(config, LinuxNamespaceType::User).is_some_and(|user| user.path().is_some());
+    let Some(linux) = linux(config).filter(|_| joined) else { return Ok(()) };
+    for (mappings, key) in [(linux.uid_mappings(), "uidMappings"), (linux.gid_mappings(), "gidMappings")] {
+        if !list(mappings).is_empty() {
+            let what = format!("linux.{key} together with the path of a user namespace");
+            return Err(unsupported(format!("/linux/{key}"), &what));
+        }
+    }
+    Ok(())
+}
+
+fn process(config: &Config) -> Option<&Process> {
+    config.process().as_ref()
+}
+
+fn linux(config: &Config) -> Option<&Linux> {
+    config.linux().as_ref()
+}
+
+fn resources(config: &Config) -> Option<&LinuxResources> {
+    linux(config)?.resources().as_ref()
+}
+
+fn hooks(config: &Config, of: fn(&oci_spec::runtime::Hooks) -> &Option<Vec<Hook>>) -> bool {
+    config.hooks().as_ref().is_some_and(|hooks| !list(of(hooks)).is_empty())
+}
+
+fn block_io(io: &LinuxBlockIo) -> bool {
+    let throttles = [
+        io.throttle_read_bps_device(),
+        io.throttle_write_bps_device(),
+        io.throttle_read_iops_device(),
+        io.throttle_write_iops_device(),
+    ];
+    [io.weight(), io.leaf_weight()].iter().any(|weight| weight.is_some_and(|weight| weight != 0))
+        || !list(io.weight_device()).is_empty()
+        || throttles.iter().any(|devices| !list(devices).is_empty())
+}
+
+fn network(resources: &LinuxResources) -> bool {
+    resources.network().as_ref().is_some_and(|network| {
+        network.class_id().is_some_and(|id| id != 0) || !list(network.priorities()).is_empty()
+    })
+}
+
+/// LINUX is what every process has; flags are ignored.
+fn personality(linux: &Linux) -> bool {
+    linux.personality().as_ref().is_some_and(|p| p.domain() != LinuxPersonalityDomain::PerLinux)
+}

@@ -1,0 +1,547 @@
+use serde_json::{Value, json};
+
+use crate::ErrorKind;
+use crate::spec::tests::{load, set, with};
+
+/// (what is set in the example, the refusal's pointer, words of the refusal)
+type Row<'a> = (&'a [(&'a str, Value)], &'a str, &'a str);
+
+fn refused(rows: &[Row], kind: ErrorKind) {
+    for (changes, pointer, words) in rows {
+        let mut document = with("/annotations", json!({}));
+        changes.iter().for_each(|(place, value)| set(&mut document, place, value.clone()));
+        let error = match load(&document) {
+            Ok(_) => panic!("accepted: {changes:?}"),
+            Err(error) => error,
+        };
+        assert!(error.message().contains(words), "{changes:?}: {error}");
+        assert_eq!(error.pointer(), Some(*pointer), "{changes:?}: {error}");
+        assert_eq!(error.kind(), kind, "{changes:?}: {error}");
+        assert!(!error.to_string().contains('\n'));
+    }
+}
+
+fn invalid(rows: &[Row]) {
+    refused(rows, ErrorKind::InvalidSpec);
+}
+
+fn accepted(place: &str, values: &[Value]) {
+    for value in values {
+        if let Err(error) = load(&with(place, value.clone())) {
+            panic!("{place} {value}: {error}");
+        }
+    }
+}
+
+fn namespaces(types: &[&str]) -> Value {
+    types.iter().map(|typ| json!({ "type": typ })).collect()
+}
+
+#[test]
+fn the_version_is_semantic_and_of_major_1() {
+    let versions = ["1.0.0", "1.0.2-dev", "1.0.0-rc5", "1.3.0+dev", "1.99.1-a.1.b-c+x.01"].map(Value::from);
+    accepted("/ociVersion", &versions);
+    for version in
+        ["", "1", "1.0", "1.0.0.0", "01.0.0", "1.0.0-", "1.0.0-01", "1.0.0+", "v1.0.0", " 1.0.0", "1.0.x"]
+    {
+        let words = if version.is_empty() { "ociVersion is missing" } else { "is not a semantic version" };
+        invalid(&[(&[("/ociVersion", json!(version))], "/ociVersion", words)]);
+    }
+    invalid(&[
+        (&[("/ociVersion", json!("2.0.0"))], "/ociVersion", "\"2.0.0\" is not supported"),
+        (&[("/ociVersion", json!("0.9.0"))], "/ociVersion", "\"0.9.0\" is not supported"),
+        (&[("/ociVersion", Value::Null)], "/ociVersion", "ociVersion is missing"),
+    ]);
+}
+
+#[test]
+fn root_is_there_and_not_remounted_on_the_host() {
+    invalid(&[
+        (&[("/root", Value::Null)], "/root", "root must be specified"),
+        (&[("/root", json!({}))], "/root/path", "root path must not be empty"),
+        (&[("/root/path", json!("x".repeat(4096)))], "/root/path", "longer than 4095 bytes"),
+        (
+            &[("/linux/namespaces", namespaces(&["pid", "uts"])), ("/mounts", json!([]))],
+            "/root/readonly",
+            "without a private mount namespace",
+        ),
+    ]);
+}
+
+#[test]
+fn names_need_a_uts_namespace() {
+    let no_uts = namespaces(&["mount"]);
+    let hostname = "unable to set hostname without a private UTS namespace";
+    let domainname = "unable to set domainname without a private UTS namespace";
+    invalid(&[
+        (&[("/linux/namespaces", no_uts.clone())], "/hostname", hostname),
+        (
+            &[("/linux/namespaces", no_uts), ("/hostname", json!("")), ("/domainname", json!("d"))],
+            "/domainname",
+            domainname,
+        ),
+        (&[("/hostname", json!("h".repeat(65)))], "/hostname", "longer than 64 bytes"),
+    ]);
+    accepted("/domainname", &[json!("d".repeat(64))]);
+}
+
+#[test]
+fn mounts_have_a_place_of_their_own() {
+    let destination = "/mounts/1/destination";
+    let top = "mountpoint is on the top of rootfs";
+    let inside = "cannot be mounted because it is inside /proc";
+    let mut rows: Vec<Row> = Vec::new();
+    let changes: Vec<([(&str, Value); 1], &str)> = [
+        ("", "must not be empty"),
+        ("/", top),
+        ("/.", top),
+        ("/a/..", top),
+        ("/..", top),
+        (".", top),
+        ("/proc", "cannot be mounted because it is not of type proc"),
+        ("/proc/foo", inside),
+        ("/proc/sys", inside),
+        ("/a/../proc/sys/kernel", inside),
+        ("proc/1", inside),
+        ("/proc/sys/network", inside),
+    ]
+    .into_iter()
+    .map(|(path, words)| ([(destination, json!(path))], words))
+    .collect();
+    rows.extend(changes.iter().map(|(change, words)| (&change[..], destination, *words)));
+    invalid(&rows);
+    accepted(
+        destination,
+        &["/a", "/proc/cpuinfo", "//proc//sys/./net", "/process", "/a/b/../c"].map(Value::from),
+    );
+    // The host's network settings are not for a container without its own network.
+    let network = (destination, json!("/proc/sys/net"));
+    invalid(&[(&[network, ("/linux/namespaces", namespaces(&["mount", "uts"]))], destination, inside)]);
+}
+
+#[test]
+fn a_relative_destination_is_a_warning() {
+    let spec = load(&with("/mounts/1/destination", json!("data"))).unwrap();
+    assert_eq!(spec.warnings().len(), 1);
+    assert_eq!(spec.warnings()[0].pointer, "/mounts/1/destination");
+}
+
+#[test]
+fn what_would_be_made_on_the_host_needs_a_mount_namespace() {
+    let no_mount = ("/linux/namespaces", namespaces(&["uts"]));
+    let (none, writable) = (("/mounts", json!([])), ("/root/readonly", json!(false)));
+    invalid(&[
+        (
+            &[no_mount.clone(), writable.clone()],
+            "/mounts",
+            "unable to set up mounts without a private mount namespace",
+        ),
+        (
+            &[no_mount.clone(), writable.clone(), none.clone()],
+            "/linux/maskedPaths",
+            "unable to apply maskedPaths without a private mount namespace",
+        ),
+        (
+            &[no_mount.clone(), writable.clone(), none.clone(), ("/linux/maskedPaths", json!([]))],
+            "/linux/readonlyPaths",
+            "unable to apply readonlyPaths without",
+        ),
+        (
+            &[no_mount, writable, none, ("/linux/rootfsPropagation", json!("slave"))],
+            "/linux/rootfsPropagation",
+            "unable to set rootfsPropagation without",
+        ),
+    ]);
+    // Without any of these the section linux may be absent.
+    let mut document = with("/linux", Value::Null);
+    for (place, value) in [("/mounts", json!([])), ("/root/readonly", json!(false)), ("/hostname", json!(""))]
+    {
+        set(&mut document, place, value);
+    }
+    load(&document).unwrap();
+}
+
+#[test]
+fn the_process_may_be_absent_and_is_checked_if_not() {
+    accepted("/process", &[Value::Null]);
+    let env = |entry: &str| ("/process/env/0", json!(entry));
+    invalid(&[
+        (&[("/process/args", json!([]))], "/process/args", "args must not be empty"),
+        (&[("/process/args", Value::Null)], "/process/args", "args must not be empty"),
+        (&[("/process/args/0", json!("x".repeat(131_072)))], "/process/args/0", "argument list too long"),
+        (&[("/process/cwd", json!(""))], "/process/cwd", "Cwd property must not be empty"),
+        (&[("/process/cwd", json!("tmp"))], "/process/cwd", "Cwd must be an absolute path"),
+        (&[("/process/cwd", json!("/".repeat(4096)))], "/process/cwd", "longer than 4095 bytes"),
+        (&[env("PATH")], "/process/env/0", "environment entry has no '='"),
+        (&[env("")], "/process/env/0", "environment entry has no '='"),
+        (&[env("=x")], "/process/env/0", "environment entry has an empty name"),
+        (&[env(&format!("A={}", "x".repeat(131_072)))], "/process/env/0", "argument list too long"),
+        (&[("/process/oomScoreAdj", json!(1001))], "/process/oomScoreAdj", "is not within -1000 and 1000"),
+        (&[("/process/oomScoreAdj", json!(-1001))], "/process/oomScoreAdj", "is not within -1000 and 1000"),
+    ]);
+    accepted("/process/env", &[json!([]), json!(["A=", "A=B=C", "a b=c", "Ä=ö"])]);
+    accepted("/process/oomScoreAdj", &[json!(-1000), json!(1000), json!(0)]);
+}
+
+#[test]
+fn minus_one_is_no_id() {
+    invalid(&[
+        (&[("/process/user/uid", json!(u32::MAX))], "/process/user/uid", "uid 4294967295 is not an id"),
+        (&[("/process/user/gid", json!(u32::MAX))], "/process/user/gid", "gid 4294967295 is not an id"),
+        (
+            &[("/process/user/additionalGids", json!([1, u32::MAX]))],
+            "/process/user/additionalGids/1",
+            "is not an id",
+        ),
+        (
+            &[("/process/user/additionalGids", json!(vec![1; 65_537]))],
+            "/process/user/additionalGids",
+            "at most 65536",
+        ),
+        (&[("/process/user/umask", json!(0o10000))], "/process/user/umask", "umask 010000 is larger"),
+    ]);
+    accepted("/process/user/umask", &[json!(0), json!(0o7777)]);
+    accepted("/process/user/uid", &[json!(u32::MAX - 1)]);
+}
+
+#[test]
+fn rlimits_are_given_once_and_in_order() {
+    let nofile = json!({"type": "RLIMIT_NOFILE", "hard": 10, "soft": 1});
+    let rows = json!([nofile, nofile]);
+    invalid(&[
+        (&[("/process/rlimits", rows)], "/process/rlimits/1", "RLIMIT_NOFILE is given twice"),
+        (
+            &[("/process/rlimits/0/soft", json!(1025))],
+            "/process/rlimits/0",
+            "soft limit 1025 above hard limit 1024",
+        ),
+    ]);
+    accepted("/process/rlimits/0/hard", &[json!(u64::MAX)]);
+}
+
+#[test]
+fn capability_sets_are_possible_ones() {
+    invalid(&[(
+        &[("/process/capabilities/permitted", json!(["CAP_KILL"]))],
+        "/process/capabilities/effective",
+        "not permitted: CAP_AUDIT_WRITE CAP_NET_BIND_SERVICE",
+    )]);
+    let spec = load(&with("/process/capabilities/ambient", json!(["CAP_KILL"]))).unwrap();
+    assert_eq!(spec.warnings()[0].pointer, "/process/capabilities/ambient");
+    assert!(spec.warnings()[0].message.ends_with("not inheritable: CAP_KILL"), "{:?}", spec.warnings());
+    accepted("/process/capabilities", &[json!({}), Value::Null]);
+}
+
+#[test]
+fn namespaces_are_given_once_by_absolute_path() {
+    let path = |path: &str| ("/linux/namespaces/0/path", json!(path));
+    invalid(&[
+        (
+            &[("/linux/namespaces/-", json!({"type": "network"}))],
+            "/linux/namespaces/6",
+            "namespace network is given twice",
+        ),
+        (&[path("proc/1/ns/pid")], "/linux/namespaces/0/path", "of namespace pid is not absolute"),
+        (&[path(&"/x".repeat(2048))], "/linux/namespaces/0/path", "longer than 4095 bytes"),
+    ]);
+    accepted("/linux/namespaces/0/path", &[json!("/proc/1/ns/pid")]);
+}
+
+/// The example with a user namespace and these uid mappings.
+fn mapped(uids: Value) -> Vec<(&'static str, Value)> {
+    vec![
+        ("/linux/namespaces/-", json!({"type": "user"})),
+        ("/linux/uidMappings", uids),
+        ("/linux/gidMappings", json!([{"containerID": 0, "hostID": 1000, "size": 65_536}])),
+    ]
+}
+
+fn mapping(container: u32, host: u32, size: u32) -> Value {
+    json!({"containerID": container, "hostID": host, "size": size})
+}
+
+#[test]
+fn mappings_come_with_a_new_user_namespace() {
+    let none = "user namespaces enabled, but no namespace path to join nor mappings to apply specified";
+    let user = ("/linux/namespaces/-", json!({"type": "user"}));
+    let uids = ("/linux/uidMappings", json!([mapping(0, 1000, 1)]));
+    invalid(&[
+        (std::slice::from_ref(&uids), "/linux/uidMappings", "uidMappings without a user namespace"),
+        (std::slice::from_ref(&user), "/linux/uidMappings", none),
+        (&[user.clone(), uids.clone()], "/linux/gidMappings", none),
+    ]);
+    let joined = ("/linux/namespaces/-", json!({"type": "user", "path": "/proc/1/ns/user"}));
+    accepted(joined.0, std::slice::from_ref(&joined.1));
+    let words = "linux.uidMappings together with the path of a user namespace is not supported yet";
+    refused(&[(&[joined, uids], "/linux/uidMappings", words)], ErrorKind::Unsupported);
+}
+
+#[test]
+fn mappings_are_those_that_the_kernel_takes() {
+    let many: Value = (0..341).map(|i| mapping(i, i, 1)).collect();
+    let long: Value = (0..300).map(|i| mapping(i * 10, 4_000_000_000 + i * 10, 5)).collect();
+    for (uids, pointer, words) in [
+        (json!([mapping(0, 0, 0)]), "/linux/uidMappings/0", "size is 0"),
+        (json!([mapping(0, u32::MAX, 1)]), "/linux/uidMappings/0", "goes beyond id 4294967294"),
+        (json!([mapping(u32::MAX, 0, u32::MAX)]), "/linux/uidMappings/0", "goes beyond id 4294967294"),
+        (json!([mapping(0, 0, 10), mapping(9, 100, 1)]), "/linux/uidMappings/1", "overlaps an earlier one"),
+        (json!([mapping(0, 0, 10), mapping(10, 9, 1)]), "/linux/uidMappings/1", "overlaps an earlier one"),
+        (many, "/linux/uidMappings", "341 mappings, the kernel takes at most 340"),
+        (long, "/linux/uidMappings", "the kernel takes 4095"),
+        (json!([mapping(1, 0, 10)]), "/process/user/uid", "id 0 is not mapped in the user namespace"),
+    ] {
+        invalid(&[(&mapped(uids), pointer, words)]);
+    }
+    for uids in [json!([mapping(0, 0, u32::MAX)]), json!([mapping(0, 5, 10), mapping(10, 15, 1)])] {
+        let mut document = with("/process/user/uid", json!(10));
+        mapped(uids).iter().for_each(|(place, value)| set(&mut document, place, value.clone()));
+        load(&document).unwrap();
+    }
+}
+
+#[test]
+fn additional_groups_are_mapped_too() {
+    let mut changes = mapped(json!([mapping(0, 1000, 1)]));
+    changes.push(("/process/user/additionalGids", json!([5, 65_536])));
+    let words = "id 65536 is not mapped";
+    invalid(&[(&changes, "/process/user/additionalGids/1", words)]);
+}
+
+#[test]
+fn devices_can_be_made() {
+    let device = |typ: &str, path: &str, major: i64, minor: i64| {
+        ("/linux/devices", json!([{"type": typ, "path": path, "major": major, "minor": minor}]))
+    };
+    invalid(&[
+        (&[device("c", "dev/fuse", 10, 229)], "/linux/devices/0/path", "path is not absolute"),
+        (&[device("c", "", 10, 229)], "/linux/devices/0/path", "path is not absolute"),
+        (&[device("c", "/", 10, 229)], "/linux/devices/0/path", "does not name a file"),
+        (&[device("c", "/dev/..", 10, 229)], "/linux/devices/0/path", "does not name a file"),
+        (&[device("a", "/dev/fuse", 10, 229)], "/linux/devices/0/type", "type a is for cgroup rules"),
+        (
+            &[device("b", "/dev/fuse", 4096, 0)],
+            "/linux/devices/0/major",
+            "major 4096 is not within 0 and 4095",
+        ),
+        (&[device("u", "/dev/fuse", 0, -1)], "/linux/devices/0/minor", "minor -1 is not within"),
+        (
+            &[("/linux/devices", json!([{"type": "p", "path": "/dev/p", "uid": u32::MAX}]))],
+            "/linux/devices/0/uid",
+            "is not an id",
+        ),
+    ]);
+    accepted(
+        "/linux/devices",
+        &[
+            json!([{"type": "p", "path": "/run/pipe"}]),
+            json!([{"type": "c", "path": "/dev/fuse", "major": 10, "minor": 229, "fileMode": 8630}]),
+        ],
+    );
+}
+
+#[test]
+fn device_rules_have_known_letters() {
+    let rule = "/linux/resources/devices/0";
+    invalid(&[
+        (
+            &[("/linux/resources/devices/0/type", json!("p"))],
+            &format!("{rule}/type"),
+            "is not one of a, b and c",
+        ),
+        (
+            &[("/linux/resources/devices/0/access", json!("rwx"))],
+            &format!("{rule}/access"),
+            "more than r, w and m",
+        ),
+        (&[("/linux/resources/devices/0/major", json!(-2))], &format!("{rule}/major"), "out of range"),
+        (
+            &[("/linux/resources/devices/0/minor", json!(1_u64 << 32))],
+            &format!("{rule}/minor"),
+            "out of range",
+        ),
+    ]);
+    accepted("/linux/resources/devices/0/major", &[json!(-1), json!(0), Value::Null]);
+}
+
+#[test]
+fn limits_make_sense() {
+    let memory = |value: Value| ("/linux/resources/memory", value);
+    let cpu = |value: Value| ("/linux/resources/cpu", value);
+    invalid(&[
+        (&[memory(json!({"limit": -2}))], "/linux/resources/memory/limit", "only -1 (no limit) may be"),
+        (&[memory(json!({"reservation": -2}))], "/linux/resources/memory/reservation", "may be"),
+        (
+            &[memory(json!({"swap": 1}))],
+            "/linux/resources/memory/swap",
+            "unable to set swap limit without memory limit",
+        ),
+        (
+            &[memory(json!({"limit": 2, "swap": 1}))],
+            "/linux/resources/memory/swap",
+            "memory+swap limit should be >= memory limit",
+        ),
+        (&[memory(json!({"swappiness": 101}))], "/linux/resources/memory/swappiness", "not within 0 and 100"),
+        (&[cpu(json!({"period": 999}))], "/linux/resources/cpu/period", "not within 1000 and 1000000"),
+        (&[cpu(json!({"period": 1_000_001}))], "/linux/resources/cpu/period", "not within"),
+        (&[cpu(json!({"quota": 999}))], "/linux/resources/cpu/quota", "below 1000"),
+        (
+            &[cpu(json!({"quota": 1000, "burst": 1001}))],
+            "/linux/resources/cpu/burst",
+            "larger than the quota",
+        ),
+        (&[cpu(json!({"idle": 2}))], "/linux/resources/cpu/idle", "neither 0 nor 1"),
+        (&[cpu(json!({"cpus": "0-"}))], "/linux/resources/cpu/cpus", "is not a list"),
+        (&[cpu(json!({"cpus": "3-0"}))], "/linux/resources/cpu/cpus", "is not a list"),
+        (&[cpu(json!({"mems": "0,\n1,"}))], "/linux/resources/cpu/mems", "is not a list"),
+        (&[("/linux/resources/pids", json!({"limit": -2}))], "/linux/resources/pids/limit", "may be"),
+    ]);
+    let limits =
+        [json!({"limit": -1, "swap": -1}), json!({"limit": 5, "swap": 5}), json!({"limit": -1, "swap": 9})];
+    accepted("/linux/resources/memory", &limits);
+    let limits = [json!({"quota": -1, "period": 0}), json!({"shares": 0, "cpus": "", "mems": "0-1,3"})];
+    accepted("/linux/resources/cpu", &limits);
+}
+
+#[test]
+fn kernel_memory_limits_are_warned_about() {
+    let spec = load(&with("/linux/resources/memory", json!({"kernel": 1, "kernelTCP": 2}))).unwrap();
+    let pointers: Vec<&str> = spec.warnings().iter().map(|warning| warning.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/linux/resources/memory/kernel", "/linux/resources/memory/kernelTCP"]);
+}
+
+#[test]
+fn sysctls_belong_to_a_namespace_of_the_container() {
+    let none = namespaces(&["mount", "uts"]);
+    let cases = [
+        ("kernel.shmmax", "is not allowed in the hosts ipc namespace"),
+        ("fs.mqueue.msg_max", "is not allowed in the hosts ipc namespace"),
+        ("net.ipv4.ip_forward", "not allowed in host network namespace"),
+        ("user.max_net_namespaces", "is not in a separate kernel namespace"),
+        ("vm.swappiness", "is not in a separate kernel namespace"),
+        ("kernel.shmmaxx", "is not in a separate kernel namespace"),
+        ("kernel.hostname", "is not allowed as it conflicts with the OCI \"hostname\" field"),
+        ("net..ipv4", "is not in a separate kernel namespace"),
+        ("net.", "is not in a separate kernel namespace"),
+        ("", "is not in a separate kernel namespace"),
+    ];
+    for (key, words) in cases {
+        let place = format!("/linux/sysctl/{key}");
+        let sysctl = ("/linux/sysctl", json!({ key: "1" }));
+        let words = format!("sysctl {key:?} {words}");
+        invalid(&[(&[("/linux/namespaces", none.clone()), sysctl], &place, &words)]);
+    }
+    // Not even with every namespace: the path leaves its folder.
+    for (key, place) in [("net/../kernel/panic", "net~1..~1kernel~1panic"), ("net.//.x", "net.~1~1.x")] {
+        let place = format!("/linux/sysctl/{place}");
+        let words = "is not in a separate kernel namespace";
+        invalid(&[(&[("/linux/sysctl", json!({ key: "1" }))], &place, words)]);
+    }
+    // The table is satisfied; what is missing is the feature.
+    for key in ["kernel.shmmax", "fs/mqueue/msg_max", "net/ipv4/ip_forward", "kernel.domainname"] {
+        let words = "linux.sysctl is not supported yet by this build";
+        let change = ("/linux/sysctl", json!({ key: "1" }));
+        refused(&[(&[change], "/linux/sysctl", words)], ErrorKind::Unsupported);
+    }
+}
+
+#[test]
+fn paths_to_hide_are_not_empty() {
+    invalid(&[
+        (&[("/linux/maskedPaths/1", json!(""))], "/linux/maskedPaths/1", "must not be empty"),
+        (&[("/linux/readonlyPaths/0", json!("/x".repeat(2048)))], "/linux/readonlyPaths/0", "longer"),
+        (
+            &[("/linux/rootfsPropagation", json!("slav"))],
+            "/linux/rootfsPropagation",
+            "\"slav\" is not supported",
+        ),
+    ]);
+    let spec = load(&with("/linux/maskedPaths/0", json!("proc/kcore"))).unwrap();
+    assert_eq!(spec.warnings()[0].pointer, "/linux/maskedPaths/0");
+    accepted("/linux/rootfsPropagation", &["slave", "rslave", "private", "rprivate"].map(Value::from));
+}
+
+#[test]
+fn what_is_not_built_yet_is_refused_by_name() {
+    let hook = json!([{"path": "/bin/true"}]);
+    let weight = json!({"weight": 10});
+    for (place, value) in [
+        ("/process/terminal", json!(true)),
+        ("/process/apparmorProfile", json!("x")),
+        ("/process/selinuxLabel", json!("x")),
+        ("/process/scheduler", json!({"policy": "SCHED_BATCH"})),
+        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 4})),
+        ("/linux/timeOffsets", json!({"monotonic": {"secs": 1}})),
+        ("/linux/netDevices", json!({"eth0": {}})),
+        ("/linux/resources/blockIO", weight),
+        ("/linux/resources/hugepageLimits", json!([{"pageSize": "2MB", "limit": 0}])),
+        ("/linux/resources/network", json!({"classID": 1})),
+        ("/linux/resources/rdma", json!({"mlx5": {"hcaHandles": 1}})),
+        ("/linux/resources/unified", json!({"memory.high": "1"})),
+        ("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW"})),
+        ("/linux/mountLabel", json!("x")),
+        ("/linux/intelRdt", json!({})),
+        ("/linux/memoryPolicy", json!({"mode": "MPOL_LOCAL"})),
+        ("/linux/personality", json!({"domain": "LINUX32"})),
+    ] {
+        let name = place.trim_start_matches('/').replace('/', ".");
+        let words = format!("{name} is not supported yet by this build");
+        refused(&[(&[(place, value)], place, &words)], ErrorKind::Unsupported);
+    }
+    for kind in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
+        let place = format!("/hooks/{kind}");
+        let words = format!("hooks.{kind} is not supported yet by this build");
+        refused(&[(&[("/hooks", json!({ kind: hook }))], &place, &words)], ErrorKind::Unsupported);
+    }
+}
+
+#[test]
+fn parts_of_what_is_built_are_refused_by_name() {
+    let shared = ("/linux/rootfsPropagation", json!("rshared"));
+    let time = ("/linux/namespaces/-", json!({"type": "time"}));
+    let ids = json!([mapping(0, 0, 1)]);
+    let rows: &[Row] = &[
+        (&[time], "/linux/namespaces", "a time namespace is not supported yet"),
+        (&[shared], "/linux/rootfsPropagation", "linux.rootfsPropagation rshared is not supported yet"),
+        (
+            &[("/mounts/1/options", json!(["ro", "tmpcopyup"]))],
+            "/mounts/1/options/1",
+            "mount option \"tmpcopyup\" is not",
+        ),
+        (
+            &[("/mounts/1/options/0", json!("ridmap"))],
+            "/mounts/1/options/0",
+            "mount option \"ridmap\" is not",
+        ),
+        (
+            &[("/mounts/1/options/0", json!("idmap=uids=0-1-2"))],
+            "/mounts/1/options/0",
+            "is not supported yet",
+        ),
+        (&[("/mounts/1/uidMappings", ids.clone())], "/mounts/1/uidMappings", "mounts[].uidMappings is not"),
+        (&[("/mounts/1/gidMappings", ids)], "/mounts/1/gidMappings", "mounts[].gidMappings is not"),
+    ];
+    refused(rows, ErrorKind::Unsupported);
+}
+
+#[test]
+fn empty_values_of_what_is_not_built_yet_are_absent() {
+    for (place, value) in [
+        ("/hooks", json!({})),
+        ("/hooks", json!({"poststop": []})),
+        ("/process/terminal", json!(false)),
+        ("/linux/timeOffsets", json!({})),
+        ("/linux/netDevices", json!({})),
+        ("/linux/sysctl", json!({})),
+        ("/linux/resources/blockIO", json!({"weight": 0, "weightDevice": [], "throttleReadBpsDevice": []})),
+        ("/linux/resources/hugepageLimits", json!([])),
+        ("/linux/resources/network", json!({"classID": 0, "priorities": []})),
+        ("/linux/resources/rdma", json!({})),
+        ("/linux/resources/unified", json!({})),
+        ("/mounts/0/uidMappings", json!([])),
+        ("/process/execCPUAffinity", json!({"initial": "0-3", "final": "1"})),
+    ] {
+        accepted(place, std::slice::from_ref(&value));
+    }
+    let spec = load(&with("/linux/personality", json!({"domain": "LINUX", "flags": ["X"]}))).unwrap();
+    assert_eq!(spec.warnings()[0].message, "personality flags are ignored");
+}
