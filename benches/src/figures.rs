@@ -8,7 +8,7 @@ use crate::parked::MEASURES;
 use crate::run::OURS;
 use crate::scale::{self, LEVELS};
 use crate::section::Section;
-use crate::stats::Samples;
+use crate::stats::{Samples, Summary};
 
 const IN_PROCESS: &str = "teu in-process";
 const BIG_HEAP: &str = "teu in-process, 1 GiB heap";
@@ -22,6 +22,8 @@ pub struct Figure {
     pub bound: f64,
     /// What was measured; none if it was not.
     pub value: Option<f64>,
+    /// For a ratio of times, the same of their tenth percentiles: what other work on the machine disturbs least.
+    pub quiet: Option<f64>,
     /// KiB, or nothing for a ratio.
     pub unit: &'static str,
 }
@@ -59,12 +61,12 @@ fn command_figures(samples: &Samples) -> Vec<Figure> {
         ("run", "run by CLI, to crun's", 0.35),
         ("state", "state by CLI, to crun's", 0.3),
     ];
-    let one = |contender, measure| samples.median(Section::One, contender, measure);
+    let one = |contender, measure| samples.summary(Section::One, contender, measure);
     rows.map(|(measure, name, bound)| ratio(name, bound, one(OURS, measure), one("crun", measure))).into()
 }
 
 fn in_process_figures(samples: &Samples) -> Vec<Figure> {
-    let cycle = |contender| samples.median(Section::One, contender, CYCLE);
+    let cycle = |contender| samples.summary(Section::One, contender, CYCLE);
     let ours = cycle(IN_PROCESS);
     vec![
         ratio("in-process cycle, to floor-full (what the config asks for)", 1.15, ours, cycle("floor-full")),
@@ -81,11 +83,12 @@ fn weight_figures(samples: &Samples) -> Vec<Figure> {
         ("Pss of a created container's init", 128.0, parked(MEASURES[0])),
         ("least memory limit that starts a program", 512.0, least),
     ];
-    rows.map(|(name, bound, value)| Figure { name: name.into(), bound, value, unit: "KiB" }).into()
+    rows.map(|(name, bound, value)| Figure { name: name.into(), bound, value, quiet: None, unit: "KiB" })
+        .into()
 }
 
 fn scale_figures(samples: &Samples) -> Vec<Figure> {
-    let at = |verb, level| samples.median(Section::Scale, OURS, &scale::among(verb, level));
+    let at = |verb, level| samples.summary(Section::Scale, OURS, &scale::among(verb, level));
     let last = LEVELS[LEVELS.len() - 1];
     let mut figures = Vec::new();
     for verb in scale::VERBS {
@@ -98,9 +101,10 @@ fn scale_figures(samples: &Samples) -> Vec<Figure> {
     figures
 }
 
-fn ratio(name: &str, bound: f64, value: Option<f64>, to: Option<f64>) -> Figure {
-    let value = value.zip(to).map(|(value, to)| value / to);
-    Figure { name: name.into(), bound, value, unit: "" }
+fn ratio(name: &str, bound: f64, ours: Option<Summary>, to: Option<Summary>) -> Figure {
+    let over = |part: fn(Summary) -> f64| ours.zip(to).map(|(ours, to)| part(ours) / part(to));
+    let (value, quiet) = (over(|summary| summary.median), over(|summary| summary.p10));
+    Figure { name: name.into(), bound, value, quiet, unit: "" }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ const KIB: u64 = 1024;
 const LIMITS: [u64; 8] =
     [256 * KIB, 512 * KIB, 1024 * KIB, 2048 * KIB, 4096 * KIB, 8192 * KIB, 16_384 * KIB, 32_768 * KIB];
 /// So many starts in a row must succeed.
-const TIMES: usize = 3;
+const TIMES: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The measure, in KiB.
 pub const LEAST: &str = "least limit";

@@ -158,15 +158,19 @@ fn callers(run: &Run, samples: &Samples) -> Table {
 }
 
 fn promises(figures: &[Figure]) -> Table {
-    let heading = ["", "at most", "measured", "", "from the bound"].map(Into::into);
+    let heading = ["", "at most", "measured", "", "from the bound", "at p10"].map(Into::into);
     let mut table = Table::new("Figures", heading.into());
     for figure in figures {
         let shown = |value: f64| match figure.unit {
             "" => format!("{value:.2} x"),
             unit => format!("{} {unit}", number(Some(value))),
         };
+        let quiet = figure.quiet.map_or_else(|| "-".into(), shown);
         let value = figure.value.map_or_else(|| "-".into(), shown);
-        table.row(&figure.name, [shown(figure.bound), value, figure.verdict().into(), figure.distance()]);
+        table.row(
+            &figure.name,
+            [shown(figure.bound), value, figure.verdict().into(), figure.distance(), quiet],
+        );
     }
     table
 }

@@ -17,7 +17,8 @@ const SECTION: Section = Section::Scale;
 /// So many live containers.
 pub const LEVELS: [usize; 4] = [1, 100, 1000, 5000];
 const QUICK_TIMES: usize = 10;
-const FULL_TIMES: usize = 40;
+const FULL_TIMES: usize = 60;
+const WARM_UP: usize = 5;
 /// What is timed.
 pub const VERBS: [&str; 2] = ["state", "delete"];
 
@@ -61,9 +62,12 @@ fn levels(
     for level in levels {
         crowd.grow(level, "crowd")?;
         let times = if crowd.run.quick { QUICK_TIMES } else { FULL_TIMES };
-        for _ in 0..times {
-            crowd.sample(level, among, samples)?;
-            single.sample(level, apart, samples)?;
+        // The first ones come while the kernel still digests the crowd's creation: they are thrown away.
+        let mut scratch = Samples::default();
+        for round in 0..WARM_UP + times {
+            let into = if round < WARM_UP { &mut scratch } else { &mut *samples };
+            crowd.sample(level, among, into)?;
+            single.sample(level, apart, into)?;
         }
     }
     Ok(())
