@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::failure::{Result, refuse};
 
+/// The calls of a cycle.
+pub const PHASES: [&str; 4] = ["create", "start", "wait", "delete"];
+
 /// An open runtime and a parsed bundle.
 pub struct Engine {}
 
@@ -14,8 +17,8 @@ impl Engine {
         refuse("not connected: the library has no create yet")
     }
 
-    /// create, start, wait, delete.
-    pub fn cycle(&self) -> Result<Duration> {
+    /// create, start, wait, delete; what each took.
+    pub fn cycle(&self) -> Result<[Duration; 4]> {
         refuse("not connected")
     }
 }

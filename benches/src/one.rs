@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::bundle::Bundle;
 use crate::failure::Result;
 use crate::floor::Variant;
+use crate::inprocess::PHASES;
 use crate::process;
 use crate::run::Run;
 use crate::runtime::Runtime;
@@ -82,8 +83,12 @@ impl Contender {
     fn round(&mut self, bundle: &Bundle, id: &str, samples: &mut Samples) -> Result<()> {
         match self {
             Contender::Worker(name, worker) => {
-                let times = worker.cycles(PER_ROUND)?;
-                times.into_iter().for_each(|took| samples.time(SECTION, name, CYCLE, took));
+                for phases in worker.cycles(PER_ROUND)? {
+                    samples.time(SECTION, name, CYCLE, phases.iter().sum());
+                    for (phase, took) in PHASES.iter().zip(&phases).filter(|_| phases.len() == PHASES.len()) {
+                        samples.time(SECTION, name, phase, *took);
+                    }
+                }
                 Ok(())
             }
             Contender::Runtime(runtime) => commands(runtime, &bundle.path, id, samples),

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::concurrency::{self, CALLERS};
 use crate::failure::Result;
 use crate::figures::{Figure, figures};
+use crate::inprocess::PHASES;
 use crate::memory::LEAST;
 use crate::one::{self, CYCLE};
 use crate::parked;
@@ -64,6 +65,20 @@ fn whole(run: &Run, samples: &Samples) -> Table {
         let others = ["floor", "floor-full", "crun", "runc"];
         cells.extend(others.map(|other| ratio(Some(summary.median), median(other))));
         table.row(label(run, name), cells);
+    }
+    table
+}
+
+/// Where the time of the library goes.
+fn phases(samples: &Samples) -> Table {
+    let mut heading = vec![String::new()];
+    heading.extend(PHASES.map(Into::into));
+    let mut table = Table::new("Calls of the library: median (us)", heading);
+    for (name, _) in one::WORKERS {
+        let phases = PHASES.map(|phase| samples.median(Section::One, name, phase));
+        if phases.iter().any(Option::is_some) {
+            table.row(name, phases.map(number));
+        }
     }
     table
 }

@@ -1,7 +1,7 @@
 //! Workers: processes of this same program that measure from inside, one line in, one line out.
 //!
 //! The floor and the in-process runtime must be called by a process of known size and nothing else, so each has its own:
-//! `cycle N` answers the nanoseconds of N containers, `threads T N` those of N containers on each of T threads together.
+//! `cycle N` answers the nanoseconds of N containers, each as its phases with commas between, `threads T N` those of N containers on each of T threads together.
 
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::os::fd::AsFd;
@@ -79,18 +79,18 @@ impl Worker {
         Ok(worker)
     }
 
-    /// The times of `count` containers, one after the other.
-    pub fn cycles(&mut self, count: usize) -> Result<Vec<Duration>> {
+    /// The phases of `count` containers, one after the other.
+    pub fn cycles(&mut self, count: usize) -> Result<Vec<Vec<Duration>>> {
         self.ask(&format!("cycle {count}"), process::LIMIT)
     }
 
     /// The time of `count` containers on each of `threads` threads together.
     pub fn threads(&mut self, threads: usize, count: usize) -> Result<Duration> {
         let times = self.ask(&format!("threads {threads} {count}"), process::LIMIT)?;
-        times.first().copied().map_or_else(|| refuse("no answer"), Ok)
+        times.concat().first().copied().map_or_else(|| refuse("no answer"), Ok)
     }
 
-    fn ask(&mut self, question: &str, limit: Duration) -> Result<Vec<Duration>> {
+    fn ask(&mut self, question: &str, limit: Duration) -> Result<Vec<Vec<Duration>>> {
         writeln!(self.questions, "{question}")?;
         if !process::readable(self.answers.get_ref().as_fd(), limit)? {
             return refuse(format!("worker: {question}: no answer within {limit:?}"));
@@ -100,9 +100,13 @@ impl Worker {
         match answer.strip_prefix("error ") {
             Some(why) => refuse(why.trim()),
             None if answer.is_empty() => refuse(format!("worker: {question}: it died")),
-            None => answer.split_whitespace().map(|ns| Ok(Duration::from_nanos(ns.parse()?))).collect(),
+            None => answer.split_whitespace().map(phases).collect(),
         }
     }
+}
+
+fn phases(cycle: &str) -> Result<Vec<Duration>> {
+    cycle.split(',').map(|ns| Ok(Duration::from_nanos(ns.parse()?))).collect()
 }
 
 impl Drop for Worker {
@@ -163,11 +167,11 @@ impl Service {
     }
 
     fn cycle(&mut self) -> Result<String> {
-        let took = match self {
-            Service::Floor(floor) => floor.cycle()?,
-            Service::InProcess(engine) => engine.cycle()?,
+        let phases = match self {
+            Service::Floor(floor) => vec![floor.cycle()?],
+            Service::InProcess(engine) => engine.cycle()?.into(),
         };
-        Ok(took.as_nanos().to_string())
+        Ok(phases.iter().map(|took| took.as_nanos().to_string()).collect::<Vec<_>>().join(","))
     }
 
     fn threads(&self, threads: usize, count: usize) -> Result<String> {
