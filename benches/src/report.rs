@@ -27,6 +27,7 @@ pub fn publish(run: &Run, samples: &Samples, json: Option<File>) -> Result<()> {
     println!("{}", machine(run));
     let tables = [
         whole(run, samples),
+        phases(samples),
         commands(run, samples),
         parked(run, samples),
         callers(run, samples),
