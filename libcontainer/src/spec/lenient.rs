@@ -11,6 +11,9 @@ use super::{Warning, lost, pointer};
 const CAPABILITIES: &str = "/process/capabilities";
 const CAPABILITY_SETS: [&str; 5] = ["bounding", "effective", "inheritable", "permitted", "ambient"];
 
+/// So many unknown names of a set are named; there are 41 known ones.
+const MAX_WARNINGS: usize = 64;
+
 /// Sections of other platforms: ignored, and so never a reason to refuse. The last two belong to no version of the
 /// specification, but the types read them.
 const FOREIGN: [&str; 6] = ["solaris", "windows", "vm", "zos", "uidMappings", "gidMappings"];
@@ -58,16 +61,21 @@ fn drop_unknown_capabilities(document: &mut Value, warnings: &mut Vec<Warning>) 
     for set in CAPABILITY_SETS {
         let place = pointer::join(CAPABILITIES, set);
         let Some(names) = document.pointer_mut(&place).and_then(Value::as_array_mut) else { continue };
-        let mut index = 0;
+        let (mut index, mut unknown) = (0_usize, 0_usize);
         names.retain(|name| {
-            let unknown = name.as_str().filter(|name| !is_capability(name));
-            if let Some(name) = unknown {
-                let message = format!("unknown capability {name:?} is ignored");
+            let known = name.as_str().is_none_or(is_capability);
+            if !known && unknown < MAX_WARNINGS {
+                let message = format!("unknown capability {name} is ignored");
                 warnings.push(Warning { pointer: pointer::join(&place, &index.to_string()), message });
             }
             index += 1;
-            unknown.is_none()
+            unknown += usize::from(!known);
+            known
         });
+        if unknown > MAX_WARNINGS {
+            let message = format!("{} more unknown capabilities are ignored", unknown - MAX_WARNINGS);
+            warnings.push(Warning { pointer: place, message });
+        }
     }
 }
 

@@ -80,6 +80,13 @@ impl Spec {
     ///
     /// # Errors
     /// Those of [`Spec::from_bundle`].
+    ///
+    /// # Example
+    /// ```
+    /// let json = br#"{"ociVersion": "1.3.0", "root": {"path": "rootfs"}, "process": {"cwd": "tmp", "args": ["sh"]}}"#;
+    /// let error = teu::Spec::from_json("/bundles/web", json).unwrap_err();
+    /// assert_eq!(error.to_string(), "Cwd must be an absolute path (config.json: /process/cwd)");
+    /// ```
     pub fn from_json(bundle: impl AsRef<Path>, json: &[u8]) -> Result<Self> {
         let bundle = std::path::absolute(bundle.as_ref())
             .map_err(|error| Error::io("bundle", &error).kind_is(ErrorKind::InvalidArgument))?;

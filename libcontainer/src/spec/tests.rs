@@ -193,6 +193,14 @@ fn unknown_capabilities_are_dropped_with_a_warning_each() {
 }
 
 #[test]
+fn the_number_of_warnings_is_bounded() {
+    let spec = load(&with("/process/capabilities/bounding", json!(vec!["CAP_X"; 100_000]))).unwrap();
+    assert_eq!(spec.warnings().len(), 65);
+    assert_eq!(spec.warnings()[64].message, "99936 more unknown capabilities are ignored");
+    assert_eq!(spec.warnings()[64].pointer, "/process/capabilities/bounding");
+}
+
+#[test]
 fn a_capability_that_is_not_spelt_out_is_not_granted() {
     for name in ["kill", "KILL", "cap_kill", "CAP_kill", "CAP_CAP_KILL", "CAP_K\u{131}LL"] {
         let spec = load(&with("/process/capabilities/bounding", json!([name]))).unwrap();
