@@ -1,0 +1,211 @@
+//! Makes the directories of a plan and writes what is in force before init is cloned.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sys::stat::fstat;
+
+use super::files::{is_tolerated, key, write_open};
+use super::{Cgroup, DeviceCache, Dir, Late, failed, files, parents};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::cgroup::{CgroupDir, CgroupPlan, DeviceProgram, FileWrite, Tolerate};
+use crate::sys::fs::{Resolve, open_below};
+
+const CONTEXT: &str = "unable to apply cgroup configuration";
+
+impl Cgroup {
+    /// Makes the cgroup, with everything in force but the late writes.
+    ///
+    /// # Errors
+    /// A directory is occupied or frozen, a controller is missing, or the kernel refuses a step. What was made is removed.
+    pub fn create(plan: &CgroupPlan, cache: &DeviceCache) -> Result<Self> {
+        let mut cgroup = Self { v2: plan.v2, dirs: Vec::new(), late: Vec::new(), rollback: true };
+        for dir in &plan.dirs {
+            cgroup.make(dir)?;
+        }
+        cgroup.write_early(plan)?;
+        if let Some(program) = &plan.devices.program {
+            cgroup.attach(plan, program, cache)?;
+        }
+        for write in &plan.late {
+            cgroup.open_late(plan, write)?;
+        }
+        Ok(cgroup)
+    }
+
+    fn make(&mut self, planned: &CgroupDir) -> Result<()> {
+        let CgroupDir { root, path, hierarchy, required } = planned;
+        let mut dir =
+            Dir { root: root.clone(), path: path.clone(), hierarchy: hierarchy.clone(), inode: 0, fd: None };
+        let made = dir.open_root().and_then(|root| Ok((parents::make(root.as_fd(), &dir)?, root)));
+        let (made, root) = match made {
+            Ok(made) => made,
+            Err(e) if !required && is_tolerated(&e, Tolerate::Denied) => {
+                log::debug!("cgroup: no {}: {e}", dir.display());
+                return Ok(());
+            }
+            Err(e) => return Err(failed(format!("{CONTEXT}: mkdir {}", dir.display()), &e)),
+        };
+        let opened = open_made(root.as_fd(), &mut dir);
+        // From here on a failure removes the directory, unless it was there before and is somebody's.
+        let checked = opened.and_then(|()| check(&dir, made));
+        if made || checked.is_ok() {
+            self.dirs.push(dir);
+        }
+        checked
+    }
+
+    /// Consecutive writes to one file share its descriptor: a v1 device filter is a dozen lines for one file.
+    fn write_early(&self, plan: &CgroupPlan) -> Result<()> {
+        let mut last: Option<(&FileWrite, OwnedFd)> = None;
+        for write in &plan.early {
+            let Some(dir) = self.made(plan, write.dir).and_then(|index| self.dirs.get(index)) else {
+                continue;
+            };
+            let fd = match last
+                .take()
+                .filter(|(before, _)| before.dir == write.dir && before.file == write.file)
+            {
+                Some((_, fd)) => fd,
+                None => match open_for(dir, write)? {
+                    Some(fd) => fd,
+                    None => continue,
+                },
+            };
+            write_open(fd.as_fd(), write, &dir.file(&write.file))?;
+            last = Some((write, fd));
+        }
+        Ok(())
+    }
+
+    fn open_late(&mut self, plan: &CgroupPlan, write: &FileWrite) -> Result<()> {
+        let Some(index) = self.made(plan, write.dir) else { return Ok(()) };
+        let Some(dir) = self.dirs.get(index) else { return Ok(()) };
+        if let Some(fd) = open_for(dir, write)? {
+            self.late.push(Late { fd, dir: index, write: write.clone() });
+        }
+        Ok(())
+    }
+
+    fn attach(&self, plan: &CgroupPlan, program: &DeviceProgram, cache: &DeviceCache) -> Result<()> {
+        let dir = self.made(plan, program.dir).and_then(|index| self.dirs.get(index));
+        let Some((dir, fd)) = dir.and_then(|dir| Some((dir, dir.fd.as_ref()?))) else { return Ok(()) };
+        match cache.attach(fd.as_fd(), &program.insns) {
+            Ok(()) => Ok(()),
+            Err(e) if program.tolerate_denied && is_tolerated(&e, Tolerate::Denied) => Ok(()),
+            Err(e) => Err(failed(format!("{CONTEXT}: device filter of {}", dir.display()), &e)
+                .at("/linux/resources/devices")),
+        }
+    }
+
+    /// The index of what was made for a directory of the plan; `None` if the hierarchy was left out.
+    fn made(&self, plan: &CgroupPlan, dir: usize) -> Option<usize> {
+        let planned = plan.dirs.get(dir)?;
+        self.dirs.iter().position(|dir| dir.hierarchy == planned.hierarchy)
+    }
+}
+
+fn open_made(root: BorrowedFd<'_>, dir: &mut Dir) -> Result<()> {
+    let context = |dir: &Dir, e: &io::Error| failed(format!("{CONTEXT}: open {}", dir.display()), e);
+    let fd = open_below(root, &dir.path, libc::O_PATH | libc::O_DIRECTORY, Resolve::Beneath);
+    let fd = fd.map_err(|e| context(dir, &e))?;
+    dir.inode = fstat(&fd).map_err(|e| context(dir, &e.into()))?.st_ino;
+    dir.fd = Some(fd);
+    Ok(())
+}
+
+/// A cgroup that was found must be empty, and none may be frozen: a process placed in it would never run.
+fn check(dir: &Dir, made: bool) -> Result<()> {
+    if !made {
+        let count = dir.procs()?.into_iter().collect::<HashSet<_>>().len();
+        if count > 0 {
+            let message = format!("container's cgroup is not empty: {count} process(es) found");
+            return Err(Error::new(ErrorKind::Busy, message));
+        }
+    }
+    // A directory made below the root has nobody to inherit the freezing from.
+    let inherits = !made || dir.path.contains('/');
+    if inherits
+        && dir.is_frozen().map_err(|e| failed(format!("{CONTEXT}: read state of {}", dir.display()), &e))?
+    {
+        return Err(Error::new(ErrorKind::Busy, "container's cgroup unexpectedly frozen"));
+    }
+    if dir.serves("cpuset") {
+        parents::fill_cpuset(dir)
+            .map_err(|e| failed(format!("{CONTEXT}: cpus and mems of {}", dir.display()), &e))?;
+    }
+    Ok(())
+}
+
+/// Opens the file of a planned write. On cgroup2 it exists only when the directories above have its controller enabled, so
+/// they are asked for that when it does not. `None` is a file whose absence the plan tolerates.
+fn open_for(dir: &Dir, write: &FileWrite) -> Result<Option<OwnedFd>> {
+    let first = dir.open_file(&write.file, libc::O_WRONLY);
+    let opened = match first {
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) && dir.is_v2() => {
+            match enable(dir, write.controller()) {
+                Err(e) if e.kind() == ErrorKind::Unsupported && write.tolerate != Tolerate::Nothing => {
+                    return Ok(None);
+                }
+                Err(e) => return Err(e.at(write.pointer.clone())),
+                Ok(()) => dir.open_file(&write.file, libc::O_WRONLY),
+            }
+        }
+        other => other,
+    };
+    match opened {
+        Ok(fd) => Ok(Some(fd)),
+        Err(e) if is_tolerated(&e, write.tolerate) => Ok(None),
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {
+            let message = format!("cgroup: {} does not exist", dir.file(&write.file));
+            Err(Error::new(ErrorKind::Unsupported, message).at(write.pointer.clone()))
+        }
+        Err(e) => {
+            Err(failed(format!("{CONTEXT}: open {}", dir.file(&write.file)), &e).at(write.pointer.clone()))
+        }
+    }
+}
+
+/// Enables a controller in every cgroup above `dir`, from the root down. What is enabled already may belong to somebody
+/// who lets us read it only.
+fn enable(dir: &Dir, controller: &str) -> Result<()> {
+    let root = dir.open_root().map_err(|e| failed(format!("{CONTEXT}: open {}", dir.root.display()), &e))?;
+    let ends = dir.path.match_indices('/').map(|(end, _)| end);
+    for above in std::iter::once(0).chain(ends).filter_map(|end| dir.path.get(..end)) {
+        enable_in(root.as_fd(), above, controller).map_err(|e| {
+            let shown = if above.is_empty() { dir.root.clone() } else { dir.root.join(above) };
+            match e.raw_os_error() {
+                Some(libc::ENOENT | libc::EINVAL) => {
+                    let message = format!(
+                        "cgroup: the {controller} controller is not available in {}",
+                        shown.display()
+                    );
+                    Error::new(ErrorKind::Unsupported, message)
+                }
+                _ => failed(format!("{CONTEXT}: enable {controller} in {}", shown.display()), &e),
+            }
+        })?;
+    }
+    Ok(())
+}
+
+fn enable_in(root: BorrowedFd<'_>, above: &str, controller: &str) -> io::Result<()> {
+    let file =
+        if above.is_empty() { "cgroup.subtree_control" } else { &format!("{above}/cgroup.subtree_control") };
+    let enabled = files::read(open_below(root, file, libc::O_RDONLY, Resolve::Beneath)?.as_fd())?;
+    if enabled.split_whitespace().any(|name| name == controller) {
+        return Ok(());
+    }
+    files::write(open_below(root, file, libc::O_WRONLY, Resolve::Beneath)?.as_fd(), &format!("+{controller}"))
+}
+
+impl Dir {
+    /// Whether it is frozen, by itself or by a cgroup above it. Only two kinds of hierarchies can freeze.
+    pub(super) fn is_frozen(&self) -> io::Result<bool> {
+        if self.is_v2() {
+            return Ok(key(&self.read("cgroup.events")?, "frozen") == Some(1));
+        }
+        Ok(self.serves("freezer") && self.read("freezer.state")?.trim() != "THAWED")
+    }
+}

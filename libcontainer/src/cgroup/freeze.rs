@@ -1,0 +1,145 @@
+//! Stopping all processes of a cgroup at once: freezing, and killing.
+//!
+//! Law: what this module freezes it thaws on every path. A cgroup that stays frozen cannot be killed on v1.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use super::files::key;
+use super::{Cgroup, Dir, failed, files, is_gone};
+use crate::error::{Error, Result};
+use crate::sys;
+use crate::sys::fs::{Resolve, open_below};
+use crate::sys::pidfd::{pidfd_open, pidfd_send_signal};
+
+/// How long the kernel may take to freeze before the signal is sent anyway: a task in uninterruptible sleep never freezes.
+const FREEZE: Duration = Duration::from_millis(500);
+/// How many generations of forks are chased in a cgroup that cannot be frozen.
+const GENERATIONS: usize = 16;
+
+impl Cgroup {
+    /// Whether the cgroup's processes are stopped by the freezer. A cgroup that is gone is not.
+    ///
+    /// On v2 this is what was asked for: a signal wakes a frozen process for a moment, and the state reached would flicker.
+    pub fn frozen(&self) -> bool {
+        match self.freezer() {
+            Some(dir) if dir.is_v2() => dir.read("cgroup.freeze").is_ok_and(|asked| asked.trim() == "1"),
+            Some(dir) => dir.is_frozen().unwrap_or(false),
+            None => false,
+        }
+    }
+
+    /// Sends `signal` to every process of the cgroup and of those below it. A cgroup that is gone has none.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn kill_all(&self, signal: i32) -> Result<()> {
+        if signal == libc::SIGKILL && self.kill_at_once()? {
+            // A v1 freezer holds back even SIGKILL.
+            return self.thaw();
+        }
+        let thaw = self.freeze(signal == libc::SIGKILL)?;
+        let sent = self.signal_each(signal);
+        drop(thaw);
+        sent
+    }
+
+    /// Lets the processes run again, on v1 also those of cgroups below that were frozen on their own.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn thaw(&self) -> Result<()> {
+        let Some(dir) = self.freezer() else { return Ok(()) };
+        let thawed = match dir.is_v2() {
+            true => dir.write("cgroup.freeze", "0"),
+            false => dir.each(|at| {
+                files::write(
+                    open_below(at, "freezer.state", libc::O_WRONLY, Resolve::Beneath)?.as_fd(),
+                    "THAWED",
+                )
+            }),
+        };
+        match thawed {
+            Err(e) if !is_gone(&e) => Err(failed(format!("cgroup: thaw {}", dir.display()), &e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// `cgroup.kill`, since Linux 5.14: reaches every process, also those that are being forked. `false` without it.
+    fn kill_at_once(&self) -> Result<bool> {
+        let Some(dir) = self.dirs.iter().find(|dir| dir.is_v2()) else { return Ok(false) };
+        match dir.write("cgroup.kill", "1") {
+            Ok(()) => Ok(true),
+            Err(e) if is_gone(&e) => Ok(false),
+            Err(e) => Err(failed(format!("cgroup: kill {}", dir.display()), &e)),
+        }
+    }
+
+    /// On a hybrid host the cgroup2 hierarchy can freeze as well; the v1 freezer is what engines there use.
+    fn freezer(&self) -> Option<&Dir> {
+        let v1 = self.dirs.iter().find(|dir| dir.serves("freezer"));
+        v1.or_else(|| self.dirs.iter().find(|dir| dir.is_v2()))
+    }
+
+    /// Freezes until the guard is dropped. What was frozen before stays so, unless `thaw_always`.
+    fn freeze(&self, thaw_always: bool) -> Result<Option<Thaw<'_>>> {
+        let Some(dir) = self.freezer() else { return Ok(None) };
+        let thaw = if thaw_always || !self.frozen() { Some(Thaw(self)) } else { None };
+        match freeze(dir, Instant::now() + FREEZE) {
+            Err(e) if !is_gone(&e) => Err(failed(format!("cgroup: freeze {}", dir.display()), &e)),
+            _ => Ok(thaw),
+        }
+    }
+
+    fn signal_each(&self, signal: i32) -> Result<()> {
+        let mut reached = HashSet::new();
+        for _ in 0..GENERATIONS {
+            let new: Vec<_> = self.procs()?.into_iter().filter(|pid| reached.insert(*pid)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for pid in new {
+                send(pid, signal)
+                    .map_err(|e| Error::io(format!("kill process {pid} of the container"), &e))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A process that is gone meanwhile needs no signal.
+fn send(pid: i32, signal: i32) -> io::Result<()> {
+    match pidfd_open(pid).and_then(|pidfd| pidfd_send_signal(pidfd.as_fd(), signal)) {
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        other => other,
+    }
+}
+
+/// Thaws when it is dropped.
+struct Thaw<'a>(&'a Cgroup);
+
+impl Drop for Thaw<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.thaw() {
+            log::warn!("{error}");
+        }
+    }
+}
+
+/// Returns when the cgroup is frozen, or at the deadline. v1 has no event for it, and its processes cannot fork from the
+/// write on, which is enough here.
+fn freeze(dir: &Dir, deadline: Instant) -> io::Result<()> {
+    if !dir.is_v2() {
+        return dir.write("freezer.state", "FROZEN");
+    }
+    let events = dir.open_file("cgroup.events", libc::O_RDONLY)?;
+    dir.write("cgroup.freeze", "1")?;
+    while key(&files::read_again(events.as_fd())?, "frozen") != Some(1) {
+        if !sys::poll::poll(&[events.as_fd()], libc::POLLPRI, deadline)? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

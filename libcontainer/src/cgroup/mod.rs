@@ -1,0 +1,182 @@
+//! The container's cgroup on this machine: made from a [`CgroupPlan`], found again from a [`CgroupRecord`].
+//!
+//! A [`Cgroup`] that [`Cgroup::create`] made removes itself when it is dropped before [`Cgroup::commit`]. From a successful
+//! create on, the directory belongs to the container, also if an empty one was found there; the parents that had to be
+//! made are marked in the cgroup filesystem, and go when the last container below them goes.
+
+mod create;
+mod devices;
+mod files;
+mod freeze;
+mod parents;
+mod record;
+mod remove;
+mod walk;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub use self::devices::DeviceCache;
+pub use self::record::{CgroupRecord, RecordedDir};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys;
+
+/// How long a rollback waits for a killed init to leave the cgroup.
+const ROLLBACK: Duration = Duration::from_secs(2);
+/// How often the kernel is asked again to take a process that it cannot move yet.
+const PLACE_TRIES: u32 = 6;
+
+/// The cgroup of one container, in each hierarchy.
+#[derive(Debug)]
+pub struct Cgroup {
+    v2: bool,
+    dirs: Vec<Dir>,
+    late: Vec<Late>,
+    rollback: bool,
+}
+
+/// The cgroup in one hierarchy.
+#[derive(Debug)]
+struct Dir {
+    root: PathBuf,
+    path: String,
+    hierarchy: String,
+    /// Inodes of cgroup filesystems are not used again: another one means another cgroup. 0 is not known.
+    inode: u64,
+    /// Held from create to commit.
+    fd: Option<OwnedFd>,
+}
+
+/// A write that waits until init has exec'd: its file is open already, so that it cannot fail for want of the file.
+#[derive(Debug)]
+struct Late {
+    fd: OwnedFd,
+    dir: usize,
+    write: crate::plan::cgroup::FileWrite,
+}
+
+impl Cgroup {
+    /// The directory for CLONE_INTO_CGROUP; `None` where init has to be placed by pid.
+    pub fn clone_into(&self) -> Option<BorrowedFd<'_>> {
+        self.dirs.first().filter(|_| self.v2)?.fd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Moves a process into the cgroup, on hosts where it could not be cloned into it.
+    ///
+    /// # Errors
+    /// The kernel refuses the process in some hierarchy.
+    pub fn place(&self, pid: i32) -> Result<()> {
+        if self.v2 {
+            return Ok(());
+        }
+        self.dirs.iter().try_for_each(|dir| place(dir, pid))
+    }
+
+    /// Writes the limits that had to wait until init had exec'd.
+    ///
+    /// # Errors
+    /// The kernel refuses a value.
+    pub fn apply_late(&self) -> Result<()> {
+        for late in &self.late {
+            let path = self.dirs.get(late.dir).map(|dir| dir.file(&late.write.file)).unwrap_or_default();
+            files::write_open(late.fd.as_fd(), &late.write, &path)?;
+        }
+        Ok(())
+    }
+
+    /// How many processes the memory limit has killed. `None` without a memory controller.
+    pub fn oom_kills(&self) -> Option<u64> {
+        let events = |dir: &Dir| {
+            let file = if dir.is_v2() { "memory.events" } else { "memory.oom_control" };
+            files::key(&dir.read(file).ok()?, "oom_kill")
+        };
+        self.dirs.iter().find_map(events)
+    }
+
+    /// Keeps the cgroup: from here on only [`Cgroup::remove`] removes it.
+    pub fn commit(&mut self) {
+        self.rollback = false;
+        self.late.clear();
+        self.dirs.iter_mut().for_each(|dir| dir.fd = None);
+    }
+
+    /// The ids of the processes in the cgroup and in those below it, in the caller's pid namespace.
+    ///
+    /// # Errors
+    /// The kernel does not tell. A cgroup that is gone has no processes.
+    pub fn procs(&self) -> Result<Vec<i32>> {
+        self.members().map_or(Ok(Vec::new()), Dir::procs)
+    }
+
+    /// The hierarchy that is asked which processes there are: the one in which a cgroup tells when it is empty, else the
+    /// one in which it can be frozen.
+    fn members(&self) -> Option<&Dir> {
+        let v2 = self.dirs.iter().find(|dir| dir.is_v2());
+        v2.or_else(|| self.dirs.iter().find(|dir| dir.serves("freezer"))).or(self.dirs.first())
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        if !self.rollback {
+            return;
+        }
+        if let Err(error) = self.remove(ROLLBACK) {
+            log::warn!("cgroup: rollback: {error}");
+        }
+    }
+}
+
+impl Dir {
+    fn is_v2(&self) -> bool {
+        self.hierarchy.is_empty()
+    }
+
+    fn serves(&self, controller: &str) -> bool {
+        self.hierarchy.split(',').any(|name| name == controller)
+    }
+
+    /// The path of a file in it, for messages.
+    fn file(&self, name: &str) -> String {
+        format!("{}/{}/{name}", self.root.display(), self.path)
+    }
+
+    fn display(&self) -> String {
+        format!("{}/{}", self.root.display(), self.path)
+    }
+}
+
+/// Linux answers EINVAL for a task that is still being made; it is ready a moment later.
+fn place(dir: &Dir, pid: i32) -> Result<()> {
+    let mut tries = 0;
+    loop {
+        match dir.write("cgroup.procs", &pid.to_string()) {
+            Ok(()) => return Ok(()),
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) && tries < PLACE_TRIES => {
+                let pause = Instant::now() + Duration::from_millis(1 << tries);
+                sys::poll::poll(&[], 0, pause).map_err(|e| Error::io("ppoll", &e))?;
+                tries += 1;
+            }
+            Err(e) => {
+                let what =
+                    format!("unable to apply cgroup configuration: place process {pid} in {}", dir.display());
+                return Err(failed(what, &e));
+            }
+        }
+    }
+}
+
+/// An error of the cgroup filesystem.
+fn failed(what: impl std::fmt::Display, error: &std::io::Error) -> Error {
+    let error = Error::io(what, error);
+    if error.kind() == ErrorKind::Kernel { error.kind_is(ErrorKind::Cgroup) } else { error }
+}
+
+/// The cgroup does not exist any more: ENODEV is what an open file of it says.
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! What the state file keeps of a cgroup, so that another process finds it again.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+use super::{Cgroup, Dir};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::cgroup::CgroupPlan;
+
+/// A cgroup as the state file keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupRecord {
+    /// The container's cgroup is in one cgroup2 hierarchy.
+    pub v2: bool,
+    /// Where it is in each hierarchy.
+    pub dirs: Vec<RecordedDir>,
+}
+
+/// The cgroup in one hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedDir {
+    /// Where the hierarchy is mounted.
+    pub root: PathBuf,
+    /// The path below the root.
+    pub path: String,
+    /// The hierarchy's controllers; empty for cgroup2.
+    pub hierarchy: String,
+    /// The directory's inode; 0 while it is not made yet.
+    #[serde(default)]
+    pub inode: u64,
+}
+
+impl CgroupRecord {
+    /// What `plan` is going to make: kept before anything is made, it lets `delete` clean up after a creator that died.
+    /// It must not be used for a create that was refused: the cgroup is somebody else's then.
+    pub fn intent(plan: &CgroupPlan) -> Self {
+        let dirs = plan.dirs.iter().map(|dir| RecordedDir {
+            root: dir.root.clone(),
+            path: dir.path.clone(),
+            hierarchy: dir.hierarchy.clone(),
+            inode: 0,
+        });
+        Self { v2: plan.v2, dirs: dirs.collect() }
+    }
+}
+
+impl Cgroup {
+    /// What the state file keeps.
+    pub fn record(&self) -> CgroupRecord {
+        let dirs = self.dirs.iter().map(|dir| RecordedDir {
+            root: dir.root.clone(),
+            path: dir.path.clone(),
+            hierarchy: dir.hierarchy.clone(),
+            inode: dir.inode,
+        });
+        CgroupRecord { v2: self.v2, dirs: dirs.collect() }
+    }
+
+    /// The cgroup of a container that exists. Asks the kernel nothing yet: a cgroup that is gone shows later, as one
+    /// without processes.
+    ///
+    /// # Errors
+    /// The record names a place outside its hierarchy.
+    pub fn open(record: &CgroupRecord) -> Result<Self> {
+        let outside = |dir: &&RecordedDir| {
+            dir.path.is_empty()
+                || dir.path.split('/').any(|part| matches!(part, "" | "." | ".."))
+                || dir.path.contains('\0')
+        };
+        if let Some(dir) = record.dirs.iter().find(outside) {
+            let message = format!("cgroup: the recorded path {:?} is not below its hierarchy", dir.path);
+            return Err(Error::new(ErrorKind::Cgroup, message));
+        }
+        let dirs = record.dirs.iter().map(|dir| Dir {
+            root: dir.root.clone(),
+            path: dir.path.clone(),
+            hierarchy: dir.hierarchy.clone(),
+            inode: dir.inode,
+            fd: None,
+        });
+        Ok(Self { v2: record.v2, dirs: dirs.collect(), late: Vec::new(), rollback: false })
+    }
+}

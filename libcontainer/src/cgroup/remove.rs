@@ -1,0 +1,161 @@
+//! Removes a cgroup, with what the container made below it.
+//!
+//! The usual case is one rmdir for each hierarchy. Only when the kernel says that the cgroup is in use is it looked into:
+//! waiting is for an event (`cgroup.events`, the end of a process), never for a time.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::fstatat;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::files::key;
+use super::walk::Walk;
+use super::{Cgroup, Dir, failed, files, is_gone, parents};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys;
+
+/// v1 counts a process that is just dying, but does not list it and tells nobody when it is gone. Asked again after this.
+const DYING: Duration = Duration::from_millis(1);
+/// How many processes a message names.
+const NAMED: usize = 8;
+
+impl Cgroup {
+    /// Removes the cgroup from every hierarchy, waiting until `deadline` has passed for processes that are ending.
+    /// What is gone already is no error; what is not the container's (another inode) is left alone.
+    ///
+    /// # Errors
+    /// `Busy`: processes are left.
+    pub fn remove(&self, deadline: Duration) -> Result<()> {
+        let until = Instant::now() + deadline;
+        // cgroup2 first: it tells when its processes are gone, and a process leaves all hierarchies at once.
+        let (v2, v1): (Vec<&Dir>, Vec<&Dir>) = self.dirs.iter().partition(|dir| dir.is_v2());
+        // Every hierarchy is tried, the first error is told.
+        let failures =
+            v2.into_iter().chain(v1).filter_map(|dir| remove(dir, until).err()).collect::<Vec<_>>();
+        failures.into_iter().next().map_or(Ok(()), Err)
+    }
+}
+
+fn remove(dir: &Dir, until: Instant) -> Result<()> {
+    let told = |e: io::Error| failed(format!("cgroup: remove {}", dir.display()), &e);
+    let root = match dir.open_root() {
+        Err(e) if is_gone(&e) => return Ok(()),
+        root => root.map_err(told)?,
+    };
+    if dir.inode != 0 {
+        match fstatat(&root, dir.path.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(found) if found.st_ino == dir.inode => {}
+            Ok(_) | Err(Errno::ENOENT | Errno::ENODEV) => return Ok(()),
+            Err(e) => return Err(told(e.into())),
+        }
+    }
+    while !rmdir(root.as_fd(), &dir.path).map_err(told)? {
+        wait_empty(dir, until)?;
+        remove_below(dir, until)?;
+    }
+    parents::remove_marked(root.as_fd(), dir);
+    Ok(())
+}
+
+/// `false` if it has processes or cgroups in it. Gone is as good as removed.
+fn rmdir(parent: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
+    match unlinkat(parent, name, UnlinkatFlags::RemoveDir) {
+        Ok(()) | Err(Errno::ENOENT | Errno::ENODEV) => Ok(true),
+        Err(Errno::EBUSY | Errno::ENOTEMPTY) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Returns when no process is in the cgroup or below it.
+fn wait_empty(dir: &Dir, until: Instant) -> Result<()> {
+    let waited = if dir.is_v2() { wait_unpopulated(dir, until) } else { wait_dead(dir, until) };
+    match waited {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(occupied(dir)),
+        Err(e) if is_gone(&e) => Ok(()),
+        Err(e) => Err(failed(format!("cgroup: wait for {}", dir.display()), &e)),
+    }
+}
+
+fn wait_unpopulated(dir: &Dir, until: Instant) -> io::Result<bool> {
+    let events = dir.open_file("cgroup.events", libc::O_RDONLY)?;
+    while key(&files::read_again(events.as_fd())?, "populated") != Some(0) {
+        if !sys::poll::poll(&[events.as_fd()], libc::POLLPRI, until)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// One process after the other: when the last of them is dead, the list is read again.
+fn wait_dead(dir: &Dir, until: Instant) -> io::Result<bool> {
+    loop {
+        let listed = dir.procs().map_err(|e| io::Error::from_raw_os_error(e.errno().unwrap_or(libc::EIO)))?;
+        if listed.is_empty() {
+            let again = until.min(Instant::now() + DYING);
+            sys::poll::poll(&[], 0, again)?;
+            return Ok(again < until);
+        }
+        for pid in listed {
+            match sys::pidfd::pidfd_open(pid) {
+                Ok(pidfd) if !sys::poll::poll(&[pidfd.as_fd()], libc::POLLIN, until)? => return Ok(false),
+                Err(e) if e.raw_os_error() != Some(libc::ESRCH) => return Err(e),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn occupied(dir: &Dir) -> Error {
+    let mut pids = dir.procs().unwrap_or_default();
+    pids.sort_unstable();
+    let names: Vec<_> = pids.iter().take(NAMED).map(i32::to_string).collect();
+    let more = if pids.len() > NAMED { ", ..." } else { "" };
+    let message = format!(
+        "cgroup: {} still has {} process(es): {}{more}",
+        dir.display(),
+        pids.len(),
+        if names.is_empty() { "dying or not visible here".to_owned() } else { names.join(", ") }
+    );
+    Error::new(ErrorKind::Busy, message)
+}
+
+/// Removes the cgroups below, from the deepest up. One that is in use again is left for the caller's next round.
+fn remove_below(dir: &Dir, until: Instant) -> Result<()> {
+    let removed = match Walk::new(dir) {
+        Ok(mut walk) => clear(&mut walk, until),
+        Err(e) => Err(e),
+    };
+    match removed {
+        Ok(()) => Ok(()),
+        Err(e) if is_gone(&e) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::TimedOut => Err(occupied(dir)),
+        Err(e) => Err(failed(format!("cgroup: remove what is below {}", dir.display()), &e)),
+    }
+}
+
+fn clear(walk: &mut Walk, until: Instant) -> io::Result<()> {
+    // The name of each directory on the way down: it is removed after the walk has left it.
+    let mut entered: Vec<String> = Vec::new();
+    loop {
+        if Instant::now() > until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match walk.next_child() {
+            Some(child) => {
+                if !rmdir(walk.at(), &child)? && walk.enter(&child)? {
+                    entered.push(child);
+                }
+            }
+            None if !walk.leave()? => return Ok(()),
+            None => {
+                let child = entered.pop().unwrap_or_default();
+                rmdir(walk.at(), &child)?;
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Fills [`Host`]. Never reads mountinfo: a machine with 100,000 mounts must cost nothing.
+
+use std::path::Path;
+
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, TMPFS_MAGIC, statfs};
+use nix::unistd::geteuid;
+
+use super::{CgroupLayout, Hierarchy, Host, OwnCgroup};
+use crate::error::{Error, Result};
+use crate::sys;
+
+const CGROUP_ROOT: &str = "/sys/fs/cgroup";
+const CAP_SYS_ADMIN: u32 = 21;
+/// The inode of the machine's first user namespace (PROC_USER_INIT_INO), fixed since Linux 3.8.
+const FIRST_USERNS: &str = "user:[4026531837]";
+
+impl Host {
+    /// Asks the kernel for every fact. Callers that create many containers probe once and call
+    /// [`Host::refresh`] for each: only the cgroup of the caller changes in between.
+    ///
+    /// # Errors
+    /// procfs is not mounted at `/proc`, or a file of it is not in the form of the kernel.
+    pub fn probe() -> Result<Self> {
+        let own_cgroup = own_cgroup()?;
+        let in_userns = in_userns()?;
+        let capable = sys::capability::effective().map_err(|e| Error::io("capget", &e))?;
+        Ok(Self {
+            euid: geteuid().as_raw(),
+            privileged: !in_userns && capable & (1 << CAP_SYS_ADMIN) != 0,
+            in_userns,
+            last_cap: number("/proc/sys/kernel/cap_last_cap", &read("/proc/sys/kernel/cap_last_cap")?)?,
+            kernel: kernel(&read("/proc/sys/kernel/osrelease")?)?,
+            cgroup: layout(Path::new(CGROUP_ROOT), &own_cgroup),
+            own_cgroup,
+        })
+    }
+
+    /// Reads again what may have changed since the probe: the caller's own cgroup.
+    ///
+    /// # Errors
+    /// As [`Host::probe`].
+    pub fn refresh(&mut self) -> Result<()> {
+        self.own_cgroup = own_cgroup()?;
+        Ok(())
+    }
+}
+
+fn own_cgroup() -> Result<OwnCgroup> {
+    // A kernel without cgroups has no such file; the container then runs without one.
+    match std::fs::read_to_string("/proc/self/cgroup") {
+        Ok(text) => Ok(OwnCgroup::parse(&text)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && Path::new("/proc/self").exists() => {
+            Ok(OwnCgroup::default())
+        }
+        Err(e) => Err(Error::io("open /proc/self/cgroup", &e)),
+    }
+}
+
+fn in_userns() -> Result<bool> {
+    match std::fs::read_link("/proc/self/ns/user") {
+        Ok(link) => Ok(link.as_os_str() != FIRST_USERNS),
+        // A kernel built without user namespaces has only the first.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::io("readlink /proc/self/ns/user", &e)),
+    }
+}
+
+fn read(path: &str) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|e| Error::io(format!("open {path}"), &e))
+}
+
+fn number(what: &str, text: &str) -> Result<u32> {
+    text.trim().parse().map_err(|_| Error::os(format!("parse {what} {:?}", text.trim()), libc::EINVAL))
+}
+
+fn kernel(release: &str) -> Result<(u32, u32)> {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    let mut part = || number("kernel release", parts.next().unwrap_or_default());
+    Ok((part()?, part()?))
+}
+
+fn layout(root: &Path, own: &OwnCgroup) -> CgroupLayout {
+    match filesystem(root) {
+        Some(CGROUP2_SUPER_MAGIC) => CgroupLayout::V2 { root: root.to_owned() },
+        Some(TMPFS_MAGIC) => v1_layout(root, own),
+        _ => CgroupLayout::None,
+    }
+}
+
+fn v1_layout(root: &Path, own: &OwnCgroup) -> CgroupLayout {
+    let hierarchies: Vec<_> = own.v1_names().filter_map(|name| hierarchy(root, name)).collect();
+    let unified = root.join("unified");
+    let unified = (filesystem(&unified) == Some(CGROUP2_SUPER_MAGIC)).then_some(unified);
+    if hierarchies.is_empty() && unified.is_none() {
+        return CgroupLayout::None;
+    }
+    CgroupLayout::V1 { root: root.to_owned(), hierarchies, unified }
+}
+
+/// The mount point of the hierarchy `name`: named after all its controllers, after the first, or after its own name.
+fn hierarchy(root: &Path, name: &str) -> Option<Hierarchy> {
+    let controllers: Vec<String> = name.split(',').map(str::to_owned).collect();
+    let plain = name.strip_prefix("name=").unwrap_or(name);
+    let first = plain.split(',').next().unwrap_or(plain);
+    let dir =
+        [plain, first].into_iter().find(|dir| filesystem(&root.join(dir)) == Some(CGROUP_SUPER_MAGIC))?;
+    Some(Hierarchy { dir: dir.to_owned(), controllers })
+}
+
+fn filesystem(path: &Path) -> Option<FsType> {
+    statfs(path).ok().map(|found| found.filesystem_type())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_releases_of_distributions_are_understood() {
+        for (release, expected) in
+            [("6.18.44-fc\n", (6, 18)), ("5.10.0", (5, 10)), ("7.0-rc1", (7, 0)), ("6.1+", (6, 1))]
+        {
+            assert_eq!(kernel(release).unwrap(), expected, "{release}");
+        }
+        assert!(kernel("linux").is_err());
+    }
+
+    #[test]
+    fn the_probe_finds_this_machine() {
+        let host = Host::probe().unwrap();
+        assert!(host.kernel >= (5, 10), "{:?}", host.kernel);
+        assert!(host.last_cap >= 40);
+        let again = {
+            let mut h = host.clone();
+            h.refresh().unwrap();
+            h
+        };
+        assert_eq!(host, again);
+        if let CgroupLayout::V1 { root, hierarchies, .. } = &host.cgroup {
+            for hierarchy in hierarchies {
+                assert!(root.join(&hierarchy.dir).join("cgroup.procs").exists(), "{hierarchy:?}");
+                assert!(host.own_cgroup.path(&hierarchy.name()).is_some());
+            }
+        }
+    }
+}

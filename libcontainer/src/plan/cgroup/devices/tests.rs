@@ -1,0 +1,185 @@
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+
+use super::*;
+use crate::error::ErrorKind;
+
+/// The law, word by word: each access is decided by the last rule that covers it.
+fn granted(rules: &[DeviceRule], kind: DeviceKind, major: u32, minor: u32, wanted: u8) -> bool {
+    let covers = |rule: &&DeviceRule, bit: u8| rule.access & bit != 0 && rule.matches(kind, major, minor);
+    [MKNOD, READ, WRITE]
+        .into_iter()
+        .filter(|bit| wanted & bit != 0)
+        .all(|bit| rules.iter().rev().find(|rule| covers(rule, bit)).is_some_and(|rule| rule.allow))
+}
+
+/// The verdict of the program in rbpf's machine.
+fn verdict(insns: &[u64], kind: DeviceKind, major: u32, minor: u32, wanted: u8) -> bool {
+    let bytes: Vec<u8> = insns.iter().flat_map(|insn| insn.to_ne_bytes()).collect();
+    let kind = if kind == DeviceKind::Block { 1 } else { 2 };
+    let mut context: Vec<u8> =
+        [u32::from(wanted) << 16 | kind, major, minor].iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let machine = rbpf::EbpfVmRaw::new(Some(&bytes)).unwrap();
+    match machine.execute_program(&mut context).unwrap() {
+        0 => false,
+        1 => true,
+        other => panic!("verdict {other}"),
+    }
+}
+
+/// The v1 controller (security/device_cgroup.c): a default and exceptions from it. In a cgroup that allows by default one
+/// access that meets an exception refuses, in the other kind one exception has to hold every access.
+#[derive(Default)]
+struct V1 {
+    allow: bool,
+    exceptions: Vec<(DeviceKind, Option<u32>, Option<u32>, u8)>,
+}
+
+impl V1 {
+    fn write(&mut self, file: &str, value: &str) {
+        let allow = file == "devices.allow";
+        if value == "a" {
+            *self = Self { allow, exceptions: Vec::new() };
+            return;
+        }
+        assert_ne!(allow, self.allow, "only exceptions are written after the default");
+        let (kind, rest) = value.split_at(2);
+        let kind = if kind == "b " { DeviceKind::Block } else { DeviceKind::Char };
+        let (numbers, letters) = rest.split_once(' ').unwrap();
+        let (major, minor) = numbers.split_once(':').unwrap();
+        let number = |text: &str| (text != "*").then(|| text.parse().unwrap());
+        let access = access(Some(letters), String::new).unwrap();
+        self.exceptions.push((kind, number(major), number(minor), access));
+    }
+
+    fn granted(&self, kind: DeviceKind, major: u32, minor: u32, wanted: u8) -> bool {
+        let mut met = self.exceptions.iter().filter(|(k, a, b, _)| {
+            *k == kind && a.is_none_or(|a| a == major) && b.is_none_or(|b| b == minor)
+        });
+        match self.allow {
+            true => !met.any(|(.., access)| access & wanted != 0),
+            false => met.any(|(.., access)| wanted & !access == 0),
+        }
+    }
+}
+
+fn any_kind() -> impl Strategy<Value = DeviceKind> {
+    prop_oneof![Just(DeviceKind::Any), Just(DeviceKind::Block), Just(DeviceKind::Char)]
+}
+
+fn any_rule() -> impl Strategy<Value = DeviceRule> {
+    let numbers = || of(prop_oneof![9 => 0..4u32, 1 => any::<u32>()]);
+    (any::<bool>(), any_kind(), numbers(), numbers(), 1..=ALL).prop_map(
+        |(allow, kind, major, minor, access)| DeviceRule {
+            allow,
+            kind,
+            major,
+            minor,
+            access,
+            pointer: Cow::Borrowed("/test"),
+        },
+    )
+}
+
+fn any_request() -> impl Strategy<Value = (DeviceKind, u32, u32, u8)> {
+    let number = || prop_oneof![9 => 0..4u32, 1 => any::<u32>()];
+    (prop_oneof![Just(DeviceKind::Block), Just(DeviceKind::Char)], number(), number(), 0..=ALL)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_program_decides_as_the_rules(rules in vec(any_rule(), 0..24), requests in vec(any_request(), 1..16)) {
+        let insns = program(&rules);
+        for (kind, major, minor, wanted) in requests {
+            prop_assert_eq!(
+                verdict(&insns, kind, major, minor, wanted),
+                granted(&rules, kind, major, minor, wanted),
+                "{:?} {}:{} {}", kind, major, minor, wanted
+            );
+        }
+    }
+
+    /// v1 may refuse a list it cannot express; what it writes decides single accesses as the rules.
+    #[test]
+    fn the_v1_writes_decide_as_the_rules_or_are_refused(rules in vec(any_rule(), 0..8), requests in vec(any_request(), 1..16)) {
+        let Ok(writes) = writes(&rules, 0, true) else { return Ok(()) };
+        let mut v1 = V1::default();
+        for write in &writes {
+            v1.write(&write.file, &write.value);
+        }
+        for (kind, major, minor, wanted) in requests {
+            for bit in [MKNOD, READ, WRITE].into_iter().filter(|bit| wanted & bit != 0) {
+                prop_assert_eq!(
+                    v1.granted(kind, major, minor, bit), granted(&rules, kind, major, minor, bit),
+                    "{:?} {}:{} {} by {:?}", kind, major, minor, bit, writes
+                );
+            }
+        }
+    }
+}
+
+fn configured(json: &str) -> Vec<DeviceRule> {
+    rules(&serde_json::from_str::<Vec<LinuxDeviceCgroup>>(json).unwrap()).unwrap()
+}
+
+#[test]
+fn the_devices_every_container_needs_cannot_be_turned_off() {
+    let rules =
+        configured(r#"[{"allow":false,"type":"c","major":1,"minor":3,"access":"rwm"},{"allow":false}]"#);
+    let insns = program(&rules);
+    assert!(verdict(&insns, DeviceKind::Char, 1, 3, READ | WRITE));
+    assert!(verdict(&insns, DeviceKind::Block, 8, 0, MKNOD));
+    assert!(!verdict(&insns, DeviceKind::Block, 8, 0, READ));
+    assert!(!verdict(&insns, DeviceKind::Char, 1, 1, READ));
+}
+
+#[test]
+fn absent_fields_and_minus_one_match_everything() {
+    let rules = configured(r#"[{"allow":true},{"allow":false,"type":"b","major":-1,"minor":-1}]"#);
+    let insns = program(&rules);
+    assert!(verdict(&insns, DeviceKind::Char, 240, 7, ALL));
+    assert!(!verdict(&insns, DeviceKind::Block, 240, 7, WRITE));
+}
+
+#[test]
+fn a_rule_that_decides_everything_ends_the_program() {
+    let all = configured(r#"[{"allow":false},{"allow":true}]"#);
+    let with_dead_rules =
+        configured(r#"[{"allow":false,"type":"c","major":9},{"allow":false},{"allow":true}]"#);
+    assert_eq!(program(&all), program(&with_dead_rules));
+    let deny_all: Vec<_> = configured("[]").into_iter().filter(|_| false).collect();
+    assert!(!verdict(&program(&deny_all), DeviceKind::Char, 1, 3, READ));
+}
+
+#[test]
+fn v1_writes_the_default_and_the_exceptions_only() {
+    let values = |json| -> Vec<String> {
+        let writes = writes(&configured(json), 0, true).unwrap();
+        writes
+            .into_iter()
+            .map(|write| format!("{} {}", write.file.trim_start_matches("devices."), write.value))
+            .collect()
+    };
+    let usual =
+        values(r#"[{"allow":false,"access":"rwm"},{"allow":true,"type":"b","major":8,"access":"r"}]"#);
+    assert_eq!(usual.get(..3).unwrap(), ["deny a", "allow b 8:* r", "allow c *:* m"]);
+    assert_eq!(usual.len(), 2 + DEFAULTS.len());
+    assert_eq!(values(r#"[{"allow":true,"access":"rwm"}]"#), ["allow a"]);
+    assert_eq!(
+        values(r#"[{"allow":true},{"allow":false,"type":"b","major":8,"access":"rwm"}]"#),
+        ["allow a", "deny b 8:* rw"]
+    );
+}
+
+#[test]
+fn an_exception_from_an_exception_is_refused_on_v1() {
+    let rules = configured(
+        r#"[{"allow":true,"type":"c","access":"r"},{"allow":false,"type":"c","major":1,"minor":1,"access":"r"}]"#,
+    );
+    let error = writes(&rules, 0, true).unwrap_err();
+    assert_eq!((error.kind(), error.pointer()), (ErrorKind::Unsupported, Some("/linux/resources/devices/1")));
+    assert_eq!(error.message(), "cgroup: v1 cannot deny c 1:1 r after c *:* r");
+}

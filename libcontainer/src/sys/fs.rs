@@ -1,0 +1,171 @@
+//! Filesystem calls that nix lacks: openat2 with a padded struct, directory entries by descriptor, extended attributes.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::Padded;
+
+/// How a path is resolved (`struct open_how`'s `resolve`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resolve {
+    /// Everything stays below the directory on its own filesystem, and nothing is a link.
+    Beneath,
+}
+
+impl Resolve {
+    fn bits(self) -> u64 {
+        match self {
+            Self::Beneath => {
+                libc::RESOLVE_BENEATH
+                    | libc::RESOLVE_NO_SYMLINKS
+                    | libc::RESOLVE_NO_MAGICLINKS
+                    | libc::RESOLVE_NO_XDEV
+            }
+        }
+    }
+}
+
+const HOW_FLAGS: usize = 0;
+const HOW_RESOLVE: usize = 16;
+
+/// Opens an existing file or directory below `dir`, close-on-exec.
+pub(crate) fn open_below(
+    dir: BorrowedFd<'_>,
+    path: &str,
+    flags: i32,
+    resolve: Resolve,
+) -> io::Result<OwnedFd> {
+    let path = CString::new(path)?;
+    let flags = u64::try_from(flags | libc::O_CLOEXEC).unwrap_or_default();
+    let mut how = Padded::new();
+    how.put(HOW_FLAGS, &flags.to_ne_bytes());
+    how.put(HOW_RESOLVE, &resolve.bits().to_ne_bytes());
+    loop {
+        match openat2(dir, &path, &mut how) {
+            // EAGAIN: a rename elsewhere raced with the walk.
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => {}
+            Err(e) => return Err(e),
+            Ok(fd) => return above_stdio(fd),
+        }
+    }
+}
+
+fn openat2(dir: BorrowedFd<'_>, path: &CStr, how: &mut Padded) -> io::Result<OwnedFd> {
+    // SAFETY: libc has no wrapper; `path` ends with NUL and `how` is a zeroed `struct open_how` of 256 bytes.
+    let fd = unsafe {
+        libc::syscall(libc::SYS_openat2, dir.as_raw_fd(), path.as_ptr(), how.as_mut_ptr(), Padded::SIZE)
+    };
+    how.check();
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Moves a descriptor that landed on 0, 1 or 2 to a higher number: a caller may have closed its standard streams, and
+/// whoever opens them again must not get ours.
+pub(crate) fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() > 2 {
+        return Ok(fd);
+    }
+    // SAFETY: fcntl with F_DUPFD_CLOEXEC only makes a new descriptor.
+    let high = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
+    if high < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(high) })
+}
+
+/// The names of the directories in `dir`, which is open for reading.
+pub(crate) fn subdirectories(dir: BorrowedFd<'_>) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    let mut buffer = [0u64; 512];
+    loop {
+        let size = size_of_val(&buffer);
+        // SAFETY: the buffer is ours, aligned for `struct linux_dirent64`, and as long as the kernel is told.
+        let read = unsafe { libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), size) };
+        match usize::try_from(read) {
+            Err(_) => return Err(io::Error::last_os_error()),
+            Ok(0) => return Ok(names),
+            Ok(read) => {
+                let bytes: Vec<u8> = buffer.iter().flat_map(|word| word.to_ne_bytes()).take(read).collect();
+                names.extend(directory_entries(&bytes));
+            }
+        }
+    }
+}
+
+/// `struct linux_dirent64`: inode 8, offset 8, record length 2, type 1, name up to a NUL.
+fn directory_entries(mut bytes: &[u8]) -> Vec<String> {
+    let mut names = Vec::new();
+    while let Some((length, kind, name)) = entry(bytes) {
+        if kind == libc::DT_DIR && name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
+        bytes = bytes.get(length..).unwrap_or_default();
+    }
+    names
+}
+
+fn entry(bytes: &[u8]) -> Option<(usize, u8, &str)> {
+    let length = usize::from(u16::from_ne_bytes(bytes.get(16..18)?.try_into().ok()?));
+    let kind = *bytes.get(18)?;
+    let name = CStr::from_bytes_until_nul(bytes.get(19..length)?).ok()?;
+    Some((length, kind, name.to_str().unwrap_or_default()))
+}
+
+/// Gives a file an extended attribute without a value.
+pub(crate) fn set_mark(path: &Path, name: &CStr) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: nix has no wrapper; both strings end with NUL, and a value of no bytes is not read.
+    match unsafe { libc::lsetxattr(path.as_ptr(), name.as_ptr(), std::ptr::null(), 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether a file has that extended attribute.
+pub(crate) fn has_mark(path: &Path, name: &CStr) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: nix has no wrapper; both strings end with NUL, and with no bytes of room nothing is written.
+    unsafe { libc::lgetxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) >= 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn paths_that_leave_the_directory_or_follow_links_are_refused() {
+        let dir = File::open("/proc/self").unwrap();
+        for path in ["../self", "/proc/self", "cwd", "exe", "ns/mnt"] {
+            assert!(open_below(dir.as_fd(), path, libc::O_RDONLY, Resolve::Beneath).is_err(), "{path}");
+        }
+        open_below(dir.as_fd(), "attr/../status", libc::O_RDONLY, Resolve::Beneath).unwrap();
+        assert!(open_below(dir.as_fd(), "a\0b", libc::O_RDONLY, Resolve::Beneath).is_err());
+    }
+
+    #[test]
+    fn subdirectories_are_the_ones_the_standard_library_finds() {
+        for path in ["/proc", "/sys/kernel", "/dev"] {
+            let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
+            let mut expected: Vec<_> = entries
+                .filter(|entry| entry.file_type().unwrap().is_dir())
+                .map(|entry| entry.file_name().into_string().unwrap())
+                .filter(|name| name.parse::<u32>().is_err())
+                .collect();
+            let mut found = subdirectories(File::open(path).unwrap().as_fd()).unwrap();
+            found.retain(|name| name.parse::<u32>().is_err());
+            found.sort();
+            expected.sort();
+            assert_eq!(found, expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Waiting for descriptors with a deadline on the monotonic clock.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+/// Waits until one of `fds` has one of `events` (POLLIN, POLLPRI, ...) or `deadline` is past; tells whether one has.
+/// Without descriptors it waits for the deadline.
+pub(crate) fn poll(fds: &[BorrowedFd<'_>], events: i16, deadline: Instant) -> io::Result<bool> {
+    let mut list: Vec<_> =
+        fds.iter().map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 }).collect();
+    let count = list.len() as libc::nfds_t;
+    loop {
+        let timeout = timespec(deadline.saturating_duration_since(Instant::now()));
+        // SAFETY: the list has `count` entries and outlives the call, as does the timeout.
+        let ready = unsafe { libc::ppoll(list.as_mut_ptr(), count, &timeout, std::ptr::null()) };
+        match ready {
+            0 => return Ok(false),
+            1.. => return Ok(true),
+            _ => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+fn timespec(duration: Duration) -> libc::timespec {
+    let seconds = libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX);
+    libc::timespec { tv_sec: seconds, tv_nsec: duration.subsec_nanos().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Write, pipe};
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_descriptor_that_is_ready_ends_the_wait_and_a_past_deadline_does_not_wait() {
+        let (reader, mut writer) = pipe().unwrap();
+        assert!(!poll(&[reader.as_fd()], libc::POLLIN, Instant::now()).unwrap());
+        assert!(!poll(&[], 0, Instant::now()).unwrap());
+        writer.write_all(b"x").unwrap();
+        assert!(poll(&[reader.as_fd()], libc::POLLIN, Instant::now() + Duration::from_secs(60)).unwrap());
+    }
+}
