@@ -16,7 +16,7 @@ mod session;
 mod signals;
 mod version;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use args::{Arguments, Command, help, parse, table};
@@ -31,10 +31,14 @@ fn main() -> ExitCode {
         Ok(globals) => globals,
         Err(message) => return misuse(&Log::default(), &message, &message, help::program(program)),
     };
+    // Answered before anything is opened: clients ask for the version with whatever options they have at hand.
+    let about = [("version", version::text as fn(&str) -> String), ("help", help::program)];
+    if let Some((_, text)) = about.iter().find(|(option, _)| globals.flag(option)) {
+        return done(&Log::default(), output::print(&text(program)).map(|()| 0));
+    }
     let (log, level) = Log::open(&globals);
-    match level
-        .and_then(|level| Session::new(program, &globals, log.number()).map(|session| (level, session)))
-    {
+    let ready = level.and_then(|level| Ok((level, Session::new(program, &globals, log.number())?)));
+    match ready {
         Ok((log::LevelFilter::Off, session)) => dispatch(&log, &session, &argv0, globals),
         Ok((level, session)) => dispatch(log.install(level), &session, &argv0, globals),
         Err(error) => fatal(&log, &error.to_string()),
@@ -42,13 +46,10 @@ fn main() -> ExitCode {
 }
 
 /// Finds the command and does it; `globals` still has the command line from the command on as its operands.
-fn dispatch(log: &Log, session: &Session, argv0: &OsString, mut globals: Arguments) -> ExitCode {
+fn dispatch(log: &Log, session: &Session, argv0: &OsStr, globals: Arguments) -> ExitCode {
     let program = session.program;
-    if globals.flag("version") {
-        return done(log, output::print(&version::text(program)).map(|()| 0));
-    }
-    let mut words = std::mem::take(&mut globals.operands).into_iter();
-    let mut word = words.next().filter(|_| !globals.flag("help"));
+    let mut words = globals.operands.into_iter();
+    let mut word = words.next();
     let wants_help = word.as_ref().is_some_and(|word| word == "help" || word == "h");
     if wants_help {
         word = words.next();
@@ -68,7 +69,7 @@ fn dispatch(log: &Log, session: &Session, argv0: &OsString, mut globals: Argumen
 fn execute(
     log: &Log,
     session: &Session,
-    argv0: &OsString,
+    argv0: &OsStr,
     command: &Command,
     words: impl Iterator<Item = OsString>,
 ) -> ExitCode {

@@ -62,6 +62,13 @@ fn version_is_three_lines_on_stdout_and_exit_0() {
 }
 
 #[test]
+fn the_version_needs_no_log_no_root_and_no_command() {
+    let output = teu(&["--log", "/nonexistent/log", "--root", "/", "--version", "nosuch"]);
+    assert!(stdout(&output).starts_with("teu version "));
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
+}
+
+#[test]
 fn a_link_named_runc_calls_itself_runc() {
     let scratch = Scratch::new("link");
     let link = scratch.path("runc");
