@@ -92,17 +92,17 @@ fn preserved(session: &Session, args: &Arguments, listen: u16) -> Result<Vec<FdM
         None => 0,
     };
     let first = 3 + i32::from(listen);
-    (3..first + i32::from(extra))
-        .map(|number| {
-            check_open(session, number).map_err(|error| match number < first {
-                true => error.context(format_args!("unable to stat descriptor {number} of LISTEN_FDS")),
-                false => {
-                    error.context(format_args!("unable to stat preserved-fd {} (of {extra})", number - first))
-                }
-            })?;
-            inherited(number)
-        })
-        .collect()
+    let numbers = 3..first + i32::from(extra);
+    // All are looked at before the first is copied: the copy might take the number of one that is missing.
+    for number in numbers.clone() {
+        check_open(session, number).map_err(|error| match number < first {
+            true => error.context(format_args!("unable to stat descriptor {number} of LISTEN_FDS")),
+            false => {
+                error.context(format_args!("unable to stat preserved-fd {} (of {extra})", number - first))
+            }
+        })?;
+    }
+    numbers.map(inherited).collect()
 }
 
 fn check_open(session: &Session, number: i32) -> Result<()> {
