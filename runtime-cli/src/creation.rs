@@ -6,8 +6,8 @@ use std::path::Path;
 use teu::{Container, CreateOptions, Delete, Error, ErrorKind, FdMap, Id, Result, Spec, Stdio};
 
 use crate::args::Arguments;
+use crate::invocation::Invocation;
 use crate::mask::Blocked;
-use crate::session::Session;
 use crate::{activation, paths};
 
 /// A container to be made.
@@ -22,18 +22,18 @@ pub struct Creation {
 
 impl Creation {
     /// Resolves the arguments: paths, the configuration, the descriptors to pass on.
-    pub fn resolve(session: &Session, args: &Arguments) -> Result<Self> {
+    pub fn resolve(invocation: &Invocation, args: &Arguments) -> Result<Self> {
         refuse_unsupported(args)?;
         let pid_file = args.path("pid-file").map(paths::absolute).transpose()?;
         let id = Id::new(args.id())?;
         let listen = activation::count();
         let options = CreateOptions {
             stdio: [Stdio::Inherit, Stdio::Inherit, Stdio::Inherit],
-            fds: preserved(session, args, listen)?,
+            fds: preserved(invocation, args, listen)?,
             pid_file,
             no_pivot: args.flag("no-pivot"),
             no_new_keyring: args.flag("no-new-keyring"),
-            cgroup_manager: session.cgroup_manager()?,
+            cgroup_manager: invocation.cgroup_manager()?,
             ..CreateOptions::default()
         };
         let spec = spec(args, listen)?;
@@ -44,8 +44,8 @@ impl Creation {
     }
 
     /// Makes the container. A signal that came meanwhile unwinds it and then has its usual effect.
-    pub fn create(self, session: &Session, signals: &Blocked) -> Result<Container> {
-        let runtime = session.runtime_for_create()?;
+    pub fn create(self, invocation: &Invocation, signals: &Blocked) -> Result<Container> {
+        let runtime = invocation.runtime_for_create()?;
         let made = runtime.create(&self.id, &self.spec, self.options);
         let container = made.map_err(of_start)?;
         if signals.interrupted() {
@@ -83,7 +83,7 @@ fn spec(args: &Arguments, listen: u16) -> Result<Spec> {
 }
 
 /// The descriptors from 3 on: those of socket activation, then as many as `--preserve-fds` says.
-fn preserved(session: &Session, args: &Arguments, listen: u16) -> Result<Vec<FdMap>> {
+fn preserved(invocation: &Invocation, args: &Arguments, listen: u16) -> Result<Vec<FdMap>> {
     let extra = match args.text("preserve-fds") {
         Some(digits) => digits.parse::<u16>().map_err(|_| {
             let message = format!("invalid value {digits:?} for flag -preserve-fds: not a number");
@@ -95,7 +95,7 @@ fn preserved(session: &Session, args: &Arguments, listen: u16) -> Result<Vec<FdM
     let numbers = 3..first + i32::from(extra);
     // All are looked at before the first is copied: the copy might take the number of one that is missing.
     for number in numbers.clone() {
-        check_open(session, number).map_err(|error| match number < first {
+        check_open(invocation, number).map_err(|error| match number < first {
             true => error.context(format_args!("unable to stat descriptor {number} of LISTEN_FDS")),
             false => {
                 error.context(format_args!("unable to stat preserved-fd {} (of {extra})", number - first))
@@ -105,10 +105,10 @@ fn preserved(session: &Session, args: &Arguments, listen: u16) -> Result<Vec<FdM
     numbers.map(inherited).collect()
 }
 
-fn check_open(session: &Session, number: i32) -> Result<()> {
+fn check_open(invocation: &Invocation, number: i32) -> Result<()> {
     let path = format!("/proc/self/fd/{number}");
     // Our own log file may have been opened under the number of a descriptor that the caller did not pass.
-    let found = match session.log_number == Some(number) {
+    let found = match invocation.log_number == Some(number) {
         true => Err(std::io::Error::from_raw_os_error(nix::errno::Errno::ENOENT as i32)),
         false => std::fs::metadata(&path),
     };

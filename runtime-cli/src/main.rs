@@ -7,12 +7,12 @@ mod args;
 mod clock;
 mod commands;
 mod creation;
+mod invocation;
 mod json;
 mod logging;
 mod mask;
 mod output;
 mod paths;
-mod session;
 mod signals;
 mod version;
 
@@ -20,13 +20,13 @@ use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use args::{Arguments, Command, help, parse, table};
+use invocation::Invocation;
 use logging::Log;
-use session::Session;
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let argv0 = words.next().unwrap_or_default();
-    let program = session::program(&argv0);
+    let program = invocation::program(&argv0);
     let globals = match parse::parse(words, &[table::GLOBAL, table::HELP], true) {
         Ok(globals) => globals,
         Err(message) => return misuse(&Log::default(), &message, &message, help::program(program)),
@@ -37,17 +37,17 @@ fn main() -> ExitCode {
         return done(&Log::default(), output::print(&text(program)).map(|()| 0));
     }
     let (log, level) = Log::open(&globals);
-    let ready = level.and_then(|level| Ok((level, Session::new(program, &globals, log.number())?)));
+    let ready = level.and_then(|level| Ok((level, Invocation::new(program, &globals, log.number())?)));
     match ready {
-        Ok((log::LevelFilter::Off, session)) => dispatch(&log, &session, &argv0, globals),
-        Ok((level, session)) => dispatch(log.install(level), &session, &argv0, globals),
+        Ok((log::LevelFilter::Off, invocation)) => dispatch(&log, &invocation, &argv0, globals),
+        Ok((level, invocation)) => dispatch(log.install(level), &invocation, &argv0, globals),
         Err(error) => fatal(&log, &error.to_string()),
     }
 }
 
 /// Finds the command and does it; `globals` still has the command line from the command on as its operands.
-fn dispatch(log: &Log, session: &Session, argv0: &OsStr, globals: Arguments) -> ExitCode {
-    let program = session.program;
+fn dispatch(log: &Log, invocation: &Invocation, argv0: &OsStr, globals: Arguments) -> ExitCode {
+    let program = invocation.program;
     let mut words = globals.operands.into_iter();
     let mut word = words.next();
     let wants_help = word.as_ref().is_some_and(|word| word == "help" || word == "h");
@@ -63,17 +63,17 @@ fn dispatch(log: &Log, session: &Session, argv0: &OsStr, globals: Arguments) -> 
     if wants_help {
         return done(log, output::print(&help::command(program, command)).map(|()| 0));
     }
-    execute(log, session, argv0, command, words)
+    execute(log, invocation, argv0, command, words)
 }
 
 fn execute(
     log: &Log,
-    session: &Session,
+    invocation: &Invocation,
     argv0: &OsStr,
     command: &Command,
     words: impl Iterator<Item = OsString>,
 ) -> ExitCode {
-    let help = || help::command(session.program, command);
+    let help = || help::command(invocation.program, command);
     let args = match parse_command(command, words) {
         Ok(args) => args,
         Err(message) => return misuse(log, &message, &message, help()),
@@ -85,7 +85,7 @@ fn execute(
         let message = format!("{}: {:?} requires {requires}", argv0.to_string_lossy(), command.name);
         return misuse(log, "", &message, help());
     }
-    done(log, (command.run)(session, &args))
+    done(log, (command.run)(invocation, &args))
 }
 
 fn parse_command(command: &Command, words: impl Iterator<Item = OsString>) -> Result<Arguments, String> {

@@ -1,6 +1,6 @@
 //! The program as a process, without containers: which stream gets what, the exit status, the log file, the files it writes.
 
-// The helpers below are test code too, which clippy does not see outside #[test].
+// The functions below are test code too, which clippy does not see outside #[test].
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;

@@ -4,18 +4,19 @@ use teu::Result;
 
 use crate::args::Arguments;
 use crate::creation::Creation;
+use crate::invocation::Invocation;
 use crate::mask::Blocked;
-use crate::session::Session;
 
 /// Does the command.
-pub fn run(session: &Session, args: &Arguments) -> Result<u8> {
-    create(session, args).map_err(|error| error.context(format_args!("{} create failed", session.program)))
+pub fn run(invocation: &Invocation, args: &Arguments) -> Result<u8> {
+    create(invocation, args)
+        .map_err(|error| error.context(format_args!("{} create failed", invocation.program)))
 }
 
-fn create(session: &Session, args: &Arguments) -> Result<u8> {
-    let creation = Creation::resolve(session, args)?;
+fn create(invocation: &Invocation, args: &Arguments) -> Result<u8> {
+    let creation = Creation::resolve(invocation, args)?;
     let signals = Blocked::all()?;
-    let created = creation.create(session, &signals);
+    let created = creation.create(invocation, &signals);
     signals.release()?;
     created.map(|_| 0)
 }

@@ -3,12 +3,12 @@
 use teu::Result;
 
 use crate::args::Arguments;
+use crate::invocation::Invocation;
 use crate::json::Json;
 use crate::output;
-use crate::session::Session;
 
 /// Does the command.
-pub fn run(_: &Session, _: &Arguments) -> Result<u8> {
+pub fn run(_: &Invocation, _: &Arguments) -> Result<u8> {
     output::print(&format!("{}\n", Json::from(teu::features()).pretty("    ")))?;
     Ok(0)
 }

@@ -3,13 +3,13 @@
 use teu::{Error, ErrorKind, Id, Result};
 
 use crate::args::Arguments;
-use crate::session::Session;
+use crate::invocation::Invocation;
 use crate::signals;
 
 /// Does the command.
-pub fn run(session: &Session, args: &Arguments) -> Result<u8> {
+pub fn run(invocation: &Invocation, args: &Arguments) -> Result<u8> {
     let signal = signal(args)?;
-    let container = session.runtime()?.open(&Id::new(args.id())?)?;
+    let container = invocation.runtime()?.open(&Id::new(args.id())?)?;
     match args.flag("all") {
         true => reached(container.kill_all(signal))?,
         false => container.kill(signal)?,

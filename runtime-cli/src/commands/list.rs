@@ -5,15 +5,15 @@ use std::io::Write;
 use teu::{Error, ErrorKind, Result, State};
 
 use crate::args::Arguments;
+use crate::invocation::Invocation;
 use crate::json::Json;
 use crate::output;
-use crate::session::Session;
 
 const HEADER: [&str; 6] = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"];
 
 /// Does the command.
-pub fn run(session: &Session, args: &Arguments) -> Result<u8> {
-    let states = states(session)?;
+pub fn run(invocation: &Invocation, args: &Arguments) -> Result<u8> {
+    let states = states(invocation)?;
     let text = match args.text("format").as_deref() {
         _ if args.flag("quiet") => quiet(&states),
         None | Some("table") => table(&states),
@@ -24,13 +24,13 @@ pub fn run(session: &Session, args: &Arguments) -> Result<u8> {
     Ok(0)
 }
 
-fn states(session: &Session) -> Result<Vec<State>> {
-    if let Some(root) = session.given_root() {
+fn states(invocation: &Invocation) -> Result<Vec<State>> {
+    if let Some(root) = invocation.given_root() {
         let found = std::fs::metadata(root);
         found.map_err(|error| Error::io(format!("open {}", root.display()), &error))?;
     }
     let mut states = Vec::new();
-    for entry in session.runtime()?.list()? {
+    for entry in invocation.runtime()?.list()? {
         match entry.state {
             Ok(state) => states.push(state),
             // A closed stderr is no reason to hide the other containers.

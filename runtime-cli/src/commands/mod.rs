@@ -12,7 +12,7 @@ pub mod start;
 pub mod state;
 
 use crate::args::Arguments;
-use crate::session::Session;
+use crate::invocation::Invocation;
 
 /// A command: the exit status, or the error that is printed and makes it 1.
-pub type Run = fn(&Session, &Arguments) -> teu::Result<u8>;
+pub type Run = fn(&Invocation, &Arguments) -> teu::Result<u8>;

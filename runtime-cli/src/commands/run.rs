@@ -4,19 +4,19 @@ use teu::{Container, Delete, Result};
 
 use crate::args::Arguments;
 use crate::creation::{Creation, of_start};
+use crate::invocation::Invocation;
 use crate::mask::Blocked;
-use crate::session::Session;
 
 /// Does the command.
-pub fn run(session: &Session, args: &Arguments) -> Result<u8> {
-    create_and_start(session, args)
-        .map_err(|error| error.context(format_args!("{} run failed", session.program)))
+pub fn run(invocation: &Invocation, args: &Arguments) -> Result<u8> {
+    create_and_start(invocation, args)
+        .map_err(|error| error.context(format_args!("{} run failed", invocation.program)))
 }
 
-fn create_and_start(session: &Session, args: &Arguments) -> Result<u8> {
-    let creation = Creation::resolve(session, args)?;
+fn create_and_start(invocation: &Invocation, args: &Arguments) -> Result<u8> {
+    let creation = Creation::resolve(invocation, args)?;
     let signals = Blocked::all()?;
-    let container = match creation.create(session, &signals) {
+    let container = match creation.create(invocation, &signals) {
         Ok(container) => container,
         Err(error) => return signals.release().and(Err(error)),
     };

@@ -7,11 +7,11 @@ use std::path::Path;
 use teu::{Error, ErrorKind, Result};
 
 use crate::args::Arguments;
+use crate::invocation::Invocation;
 use crate::paths;
-use crate::session::Session;
 
 /// Does the command.
-pub fn run(_: &Session, args: &Arguments) -> Result<u8> {
+pub fn run(_: &Invocation, args: &Arguments) -> Result<u8> {
     let bundle = paths::directory(args.path("bundle").unwrap_or(Path::new(".")))?;
     let name = args.path("file").unwrap_or(Path::new("config.json"));
     let opened = OpenOptions::new().write(true).create_new(true).open(bundle.join(name));

@@ -3,10 +3,10 @@
 use teu::{Id, Result};
 
 use crate::args::Arguments;
-use crate::session::Session;
+use crate::invocation::Invocation;
 
 /// Does the command.
-pub fn run(session: &Session, args: &Arguments) -> Result<u8> {
-    session.runtime()?.open(&Id::new(args.id())?)?.start()?;
+pub fn run(invocation: &Invocation, args: &Arguments) -> Result<u8> {
+    invocation.runtime()?.open(&Id::new(args.id())?)?.start()?;
     Ok(0)
 }

@@ -3,12 +3,12 @@
 use teu::{Id, Result};
 
 use crate::args::Arguments;
+use crate::invocation::Invocation;
 use crate::output;
-use crate::session::Session;
 
 /// Does the command.
-pub fn run(session: &Session, args: &Arguments) -> Result<u8> {
-    let state = session.runtime()?.open(&Id::new(args.id())?)?.state()?;
+pub fn run(invocation: &Invocation, args: &Arguments) -> Result<u8> {
+    let state = invocation.runtime()?.open(&Id::new(args.id())?)?.state()?;
     output::print(&output::document(&state))?;
     Ok(0)
 }

@@ -15,7 +15,7 @@ const DEFAULT_ROOT: &str = "/run/teu";
 
 /// The resolved global options.
 #[derive(Debug)]
-pub struct Session {
+pub struct Invocation {
     /// `runc` if the program was called so, else `teu`.
     pub program: &'static str,
     /// The number of the log file's descriptor, if there is one.
@@ -35,7 +35,7 @@ enum Root {
     Default,
 }
 
-impl Session {
+impl Invocation {
     /// Checks the global options. Nothing is opened or made.
     pub fn new(program: &'static str, globals: &Arguments, log_number: Option<i32>) -> Result<Self> {
         check_rootless(globals)?;
