@@ -30,12 +30,6 @@ const NOT_OURS: &[&str] = &["Cargo.lock", "LICENSE"];
 /// Folders that are no part of the tree.
 const SKIPPED_FOLDERS: &[&str] = &[".git", "target", ".cache"];
 
-/// The top level folders that any machine has: a path that starts with another one belongs to one machine.
-const STANDARD_FOLDERS: &[&str] = &[
-    "bin", "boot", "dev", "etc", "home", "lib", "media", "mnt", "opt", "proc", "root", "run", "sbin", "srv",
-    "sys", "tmp", "usr", "var",
-];
-
 pub fn length(project: &Project) -> Tally {
     lint(project, is_rust, |path, text| length::faults(path, &Source::new(text)))
 }
@@ -45,7 +39,8 @@ pub fn unsafe_address(project: &Project) -> Tally {
 }
 
 pub fn machine_paths(project: &Project) -> Tally {
-    let banned = machine_folders(&project.root, std::env::var_os("HOME").map(PathBuf::from).as_deref());
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let banned = machine_folders(&neighbours(&project.root), home.as_deref());
     lint(project, |path| !NOT_OURS.contains(&path), |path, text| path_faults(path, text, &banned))
 }
 
@@ -126,8 +121,15 @@ fn unsafe_faults(path: &str, source: &Source) -> Vec<String> {
     found.iter().filter(|at| !exports(**at)).map(fault).collect()
 }
 
-/// What the paths of this checkout and this user start with.
-fn machine_folders(root: &Path, home: Option<&Path>) -> Vec<String> {
+/// The checkout and, unless it lies in /tmp or at the top of the file system, what lies beside it.
+fn neighbours(root: &Path) -> Vec<PathBuf> {
+    let parent = root.parent().filter(|parent| ![Path::new("/"), Path::new("/tmp")].contains(parent));
+    let beside = parent.and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten();
+    beside.map(|entry| entry.path()).chain([root.to_owned()]).collect()
+}
+
+/// What the paths of one machine or one person start with.
+fn machine_folders(neighbours: &[PathBuf], home: Option<&Path>) -> Vec<String> {
     // In two pieces each, so that this file passes its own lint.
     let usual = [
         concat!("/home", "/runner/"),
@@ -135,21 +137,10 @@ fn machine_folders(root: &Path, home: Option<&Path>) -> Vec<String> {
         concat!("/root", "/."),
         concat!("/tmp", "/teu/"),
     ];
-    let mut banned: Vec<String> = usual.map(str::to_owned).into();
-    let depth = |path: &Path| path.components().count() - 1;
-    for path in [Some(root), home].into_iter().flatten() {
-        let first = path
-            .components()
-            .nth(1)
-            .map(|part| part.as_os_str().to_string_lossy().into_owned())
-            .unwrap_or_default();
-        if !STANDARD_FOLDERS.contains(&first.as_str()) && !first.is_empty() {
-            banned.push(format!("/{first}/"));
-        } else if depth(path) > 1 {
-            banned.push(path.to_string_lossy().into_owned());
-        }
-    }
-    banned
+    // One component is too common: a container's own /app is not the /app that somebody has cloned into.
+    let telling = |path: &&Path| path.components().count() > 2;
+    let folders = neighbours.iter().map(PathBuf::as_path).chain(home).filter(telling);
+    folders.map(|path| path.to_string_lossy().into_owned()).chain(usual.map(str::to_owned)).collect()
 }
 
 fn path_faults(path: &str, text: &str, banned: &[String]) -> Vec<String> {
@@ -215,18 +206,21 @@ mod tests {
     }
 
     #[test]
-    fn the_checkout_and_the_home_folder_are_machine_paths() {
-        let banned = machine_folders(Path::new("/src0/teu"), Some(Path::new("/home/ada")));
-        assert_eq!(path_faults("x", "a\nsee /src0/notes", &banned), ["x:2: /src0/ is a path of one machine"]);
+    fn the_checkout_its_neighbours_and_the_home_folder_are_machine_paths() {
+        let neighbours = ["/src0/teu", "/src0/notes"].map(PathBuf::from);
+        let banned = machine_folders(&neighbours, Some(Path::new("/home/ada")));
+        assert_eq!(
+            path_faults("x", "a\nsee /src0/notes/1", &banned),
+            ["x:2: /src0/notes is a path of one machine"]
+        );
         assert_eq!(path_faults("x", "/home/ada/.cargo", &banned).len(), 1);
-        assert!(path_faults("x", "/home/app, /root and /usr/bin", &banned).is_empty());
+        assert!(path_faults("x", "/home/app, /src0/else, /root and /usr/bin", &banned).is_empty());
     }
 
     #[test]
-    fn a_checkout_in_a_standard_folder_bans_itself_only() {
-        let banned = machine_folders(Path::new("/tmp/clone"), Some(Path::new("/root")));
-        assert_eq!(path_faults("x", "/tmp/clone/target", &banned).len(), 1);
-        assert!(path_faults("x", "/tmp/bundle and /root", &banned).is_empty());
+    fn a_folder_at_the_top_is_too_common_to_be_banned() {
+        let banned = machine_folders(&[PathBuf::from("/app")], Some(Path::new("/root")));
+        assert!(path_faults("x", "cwd /app/data, HOME=/root", &banned).is_empty());
     }
 
     #[test]
