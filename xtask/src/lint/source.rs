@@ -97,8 +97,7 @@ fn blank(text: &[u8]) -> Vec<u8> {
     let mut code = text.to_vec();
     let mut at = 0;
     while at < text.len() {
-        let word_before = at.checked_sub(1).and_then(|at| text.get(at)).is_some_and(|byte| is_word(*byte));
-        let length = hidden(text.get(at..).unwrap_or(&[]), word_before);
+        let length = hidden(text.get(at..).unwrap_or(&[]));
         for byte in code.iter_mut().skip(at).take(length).filter(|byte| **byte != b'\n') {
             *byte = b' ';
         }
@@ -108,13 +107,13 @@ fn blank(text: &[u8]) -> Vec<u8> {
 }
 
 /// How many bytes at the start of `rest` are one comment or literal; 0 if they are code.
-fn hidden(rest: &[u8], word_before: bool) -> usize {
+fn hidden(rest: &[u8]) -> usize {
     match rest {
         [b'/', b'/', ..] => rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()),
         [b'/', b'*', ..] => block_comment(rest),
         [b'"', ..] => escaped(rest, b'"'),
         [b'\'', ..] => character(rest),
-        [b'r' | b'b' | b'c', ..] if !word_before => raw_string(rest),
+        [b'r' | b'b' | b'c', ..] => raw_string(rest),
         _ => 0,
     }
 }
