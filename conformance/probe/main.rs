@@ -5,7 +5,7 @@
 //!
 //! Observations: `status mounts fds cwd env args limits ns cgroup hostname pid loopback isatty:N stat:P lstat:P readlink:P
 //! statfs:P read:P list:P`. Attempts: `open:P openrw:P write:P=TEXT mkdir:P unlink:P mknod:P:TYPE:MAJOR:MINOR mount:TYPE:P
-//! umount:P forks:N touch:BYTES kill:PID:SIGNAL`. Acts: `say exit:N sleep deaf tree:N daemon print:TEXT cat die:SIGNAL`.
+//! umount:P forks:N touch:BYTES kill:PID:SIGNAL sethostname:NAME`. Acts: `say exit:N sleep deaf tree:N daemon print:TEXT cat die:SIGNAL`.
 
 use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use std::fmt::Write as _;
@@ -35,6 +35,7 @@ unsafe extern "C" {
     fn read(fd: c_int, data: *mut c_void, len: usize) -> isize;
     fn write(fd: c_int, data: *const c_void, len: usize) -> isize;
     fn mknod(path: *const c_char, mode: c_uint, device: c_ulong) -> c_int;
+    fn sethostname(name: *const c_char, len: usize) -> c_int;
     fn umount(path: *const c_char) -> c_int;
     fn mount(
         source: *const c_char,
@@ -157,6 +158,8 @@ fn attempted(verb: &str, object: &str) -> String {
         "forks" => forks(object.parse().unwrap_or(0)).to_string(),
         "touch" => touch(object.parse().unwrap_or(0)).to_string(),
         "kill" => attempt(send(object)),
+        // SAFETY: the name outlives the call, and its length is given.
+        "sethostname" => attempt(done(unsafe { sethostname(object.as_ptr().cast(), object.len()) })),
         other => text(&format!("no such op: {other}")),
     }
 }

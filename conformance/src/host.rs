@@ -77,25 +77,42 @@ pub fn enter(lane: Lane) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
-    let unified = Path::new(CGROUP).join("unified");
-    if !unified.join("cgroup.controllers").exists() {
+    if !Path::new(CGROUP).join("unified/cgroup.controllers").exists() {
         return Ok(());
     }
-    take_from_v2("hugetlb", &unified)?;
+    let own = own_cgroup_mounts()?;
     if lane == Lane::V2 {
-        sys::mount(&unified, Path::new(CGROUP), "none", MsFlags::MS_BIND, "")?;
+        return sys::mount(&own.join("unified"), Path::new(CGROUP), "none", MsFlags::MS_BIND, "");
     }
-    Ok(())
+    sys::mount(&own, Path::new(CGROUP), "none", MsFlags::MS_BIND | MsFlags::MS_REC, "")
 }
 
-/// On a hybrid machine crun 1.8 refuses to work when v2 has any controller; a v1 mount takes it away.
-fn take_from_v2(controller: &str, unified: &Path) -> io::Result<()> {
-    if !fs::read_to_string(unified.join("cgroup.controllers"))?.split_whitespace().any(|name| name == controller) {
-        return Ok(());
+/// The hybrid machine's cgroup mounts again, on a tmpfs that only this mount namespace sees, and the hugetlb controller on
+/// v1 among them: with any controller left on v2, crun 1.8 refuses a hybrid machine. The shared tmpfs stays as it is.
+fn own_cgroup_mounts() -> io::Result<PathBuf> {
+    let own = PathBuf::from("/mnt");
+    sys::mount(Path::new("cgroup"), &own, "tmpfs", MsFlags::empty(), "mode=755")?;
+    for root in mounted_cgroups()? {
+        let Some(name) = root.strip_prefix(CGROUP).ok().filter(|name| name.components().count() == 1) else {
+            continue;
+        };
+        fs::create_dir(own.join(name))?;
+        sys::mount(&root, &own.join(name), "none", MsFlags::MS_BIND, "")?;
     }
-    let point = Path::new(CGROUP).join(controller);
-    fs::create_dir_all(&point)?;
-    sys::mount(Path::new("cgroup"), &point, "cgroup", MsFlags::empty(), controller)
+    let hugetlb = own.join("hugetlb");
+    if !hugetlb.exists() {
+        fs::create_dir(&hugetlb)?;
+        // Not fatal: a v2 cgroup elsewhere may hold the controller, and then only crun suffers.
+        let _ = sys::mount(Path::new("cgroup"), &hugetlb, "cgroup", MsFlags::empty(), "hugetlb");
+    }
+    Ok(own)
+}
+
+fn mounted_cgroups() -> io::Result<Vec<PathBuf>> {
+    let all = fs::read_to_string("/proc/self/mountinfo")?;
+    let is_cgroup = |line: &&str| line.contains(" - cgroup ") || line.contains(" - cgroup2 ");
+    let point = |line: &str| line.split(' ').nth(4).map(PathBuf::from);
+    Ok(all.lines().filter(is_cgroup).filter_map(point).collect())
 }
 
 impl Host {
@@ -107,7 +124,10 @@ impl Host {
             lane,
             canary: work.join("canary"),
             hierarchies: hierarchies(lane)?,
-            busybox: ["/bin/busybox", "/usr/bin/busybox"].iter().map(PathBuf::from).find(|path| path.is_file()),
+            busybox: ["/bin/busybox", "/usr/bin/busybox"]
+                .iter()
+                .map(PathBuf::from)
+                .find(|path| path.is_file()),
             debian: debian.filter(|path| path.join("bin/bash").exists()),
             tag,
             work,
@@ -132,6 +152,13 @@ impl Host {
         fs::remove_dir_all(&self.work)
     }
 
+    /// Plants the canary tree anew after a test has changed it.
+    pub fn replant(&self) -> io::Result<()> {
+        fs::remove_dir_all(&self.canary)?;
+        fs::create_dir(&self.canary)?;
+        plant(&self.canary)
+    }
+
     /// Why a need is not met, if so.
     pub fn missing(&self, need: Need) -> Option<String> {
         let (met, reason) = match need {
@@ -139,7 +166,9 @@ impl Host {
             Need::Busybox => (self.busybox.is_some(), "busybox-static is not installed".into()),
             Need::Debian => (self.debian.is_some(), "there is no Debian rootfs (--debian DIR)".into()),
             Need::Users => (has_user_namespaces(), "the machine allows no user namespaces".into()),
-            Need::V1 => (self.hierarchies.iter().any(|one| !one.v2), "there is no cgroup v1 hierarchy".into()),
+            Need::V1 => {
+                (self.hierarchies.iter().any(|one| !one.v2), "there is no cgroup v1 hierarchy".into())
+            }
             Need::V2 => (self.is_v2(), "the layout is not pure cgroup v2".into()),
             Need::Controller(name) => {
                 (self.controller(name).is_some(), format!("no {name} controller in this layout"))
@@ -205,9 +234,15 @@ fn hierarchies(lane: Lane) -> io::Result<Vec<Hierarchy>> {
     for line in fs::read_to_string("/proc/self/mountinfo")?.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         let dash = words.iter().position(|word| *word == "-").unwrap_or(0);
-        let (Some(root), Some(kind), Some(options)) = (words.get(4), words.get(dash + 1), words.last()) else {
+        let (Some(root), Some(kind), Some(options)) = (words.get(4), words.get(dash + 1), words.last())
+        else {
             continue;
         };
+        // Hidden mounts of the same name come first; the last one counts.
+        if !Path::new(root).starts_with(CGROUP) {
+            continue;
+        }
+        found.retain(|one: &Hierarchy| one.root != Path::new(root));
         match *kind {
             "cgroup2" => found.push(Hierarchy { controllers: Vec::new(), ..v2(Path::new(root))? }),
             "cgroup" => {

@@ -28,7 +28,8 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let result = parse().and_then(|options| if options.list { Ok(list(&options)) } else { conformance(&options) });
+    let result =
+        parse().and_then(|options| if options.list { Ok(list(&options)) } else { conformance(&options) });
     result.unwrap_or_else(|message| {
         eprintln!("teu-conformance: {message}");
         ExitCode::from(2)
@@ -86,7 +87,8 @@ fn lane(value: &str) -> Result<Lane, String> {
 
 fn chosen(options: &Options) -> Vec<Test> {
     let wanted = |test: &Test| {
-        options.filters.is_empty() || options.filters.iter().any(|text| test.full_name().contains(text.as_str()))
+        options.filters.is_empty()
+            || options.filters.iter().any(|text| test.full_name().contains(text.as_str()))
     };
     suite::all().into_iter().filter(wanted).collect()
 }
@@ -106,7 +108,10 @@ fn conformance(options: &Options) -> Result<ExitCode, String> {
     }
     let tests = chosen(options);
     if !nix::unistd::geteuid().is_root() {
-        println!("containers need root: every behaviour is skipped\n0 passed, 0 failed, {} skipped", tests.len());
+        println!(
+            "containers need root: every behaviour is skipped\n0 passed, 0 failed, {} skipped",
+            tests.len()
+        );
         return Ok(ExitCode::SUCCESS);
     }
     let report = measure(options, &tests).map_err(|error| error.to_string())?;
@@ -140,7 +145,13 @@ fn all_runtimes(
         let driver = Cli::new(name, &path, &host.work.join(format!("state-{name}")));
         let told = |finding: &runner::Finding| {
             if !options.quiet {
-                println!("{name} {} {} ({} ms) {}", word(finding), finding.test, finding.took.as_millis(), detail(finding));
+                println!(
+                    "{name} {} {} ({} ms) {}",
+                    word(finding),
+                    finding.test,
+                    finding.took.as_millis(),
+                    detail(finding)
+                );
             }
         };
         let canaries = path.parent().map(Path::to_path_buf);

@@ -86,7 +86,8 @@ impl Scope {
 
     /// Parents first; the test parents themselves are included.
     fn cgroups(&self) -> Vec<PathBuf> {
-        let tagged = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains(&self.tag));
+        let tagged =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains(&self.tag));
         let mut found = Vec::new();
         for root in &self.hierarchies {
             let entries = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -105,6 +106,26 @@ impl Scope {
             }
         }
     }
+}
+
+/// Waits for processes that are past their end but not yet dead, and collects the dead. Such a process has left its cgroup
+/// already, so nobody but the kernel can know of it, and a runtime cannot wait for it.
+pub fn settle() -> io::Result<()> {
+    const EXITING: u64 = 4;
+    for pid in descendants()?.keys() {
+        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+        let flags = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(6)?.parse::<u64>().ok());
+        if flags.unwrap_or(0) & EXITING != 0 {
+            sys::ended_within(*pid, sys::PATIENCE)?;
+        }
+    }
+    sys::reap();
+    Ok(())
+}
+
+/// The pids of everything below this process that is not dead.
+pub fn living() -> io::Result<Vec<i32>> {
+    Ok(descendants()?.into_iter().filter(|(_, line)| !line.ends_with(" Z")).map(|(pid, _)| pid).collect())
 }
 
 impl Snapshot {
@@ -126,20 +147,23 @@ impl Snapshot {
 
 /// Device, root and point of each mount. Ids and peer groups are left out: they change when nothing else does.
 fn mounts() -> io::Result<BTreeSet<String>> {
-    let all = fs::read_to_string("/proc/self/mountinfo")?;
+    Ok(mounts_of(&fs::read_to_string("/proc/self/mountinfo")?))
+}
+
+fn mounts_of(mountinfo: &str) -> BTreeSet<String> {
     let entry = |line: &str| -> Option<String> {
         let words: Vec<&str> = line.split(' ').collect();
         Some(format!("{} {} {} {}", words.get(2)?, words.get(3)?, words.get(4)?, words.get(5)?))
     };
     let mut seen = BTreeSet::new();
-    for line in all.lines().filter_map(entry) {
+    for line in mountinfo.lines().filter_map(entry) {
         // The same mount twice on one point is two mounts.
         let mut name = line.clone();
         while !seen.insert(name.clone()) {
             name.push('\'');
         }
     }
-    Ok(seen)
+    seen
 }
 
 /// Everything below this process, by pid; zombies included, kernel threads are never below it.
@@ -150,10 +174,11 @@ fn descendants() -> io::Result<BTreeMap<i32, String>> {
         let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
         let Some((name, rest)) = stat.rsplit_once(") ") else { continue };
         let mut words = rest.split(' ');
-        let (state, parent) = (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse().ok()));
+        let (state, parent) =
+            (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse().ok()));
         parents.insert(pid, (parent.unwrap_or(0), format!("{name}) {state}")));
     }
-    let own = std::process::id().cast_signed();
+    let own = Pid::this().as_raw();
     let below = |mut pid: i32| {
         while let Some((parent, _)) = parents.get(&pid) {
             if *parent == own {
@@ -195,7 +220,8 @@ fn digest(path: &Path, meta: &fs::Metadata) -> io::Result<String> {
     if meta.is_file() {
         fs::read(path)?.hash(&mut hasher);
     }
-    let (inode, mode, times) = (meta.ino(), meta.mode(), (meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()));
+    let (inode, mode, times) =
+        (meta.ino(), meta.mode(), (meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()));
     (inode, mode, meta.uid(), meta.gid(), times).hash(&mut hasher);
     Ok(format!("{} {:016x}", path.display(), hasher.finish()))
 }
@@ -214,4 +240,155 @@ fn files(path: &Path, describe: &Describe) -> io::Result<BTreeSet<String>> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// The tests look at the whole process, so one at a time.
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    /// Looks, does, looks again, undoes. Returns what the oracle noticed.
+    fn noticed(scope: &Scope, act: impl FnOnce(), undo: impl FnOnce()) -> Vec<String> {
+        let before = scope.look().unwrap();
+        act();
+        let seen = before.changes(&scope.look().unwrap());
+        undo();
+        assert_eq!(before.changes(&scope.look().unwrap()), Vec::<String>::new(), "after undoing");
+        seen
+    }
+
+    fn dir(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("teu-oracle-{name}-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    fn is_root(test: &str) -> bool {
+        let root = nix::unistd::geteuid().is_root();
+        if !root {
+            println!("skip {test}: needs root");
+        }
+        root
+    }
+
+    #[test]
+    fn a_left_file_in_the_state_root_is_noticed() {
+        let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let state = dir("state");
+        let scope = Scope { state: state.clone(), ..Scope::default() };
+        let (file, path) = (state.join("left"), state.join("left"));
+        let seen = noticed(&scope, || fs::write(&file, "").unwrap(), || fs::remove_file(&path).unwrap());
+        assert_eq!(seen, [format!("new state file: {}", state.join("left").display())]);
+        fs::remove_dir_all(state).unwrap();
+    }
+
+    #[test]
+    fn a_changed_canary_is_noticed_even_with_the_same_content() {
+        let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let tree = dir("canary");
+        let file = tree.join("file");
+        fs::write(&file, "same").unwrap();
+        let scope = Scope { canaries: vec![file.clone()], ..Scope::default() };
+        let before = scope.look().unwrap();
+        assert_eq!(before.changes(&scope.look().unwrap()), Vec::<String>::new());
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, "same").unwrap();
+        assert_eq!(before.changes(&scope.look().unwrap()).len(), 2, "one new, one lost");
+        fs::remove_dir_all(tree).unwrap();
+    }
+
+    #[test]
+    fn a_left_process_is_noticed_and_cleaned() {
+        let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let scope = Scope::default();
+        let before = scope.look().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let seen = before.changes(&scope.look().unwrap());
+        assert!(
+            seen.iter().any(|line| line.contains("new process") && line.contains(&child.id().to_string())),
+            "{seen:?}"
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(before.changes(&scope.look().unwrap()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_zombie_is_a_left_process_until_it_is_collected() {
+        let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let scope = Scope::default();
+        let before = scope.look().unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        assert!(sys::ended_within(sys::pid_of(&child), sys::PATIENCE).unwrap());
+        assert_eq!(before.changes(&scope.look().unwrap()).len(), 1);
+        settle().unwrap();
+        assert!(child.wait().is_err(), "it was not collected");
+        assert_eq!(before.changes(&scope.look().unwrap()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_left_descriptor_is_noticed() {
+        let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let scope = Scope::default();
+        let before = scope.look().unwrap();
+        let file = fs::File::open("/").unwrap();
+        let seen = before.changes(&scope.look().unwrap());
+        assert!(
+            seen.iter().any(|line| line.starts_with("new descriptor") && line.ends_with(" /")),
+            "{seen:?}"
+        );
+        drop(file);
+        assert_eq!(before.changes(&scope.look().unwrap()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_left_cgroup_is_noticed_below_the_parent_and_beside_it() {
+        let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        // Directories stand for cgroups: the oracle only walks them.
+        let root = dir("cgroup");
+        fs::create_dir(root.join("tag-1")).unwrap();
+        let scope = Scope { hierarchies: vec![root.clone()], tag: "tag-1".into(), ..Scope::default() };
+        for left in ["tag-1/left", "tag-1-beside"] {
+            let path = root.join(left);
+            let seen = noticed(&scope, || fs::create_dir(&path).unwrap(), || fs::remove_dir(&path).unwrap());
+            assert_eq!(seen, [format!("new cgroup: {}", path.display())]);
+        }
+        let path = root.join("another-run");
+        assert_eq!(noticed(&scope, || fs::create_dir(&path).unwrap(), || ()), Vec::<String>::new());
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_left_mount_is_noticed_even_over_an_equal_one() {
+        let line =
+            |id: u32, point: &str| format!("{id} 35 0:40 / {point} rw,relatime shared:7 - tmpfs x rw\n");
+        let before = mounts_of(&line(36, "/x"));
+        assert_eq!(mounts_of(&line(99, "/x")), before, "another id is no change");
+        let after = mounts_of(&(line(36, "/x") + &line(37, "/x") + &line(38, "/y")));
+        assert_eq!(after.difference(&before).count(), 2);
+    }
+
+    /// One small tmpfs in the machine's own mount namespace, for the time of a look.
+    #[test]
+    fn a_left_mount_is_noticed_on_the_real_machine() {
+        let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if !is_root("a_left_mount_is_noticed_on_the_real_machine") {
+            return;
+        }
+        let point = dir("mount");
+        let scope = Scope::default();
+        let mount =
+            || sys::mount("x".as_ref(), &point, "tmpfs", nix::mount::MsFlags::empty(), "size=4k").unwrap();
+        let seen =
+            noticed(&scope, mount, || nix::mount::umount2(&point, nix::mount::MntFlags::MNT_DETACH).unwrap());
+        assert!(
+            seen.iter().any(|line| line.contains("new mount") && line.contains("teu-oracle-mount")),
+            "{seen:?}"
+        );
+        fs::remove_dir_all(point).unwrap();
+    }
 }

@@ -23,7 +23,9 @@ pub struct Report(pub Value);
 impl Report {
     /// Reads one line of the probe.
     pub fn parse(line: &str) -> Result<Self, Trouble> {
-        serde_json::from_str(line).map(Self).map_err(|error| format!("not a report: {error}: {line:?}").into())
+        serde_json::from_str(line)
+            .map(Self)
+            .map_err(|error| format!("not a report: {error}: {line:?}").into())
     }
 
     /// What an op saw.

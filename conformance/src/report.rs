@@ -68,8 +68,11 @@ pub fn detail(finding: &Finding) -> &str {
 impl Report {
     /// One line for each behaviour, one column for each runtime, and the sums.
     pub fn table(&self) -> String {
-        let names: Vec<&str> =
-            self.columns.first().map(|(_, all)| all.iter().map(|one| one.test.as_str()).collect()).unwrap_or_default();
+        let names: Vec<&str> = self
+            .columns
+            .first()
+            .map(|(_, all)| all.iter().map(|one| one.test.as_str()).collect())
+            .unwrap_or_default();
         let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
         let mut out = format!("{:width$}", format!("parity, {} lane", self.lane_name()));
         for (runtime, _) in &self.columns {
@@ -91,7 +94,10 @@ impl Report {
     pub fn reasons(&self, runtime: &str) -> String {
         let mut out = String::new();
         for finding in self.findings(runtime).iter().filter(|finding| finding.outcome.is_err()) {
-            let _ = writeln!(out, "{} {}: {}", word(finding), finding.test, detail(finding));
+            let word = if matches!(finding.outcome, Err(Trouble::Skipped(_))) { "skip" } else { "FAIL" };
+            // One line each, for whoever reads them with a program.
+            let _ =
+                writeln!(out, "{word} {}: {}", finding.test, detail(finding).trim_end().replace('\n', " | "));
         }
         out
     }

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use crate::ctx::Ctx;
 use crate::driver::Driver;
 use crate::host::{Host, Need};
-use crate::oracle::{Scope, Snapshot};
+use crate::oracle::{self, Scope, Snapshot};
 use crate::suite::Test;
-use crate::{Outcome, Trouble, sys};
+use crate::{Outcome, Trouble};
 
 /// How one behaviour went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,27 +55,35 @@ fn missing(driver: &dyn Driver, host: &Host, needs: &[Need]) -> Option<String> {
     needs.iter().find_map(|need| host.missing(*need))
 }
 
-fn guarded(driver: &dyn Driver, host: &Host, scope: &Scope, test: &Test, dir: PathBuf) -> io::Result<Outcome> {
+fn guarded(
+    driver: &dyn Driver,
+    host: &Host,
+    scope: &Scope,
+    test: &Test,
+    dir: PathBuf,
+) -> io::Result<Outcome> {
     fs::create_dir(&dir)?;
     fs::create_dir_all(driver.root())?;
     let before = scope.look()?;
     let outcome = catch_unwind(AssertUnwindSafe(|| (test.body)(&Ctx::new(driver, host, dir.clone()))));
     let outcome = outcome.unwrap_or_else(|_| Err("the test itself panicked".into()));
     let left = leftovers(scope, &before)?;
+    if !left.is_empty() {
+        scope.clean(&before)?;
+        host.replant()?;
+    }
     fs::remove_dir_all(&dir)?;
     Ok(match (outcome, left.is_empty()) {
         (outcome, true) => outcome,
         (Ok(()) | Err(Trouble::Skipped(_)), false) => Err(left.join("; ").into()),
-        (Err(Trouble::Failed(text) | Trouble::Worded(text)), false) => Err(format!("{text}; and {}", left.join("; ")).into()),
+        (Err(Trouble::Failed(text) | Trouble::Worded(text)), false) => {
+            Err(format!("{text}; and {}", left.join("; ")).into())
+        }
     })
 }
 
-/// What the test left behind. It is removed, so that the next test starts clean.
+/// What the test left behind.
 fn leftovers(scope: &Scope, before: &Snapshot) -> io::Result<Vec<String>> {
-    sys::reap();
-    let changes = before.changes(&scope.look()?);
-    if !changes.is_empty() {
-        scope.clean(before)?;
-    }
-    Ok(changes)
+    oracle::settle()?;
+    Ok(before.changes(&scope.look()?))
 }

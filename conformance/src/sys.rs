@@ -25,6 +25,12 @@ pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// The pid of a child as the kernel's calls take it.
+pub fn pid_of(child: &std::process::Child) -> i32 {
+    // The kernel's own limit is four million.
+    i32::try_from(child.id()).unwrap_or(i32::MAX)
+}
+
 /// Waits until the descriptor can be read (a pidfd: until the process ended) or the limit is over.
 pub fn readable_within(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<bool> {
     let end = Instant::now() + limit;
@@ -98,6 +104,12 @@ pub fn process_state(pid: i32) -> io::Result<char> {
 }
 
 /// Mounts without data. `source` is ignored for what has none.
-pub fn mount(source: &Path, target: &Path, kind: &str, flags: nix::mount::MsFlags, data: &str) -> io::Result<()> {
+pub fn mount(
+    source: &Path,
+    target: &Path,
+    kind: &str,
+    flags: nix::mount::MsFlags,
+    data: &str,
+) -> io::Result<()> {
     Ok(nix::mount::mount(Some(source), target, Some(kind), flags, Some(data))?)
 }

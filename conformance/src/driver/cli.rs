@@ -13,7 +13,7 @@ use super::{Driver, New, Reply};
 use crate::sys;
 
 /// The longest any command may take; `delete --force` alone is allowed ten seconds by the contract.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(15);
 
 /// A runtime's command line.
 #[derive(Debug, Clone)]
@@ -144,7 +144,7 @@ impl Driver for Cli {
 impl Running {
     /// The pid of the command.
     pub fn pid(&self) -> i32 {
-        self.child.id().cast_signed()
+        sys::pid_of(&self.child)
     }
 
     /// Waits for the end, or kills the command at the time limit.
@@ -196,5 +196,9 @@ fn finish(running: io::Result<Running>) -> Reply {
         };
         Ok(Reply { code, out, err })
     };
-    running.and_then(end).unwrap_or_else(|error| Reply { code: -1, err: error.to_string(), ..Reply::default() })
+    running.and_then(end).unwrap_or_else(|error| Reply {
+        code: -1,
+        err: error.to_string(),
+        ..Reply::default()
+    })
 }

@@ -22,7 +22,11 @@ pub struct Reply {
 impl Reply {
     /// The reply itself if the call succeeded, else what went wrong.
     pub fn good(self) -> Result<Self, String> {
-        if self.code == 0 { Ok(self) } else { Err(format!("exit code {}: {}", self.code, self.err.trim_end())) }
+        if self.code == 0 {
+            Ok(self)
+        } else {
+            Err(format!("exit code {}: {}", self.code, self.err.trim_end()))
+        }
     }
 }
 

@@ -16,6 +16,7 @@ tests! {
     a_uts_namespace_can_be_joined,
     a_cgroup_namespace_can_be_joined,
     a_user_namespace_can_be_joined [Need::Users],
+    a_user_namespace_can_be_joined_with_equal_mappings [Need::Users],
     a_pod_shares_network_ipc_and_uts,
     all_namespaces_but_mount_can_be_joined,
     user_and_its_namespaces_can_be_joined_together [Need::Users],
@@ -29,8 +30,14 @@ tests! {
     a_relative_path_is_refused_or_resolved_on_the_host,
 }
 
-const LINKS: [(&str, &str); 6] =
-    [("pid", "pid"), ("network", "net"), ("ipc", "ipc"), ("uts", "uts"), ("cgroup", "cgroup"), ("user", "user")];
+const LINKS: [(&str, &str); 6] = [
+    ("pid", "pid"),
+    ("network", "net"),
+    ("ipc", "ipc"),
+    ("uts", "uts"),
+    ("cgroup", "cgroup"),
+    ("user", "user"),
+];
 
 /// Starts an owner, joins these of its namespaces from a second container, and checks every link of the second: equal
 /// where it was joined, different elsewhere.
@@ -100,6 +107,18 @@ fn a_user_namespace_can_be_joined(ctx: &Ctx<'_>) -> Outcome {
     joined(ctx, &["user"], mapped)
 }
 
+/// The mappings repeat what the namespace has; runc 1.1 demands them, later ones allow them.
+fn a_user_namespace_can_be_joined_with_equal_mappings(ctx: &Ctx<'_>) -> Outcome {
+    let mut owner = ctx.bundle()?;
+    mapped(&mut owner)?;
+    let (owner, theirs) = ctx.sleeping(&mut owner, &["ns"])?;
+    let mut joiner = ctx.bundle()?;
+    mapped(&mut joiner)?;
+    joiner.join("user", &format!("/proc/{}/ns/user", owner.pid));
+    same!(ctx.see(&mut joiner, &["ns"])?.field("ns", "user"), theirs.field("ns", "user"), "user namespace");
+    Ok(())
+}
+
 fn a_pod_shares_network_ipc_and_uts(ctx: &Ctx<'_>) -> Outcome {
     joined(ctx, &["network", "ipc", "uts"], plain)
 }
@@ -133,7 +152,7 @@ fn a_joined_uts_namespace_keeps_its_hostname(ctx: &Ctx<'_>) -> Outcome {
     Ok(())
 }
 
-/// With a joined pid namespace the end of init does not end the namespace.
+/// With a joined pid namespace the end of init does not end the namespace. runc 1.1 kills init only and gives up.
 fn the_death_of_the_joiner_leaves_the_owner_alone(ctx: &Ctx<'_>) -> Outcome {
     let mut owner = ctx.bundle()?;
     let (owner, _) = ctx.sleeping(&mut owner, &[])?;

@@ -129,8 +129,15 @@ fn kill_sends_the_signal_to_init(ctx: &Ctx<'_>) -> Outcome {
 
 /// runc 1.1 knows no real-time signals by name.
 fn kill_understands_names_and_numbers(ctx: &Ctx<'_>) -> Outcome {
-    let signals =
-        [("SIGUSR1", 10), ("usr2", 12), ("1", 1), ("Int", 2), ("KILL", 9), ("SIGRTMIN+1", 35), ("RTMAX-2", 62)];
+    let signals = [
+        ("SIGUSR1", 10),
+        ("usr2", 12),
+        ("1", 1),
+        ("Int", 2),
+        ("KILL", 9),
+        ("SIGRTMIN+1", 35),
+        ("RTMAX-2", 62),
+    ];
     for (signal, number) in signals {
         let mut bundle = ctx.bundle()?;
         bundle.without_namespace("pid");
@@ -198,7 +205,10 @@ fn delete_of_a_created_container_kills_it(ctx: &Ctx<'_>) -> Outcome {
     let container = ctx.created(bundle.ops(&["pid"]))?;
     container.delete()?;
     container.ended()?;
-    check!(container.is_silent().unwrap_or(true) || ctx.driver.state(&container.id).code == 1, "it still exists");
+    check!(
+        container.is_silent().unwrap_or(true) || ctx.driver.state(&container.id).code == 1,
+        "it still exists"
+    );
     Ok(())
 }
 
@@ -333,7 +343,12 @@ fn containers_live_side_by_side(ctx: &Ctx<'_>) -> Outcome {
 
 fn odd_but_valid_ids_work(ctx: &Ctx<'_>) -> Outcome {
     let tag = &ctx.host.tag;
-    for id in [format!("{tag}_a+b-c.d"), format!("_{tag}"), format!("+{tag}..x"), format!("{tag}{}", "x".repeat(200))] {
+    for id in [
+        format!("{tag}_a+b-c.d"),
+        format!("_{tag}"),
+        format!("+{tag}..x"),
+        format!("{tag}{}", "x".repeat(200)),
+    ] {
         let mut bundle = ctx.bundle()?;
         bundle.id.clone_from(&id);
         bundle.set("/linux/cgroupsPath", format!("/{tag}/odd"));

@@ -4,16 +4,23 @@ use crate::Outcome;
 use crate::ctx::Ctx;
 use crate::host::Need;
 
+mod cgroups;
+mod devices;
+mod errors;
 mod joins;
 mod lifecycle;
+mod mounts;
 mod namespaces;
+mod process;
+mod races;
+mod real_rootfs;
 mod state;
 
 /// One behaviour.
 #[derive(Clone, Copy)]
 pub struct Test {
-    /// The subject it belongs to.
-    pub subject: &'static str,
+    /// The module it is written in; the last name is its subject.
+    pub module: &'static str,
     /// A sentence about behaviour.
     pub name: &'static str,
     /// Without these it is skipped.
@@ -25,7 +32,8 @@ pub struct Test {
 impl Test {
     /// Subject and name.
     pub fn full_name(&self) -> String {
-        format!("{}::{}", self.subject, self.name)
+        let subject = self.module.rsplit("::").next().unwrap_or_default();
+        format!("{subject}::{}", self.name)
     }
 }
 
@@ -35,7 +43,7 @@ macro_rules! tests {
         /// The behaviours of this subject.
         pub const TESTS: &[$crate::suite::Test] = &[
             $($crate::suite::Test {
-                subject: $crate::suite::last(module_path!()),
+                module: module_path!(),
                 name: stringify!($body),
                 needs: &[$($($need),+)?],
                 body: $body,
@@ -45,17 +53,20 @@ macro_rules! tests {
 }
 pub(crate) use tests;
 
-/// The last name of a module path.
-pub(crate) const fn last(path: &'static str) -> &'static str {
-    let bytes = path.as_bytes();
-    let mut start = bytes.len();
-    while start > 0 && bytes[start - 1] != b':' {
-        start -= 1;
-    }
-    path.split_at(start).1
-}
-
 /// Every behaviour, in order.
 pub fn all() -> Vec<Test> {
-    [lifecycle::TESTS, state::TESTS, namespaces::TESTS, joins::TESTS].concat()
+    [
+        lifecycle::TESTS,
+        state::TESTS,
+        namespaces::TESTS,
+        joins::TESTS,
+        mounts::TESTS,
+        devices::TESTS,
+        process::TESTS,
+        cgroups::TESTS,
+        errors::TESTS,
+        races::TESTS,
+        real_rootfs::TESTS,
+    ]
+    .concat()
 }

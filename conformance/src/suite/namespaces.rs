@@ -136,6 +136,7 @@ fn without_a_user_namespace_the_host_s_is_used(ctx: &Ctx<'_>) -> Outcome {
 }
 
 /// chroot, no pivot, and no mount: there would be nobody to unmount it.
+/// runc 1.1 and crun do not work without /proc and /dev, and runc leaves a bind of the rootfs behind.
 fn without_a_mount_namespace_only_the_root_changes(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     bundle.without_namespace("mount").set("/mounts", json!([])).set("/root/readonly", false);
@@ -195,7 +196,10 @@ fn cgroup_namespace_hides_the_path(ctx: &Ctx<'_>) -> Outcome {
     let report = ctx.see(&mut bundle, &["cgroup"])?;
     for line in report.get("cgroup").as_array().into_iter().flatten() {
         let line = line.as_str().unwrap_or_default();
-        check!(!line.contains(&ctx.host.tag) || ctx.host.is_v2() && !line.starts_with("0:"), "the path shows: {line}");
+        check!(
+            !line.contains(&ctx.host.tag) || ctx.host.is_v2() && !line.starts_with("0:"),
+            "the path shows: {line}"
+        );
     }
     Ok(())
 }
@@ -216,7 +220,6 @@ fn family(ctx: &Ctx<'_>, end: impl FnOnce(&crate::ctx::Container<'_>) -> Outcome
     let mut bundle = ctx.bundle()?;
     bundle.without_namespace("pid");
     let (container, report) = ctx.sleeping(&mut bundle, &["tree:5", "daemon"])?;
-    same!(report.field("pid", "ppid"), std::process::id().to_string(), "parent of the daemon");
     let daemon: i32 = report.field("pid", "pid").parse().map_err(|_| "no pid")?;
     end(&container)?;
     check!(sys::ended_within(daemon, sys::PATIENCE)?, "the daemon survived");
@@ -240,7 +243,8 @@ fn delete_by_force_ends_every_process_of_a_shared_pid_namespace(ctx: &Ctx<'_>) -
 fn user_namespace_maps_root_to_the_host_id(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     bundle.map_users(&[(0, 100_000, 65_536)])?;
-    let (container, report) = ctx.sleeping(&mut bundle, &["status", "read:/proc/self/uid_map", "read:/proc/self/gid_map"])?;
+    let (container, report) =
+        ctx.sleeping(&mut bundle, &["status", "read:/proc/self/uid_map", "read:/proc/self/gid_map"])?;
     same!(report.status("Uid"), "0 0 0 0", "uid inside");
     let meta = fs::metadata(format!("/proc/{}", container.pid))?;
     same!((meta.uid(), meta.gid()), (100_000, 100_000), "owner on the host");
@@ -259,7 +263,12 @@ fn user_namespace_takes_several_mappings(ctx: &Ctx<'_>) -> Outcome {
     let map: Vec<&str> = report.text("read:/proc/self/uid_map").split_whitespace().collect();
     same!(map, ["0", "100000", "10", "10", "200000", "5", "1000", "1000", "1"], "map");
     let meta = fs::metadata(format!("/proc/{}", container.pid))?;
-    check!([(1000, 200_002), (0, 0)].contains(&(meta.uid(), meta.gid())), "owner {}:{}", meta.uid(), meta.gid());
+    check!(
+        [(1000, 200_002), (0, 0)].contains(&(meta.uid(), meta.gid())),
+        "owner {}:{}",
+        meta.uid(),
+        meta.gid()
+    );
     Ok(())
 }
 
@@ -278,7 +287,8 @@ fn user_namespace_has_its_own_users_and_groups(ctx: &Ctx<'_>) -> Outcome {
 fn user_namespace_has_usable_devices(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     bundle.map_users(&[(0, 100_000, 65_536)])?;
-    let report = ctx.see(&mut bundle, &["openrw:/dev/null", "openrw:/dev/zero", "stat:/dev/full", "open:/dev/urandom"])?;
+    let report = ctx
+        .see(&mut bundle, &["openrw:/dev/null", "openrw:/dev/zero", "stat:/dev/full", "open:/dev/urandom"])?;
     for op in ["openrw:/dev/null", "openrw:/dev/zero", "open:/dev/urandom"] {
         same!(report.text(op), "ok", "{op}");
     }
@@ -293,8 +303,7 @@ fn user_namespace_owns_the_other_namespaces(ctx: &Ctx<'_>) -> Outcome {
     for set in ["bounding", "effective", "permitted"] {
         bundle.set(&format!("/process/capabilities/{set}"), caps.clone());
     }
-    bundle.set("/linux/readonlyPaths", json!([]));
-    let report = ctx.see(&mut bundle, &["mount:tmpfs:/dev/shm", "write:/proc/sys/kernel/hostname=mine", "hostname"])?;
+    let report = ctx.see(&mut bundle, &["mount:tmpfs:/dev/shm", "sethostname:mine", "hostname"])?;
     same!(report.text("mount:tmpfs:/dev/shm"), "ok", "mounting, for the mount namespace");
     same!(report.text("hostname"), "mine", "hostname, for the UTS namespace");
     Ok(())
@@ -304,19 +313,22 @@ fn user_namespace_without_mappings_is_refused(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     bundle.push("/linux/namespaces", json!({ "type": "user" }));
     let text = "user namespaces enabled, but no namespace path to join nor mappings to apply specified";
-    // runc 1.1 gets as far as init.
-    ctx.refused(&bundle, &[text, "user namespace"])
+    ctx.refused(&bundle, &[text, "ser namespaces enabled, but no uid mappings found"])
 }
 
+/// runc 1.1 prints three lines.
 fn user_namespace_with_overlapping_mappings_is_refused(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     bundle.map_users(&[(0, 100_000, 100), (50, 200_000, 100)])?;
     ctx.refused(&bundle, &[])
 }
 
+/// runc 1.1 ignores them; later ones refuse.
 fn mappings_without_a_user_namespace_are_refused(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     bundle.set("/linux/uidMappings", json!([{ "containerID": 0, "hostID": 100_000, "size": 10 }]));
-    ctx.refused(&bundle, &["user namespace mappings specified, but user namespace isn't enabled in the config", "user"])
+    ctx.refused(
+        &bundle,
+        &["user namespace mappings specified, but user namespace isn't enabled in the config", "user"],
+    )
 }
-

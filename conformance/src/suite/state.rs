@@ -97,8 +97,14 @@ fn state_says_when_it_was_created(ctx: &Ctx<'_>) -> Outcome {
     let container = ctx.created(bundle.ops(&[]))?;
     let created = ctx.state(&container.id)?["created"].as_str().unwrap_or_default().to_string();
     let shape: String = created.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
-    check!(shape.starts_with("9999-99-99T99:99:99") && shape.ends_with('Z'), "not RFC 3339 in UTC: {created}");
-    check!(!created.contains(".0Z") && !created.ends_with("0Z") || !created.contains('.'), "trailing zeros: {created}");
+    check!(
+        shape.starts_with("9999-99-99T99:99:99") && shape.ends_with('Z'),
+        "not RFC 3339 in UTC: {created}"
+    );
+    check!(
+        !created.contains(".0Z") && !created.ends_with("0Z") || !created.contains('.'),
+        "trailing zeros: {created}"
+    );
     Ok(())
 }
 
@@ -151,14 +157,20 @@ fn list_shows_every_container(ctx: &Ctx<'_>) -> Outcome {
     same!(list.as_array().map(Vec::len), Some(2), "entries");
     let mut seen: Vec<(String, String)> = Vec::new();
     for entry in list.as_array().into_iter().flatten() {
-        seen.push((entry["id"].as_str().unwrap_or_default().into(), entry["status"].as_str().unwrap_or_default().into()));
+        seen.push((
+            entry["id"].as_str().unwrap_or_default().into(),
+            entry["status"].as_str().unwrap_or_default().into(),
+        ));
         let wanted = ["ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "owner"];
         same!(keys(entry), wanted, "keys");
         same!(entry["owner"], "root", "owner");
     }
     seen.sort();
-    let wanted: Vec<(String, String)> =
-        containers.iter().zip(["running", "created"]).map(|(one, status)| (one.id.clone(), status.into())).collect();
+    let wanted: Vec<(String, String)> = containers
+        .iter()
+        .zip(["running", "created"])
+        .map(|(one, status)| (one.id.clone(), status.into()))
+        .collect();
     same!(seen, wanted, "ids and status");
     Ok(())
 }
@@ -174,7 +186,9 @@ fn list_as_a_table_has_the_header(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     let container = ctx.created(bundle.ops(&[]))?;
     let text = ctx.cli()?.call(&["list"]).good()?.out;
-    let words = |line: Option<&str>| line.unwrap_or_default().split_whitespace().map(String::from).collect::<Vec<_>>();
+    let words = |line: Option<&str>| {
+        line.unwrap_or_default().split_whitespace().map(String::from).collect::<Vec<_>>()
+    };
     let mut lines = text.lines();
     same!(words(lines.next()), ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"], "header");
     let row = words(lines.next());
