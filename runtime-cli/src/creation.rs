@@ -116,8 +116,8 @@ fn check_open(invocation: &Invocation, number: i32) -> Result<()> {
 }
 
 /// Safe code cannot own a descriptor that it has not opened: the library has to hand it out.
-fn inherited(_: i32) -> Result<FdMap> {
-    Err(Error::new(ErrorKind::Unsupported, "passing descriptors on is not supported yet by this build"))
+fn inherited(number: i32) -> Result<FdMap> {
+    FdMap::inherited(number)
 }
 
 #[cfg(test)]

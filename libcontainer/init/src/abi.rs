@@ -66,6 +66,7 @@ pub const MS_REC: u64 = 16384;
 pub const MS_RELATIME: u64 = 1 << 21;
 pub const MS_STRICTATIME: u64 = 1 << 24;
 
+pub const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 pub const MNT_DETACH: u32 = 2;
 pub const OPEN_TREE_CLONE: u32 = 1;
 pub const OPEN_TREE_CLOEXEC: u32 = O_CLOEXEC;

@@ -14,6 +14,6 @@ mod machine;
 mod ops;
 mod path;
 pub mod program;
-mod sys;
+pub mod sys;
 mod talk;
 pub mod wire;

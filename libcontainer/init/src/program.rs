@@ -327,6 +327,8 @@ ops! {
     35 Gate "gate" { gate: Slot }
     /// Closes every descriptor from `first` on and executes the chosen program.
     36 Exec "exec" { args: List, env: List, first: u32 }
+    /// Moves init into a v1 cgroup by writing to its `tasks` file: a single thread moves itself in microseconds.
+    37 EnterCgroup "enter-cgroup" { tasks: Slot }
 }
 
 /// Bits of `flags` of [`Op::Mount`] and [`Op::Bind`].
@@ -337,6 +339,10 @@ pub mod mount_flag {
     pub const INHERIT_MODE: u32 = 2;
     /// The target is a file when it has to be made.
     pub const FILE: u32 = 4;
+    /// The target may lie on a procfs: it is on the list of files that may be covered there, or procfs itself is mounted.
+    pub const IN_PROC: u32 = 8;
+    /// The tree must be a procfs, because it goes onto `/proc`.
+    pub const ONLY_PROC: u32 = 16;
 }
 
 /// A program that was checked: every op decodes, every reference lies inside the arena, every slot number is below `slots`.

@@ -22,8 +22,10 @@ impl Control {
         }
     }
 
+    /// The descriptors of the one control message in the first `used` bytes. Its own length counts: `used` is rounded up.
     fn fds(&self, used: usize) -> impl Iterator<Item = Fd> {
-        let body = self.0.get(CMSG_HEADER..used).unwrap_or(&[]);
+        let length = self.0.first_chunk().map_or(0, |bytes| usize::from_ne_bytes(*bytes)).min(used);
+        let body = self.0.get(CMSG_HEADER..length).unwrap_or(&[]);
         body.chunks_exact(4).filter_map(|chunk| Some(Fd(i32::from_ne_bytes(chunk.try_into().ok()?))))
     }
 }

@@ -58,6 +58,10 @@ pub mod step {
     pub const NOT_EXECUTABLE: u32 = 12;
     /// Receiving or checking the program.
     pub const PROGRAM: u32 = 13;
+    /// The target lies inside a procfs.
+    pub const INSIDE_PROC: u32 = 14;
+    /// Something else than a procfs goes onto `/proc`.
+    pub const NOT_PROC: u32 = 15;
 }
 
 /// One message.

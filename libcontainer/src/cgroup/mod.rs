@@ -6,6 +6,7 @@
 
 mod create;
 mod devices;
+mod enter;
 mod files;
 mod freeze;
 mod parents;

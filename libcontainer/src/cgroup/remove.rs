@@ -1,7 +1,7 @@
 //! Removes a cgroup, with what the container made below it.
 //!
 //! The usual case is one rmdir for each hierarchy. Only when the kernel says that the cgroup is in use is it looked into:
-//! waiting is for an event (`cgroup.events`, the end of a process), never for a time.
+//! waiting is for an event (the end of a process, `cgroup.events`), except where v1 has none.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -70,9 +70,14 @@ fn rmdir(parent: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
     }
 }
 
-/// Returns when no process is in the cgroup or below it.
+/// Returns when the processes that are in the cgroup or below it now have ended.
 fn wait_empty(dir: &Dir, until: Instant) -> Result<()> {
-    let waited = if dir.is_v2() { wait_unpopulated(dir, until) } else { wait_dead(dir, until) };
+    let listed = dir.procs()?;
+    let waited = match (listed.is_empty(), dir.is_v2()) {
+        (false, _) => wait_dead(&listed, until),
+        (true, true) => wait_unpopulated(dir, until),
+        (true, false) => wait_dying(until),
+    };
     match waited {
         Ok(true) => Ok(()),
         Ok(false) => Err(occupied(dir)),
@@ -81,6 +86,19 @@ fn wait_empty(dir: &Dir, until: Instant) -> Result<()> {
     }
 }
 
+/// The end of a process is told at once. `cgroup.events` may be silent for 10 ms: the kernel limits its rate.
+fn wait_dead(pids: &[i32], until: Instant) -> io::Result<bool> {
+    for &pid in pids {
+        match sys::pidfd::pidfd_open(pid) {
+            Ok(pidfd) if !sys::poll::poll(&[pidfd.as_fd()], libc::POLLIN, until)? => return Ok(false),
+            Err(e) if e.raw_os_error() != Some(libc::ESRCH) => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(true)
+}
+
+/// Processes that are not listed: dying, or of a pid namespace that the caller cannot see.
 fn wait_unpopulated(dir: &Dir, until: Instant) -> io::Result<bool> {
     let events = dir.open_file("cgroup.events", libc::O_RDONLY)?;
     while key(&files::read_again(events.as_fd())?, "populated") != Some(0) {
@@ -91,23 +109,10 @@ fn wait_unpopulated(dir: &Dir, until: Instant) -> io::Result<bool> {
     Ok(true)
 }
 
-/// One process after the other: when the last of them is dead, the list is read again.
-fn wait_dead(dir: &Dir, until: Instant) -> io::Result<bool> {
-    loop {
-        let listed = dir.procs().map_err(|e| io::Error::from_raw_os_error(e.errno().unwrap_or(libc::EIO)))?;
-        if listed.is_empty() {
-            let again = until.min(Instant::now() + DYING);
-            sys::poll::poll(&[], 0, again)?;
-            return Ok(again < until);
-        }
-        for pid in listed {
-            match sys::pidfd::pidfd_open(pid) {
-                Ok(pidfd) if !sys::poll::poll(&[pidfd.as_fd()], libc::POLLIN, until)? => return Ok(false),
-                Err(e) if e.raw_os_error() != Some(libc::ESRCH) => return Err(e),
-                _ => {}
-            }
-        }
-    }
+fn wait_dying(until: Instant) -> io::Result<bool> {
+    let again = Instant::now() + DYING;
+    sys::poll::poll(&[], 0, again.min(until))?;
+    Ok(again < until)
 }
 
 fn occupied(dir: &Dir) -> Error {

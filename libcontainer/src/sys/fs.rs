@@ -68,16 +68,43 @@ fn openat2(dir: BorrowedFd<'_>, path: &CStr, how: &mut Padded) -> io::Result<Own
 /// Moves a descriptor that landed on 0, 1 or 2 to a higher number: a caller may have closed its standard streams, and
 /// whoever opens them again must not get ours.
 pub(crate) fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
-    if fd.as_raw_fd() > 2 {
-        return Ok(fd);
-    }
-    // SAFETY: fcntl with F_DUPFD_CLOEXEC only makes a new descriptor.
-    let high = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
-    if high < 0 {
+    above(fd, 2)
+}
+
+/// Moves a descriptor above `number`, if it is not there already.
+pub(crate) fn above(fd: OwnedFd, number: i32) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() > number { Ok(fd) } else { duplicate(fd.as_raw_fd(), number + 1) }
+}
+
+/// A copy of the caller's descriptor `number`, from `lowest` on, close-on-exec.
+pub(crate) fn duplicate(number: i32, lowest: i32) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl with F_DUPFD_CLOEXEC only makes a new descriptor; a number that is not open is EBADF.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, lowest) };
+    if copy < 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(high) })
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Opens a directory as a handle; no component of the path may be a symbolic link.
+pub(crate) fn open_directory_plain(path: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let flags = u64::from((libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC).cast_unsigned());
+    let mut how = Padded::new();
+    how.put(HOW_FLAGS, &flags.to_ne_bytes());
+    how.put(HOW_RESOLVE, &libc::RESOLVE_NO_SYMLINKS.to_ne_bytes());
+    // SAFETY: any directory will do, the path is absolute; a borrow of AT_FDCWD is never closed.
+    let here = unsafe { BorrowedFd::borrow_raw(libc::AT_FDCWD) };
+    above_stdio(openat2(here, &path, &mut how)?)
+}
+
+/// The CLONE_NEW* flag of the namespace behind an open file (Linux 4.11).
+pub(crate) fn namespace_kind(file: BorrowedFd<'_>) -> io::Result<u32> {
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    // SAFETY: the request takes no argument.
+    let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
+    u32::try_from(kind).map_err(|_| io::Error::last_os_error())
 }
 
 /// The names of the directories in `dir`, which is open for reading.

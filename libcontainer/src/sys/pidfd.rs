@@ -23,6 +23,13 @@ pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Resul
     }
 }
 
+/// The pid of the process, in the caller's pid namespace.
+pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> io::Result<i32> {
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")).and_then(|pid| pid.trim().parse().ok());
+    pid.ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;

@@ -1,11 +1,11 @@
 //! Mounts by descriptor: each is made detached, attached to a target that was resolved below the root handle, and only then changed.
 
 use crate::abi::{
-    AT_EMPTY_PATH, AT_RECURSIVE, EBUSY, EINVAL, ENOENT, ENOSYS, FSCONFIG_CMD_CREATE, FSCONFIG_SET_FLAG,
-    FSCONFIG_SET_STRING, MOUNT_ATTR__ATIME, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID,
-    MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, MS_BIND,
-    MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW, MS_RDONLY, MS_REC, MS_REMOUNT, MountAttr,
-    OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE, S_IFDIR, S_IFMT, Statx,
+    AT_EMPTY_PATH, AT_RECURSIVE, EBUSY, EINVAL, ENOENT, ENOSYS, EPERM, FSCONFIG_CMD_CREATE,
+    FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, MOUNT_ATTR__ATIME, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC,
+    MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY, MOVE_MOUNT_F_EMPTY_PATH,
+    MOVE_MOUNT_T_EMPTY_PATH, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW, MS_RDONLY, MS_REC,
+    MS_REMOUNT, MountAttr, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE, PROC_SUPER_MAGIC, S_IFDIR, S_IFMT, Statx,
 };
 use crate::machine::{At, Fault, Machine, Outcome};
 use crate::path::{self, Leaf};
@@ -143,6 +143,9 @@ fn explain(machine: &mut Machine<'_>, context: Fd) {
 pub fn bind(machine: &mut Machine<'_>, bind: Attach) -> Outcome {
     let tree = machine.slot(bind.tree);
     let leaf = if is_directory(&stat(tree)?) { Leaf::Directory } else { Leaf::File };
+    if bind.flags & mount_flag::ONLY_PROC != 0 && !on_proc(tree)? {
+        return Err(Fault { errno: EINVAL, step: step::NOT_PROC });
+    }
     let target = open_target(machine, bind.target, leaf, bind.flags)?;
     attach(tree, target)?;
     attributes(tree, bind.top, 0)?;
@@ -233,7 +236,15 @@ fn open_target(
     if (here.mnt_id, here.ino) == (root.mnt_id, root.ino) {
         return Err(Fault { errno: EBUSY, step: step::ON_ROOT });
     }
+    // Checked on the descriptor, because a link may lead there: what covers procfs files swallows label and sysctl writes.
+    if flags & mount_flag::IN_PROC == 0 && on_proc(target)? {
+        return Err(Fault { errno: EPERM, step: step::INSIDE_PROC });
+    }
     Ok(target)
+}
+
+fn on_proc(file: Fd) -> Result<bool> {
+    Ok(sys::filesystem(file)?.kind == PROC_SUPER_MAGIC)
 }
 
 /// A detached copy of the mount at `path`, with what is mounted below it if `recursive`.
@@ -272,7 +283,7 @@ fn remount(mount: Fd, set: u64, clear: u64) -> Result<()> {
         (MOUNT_ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW),
     ];
     sys::fchdir(mount)?;
-    let present = sys::mount_bits(mount)?;
+    let present = sys::filesystem(mount)?.flags;
     let changed =
         TABLE.iter().fold(present, |bits, (attr, flag)| match (set & attr != 0, clear & attr != 0) {
             (true, _) => bits | flag,

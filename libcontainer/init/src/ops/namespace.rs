@@ -17,6 +17,14 @@ pub fn join(machine: &Machine<'_>, kind: u32, namespace: Slot) -> Outcome {
     Ok(())
 }
 
+/// Enters a v1 cgroup; 0 means the writer itself.
+pub fn enter_cgroup(machine: &Machine<'_>, tasks: Slot) -> Outcome {
+    let tasks = machine.slot(tasks);
+    sys::write(tasks, b"0")?;
+    tasks.close();
+    Ok(())
+}
+
 /// Goes on in a child of the caller; the process that was cloned first reports it and ends.
 pub fn respawn(machine: &Machine<'_>, flags: u32) -> Outcome {
     let mut pidfd = -1i32;

@@ -43,3 +43,4 @@ pub const SETNS: usize = 268;
 pub const STATX: usize = 291;
 pub const FSTATFS: usize = 44;
 pub const PRLIMIT64: usize = 261;
+pub const EXECVEAT: usize = 281;

@@ -185,6 +185,17 @@ pub unsafe fn execve(path: &CStr, args: usize, env: usize) -> Errno {
     check(result).err().unwrap_or(EINVAL)
 }
 
+/// Executes an open file; returns only an errno.
+///
+/// # Safety
+/// `args` and `env` must be NULL-ended arrays of pointers to NUL-ended strings, all alive.
+pub unsafe fn execveat(file: Fd, args: usize, env: usize) -> Errno {
+    let flags = crate::abi::AT_EMPTY_PATH as usize;
+    // SAFETY: the empty path is static; the caller vouches for the arrays.
+    let result = unsafe { syscall(nr::EXECVEAT, [file.arg(), text(c""), args, env, flags, 0]) };
+    check(result).err().unwrap_or(EINVAL)
+}
+
 pub fn duplicate_above(file: Fd, lowest: u32) -> Result<Fd> {
     // SAFETY: takes no pointer.
     fd(unsafe {
@@ -456,16 +467,25 @@ pub fn write(to: Fd, bytes: &[u8]) -> Result<usize> {
     check(unsafe { syscall(nr::WRITE, [to.arg(), bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) })
 }
 
-/// The MS_* flags of the mount that `file` is on.
-pub fn mount_bits(file: Fd) -> Result<u64> {
-    // struct statfs of a 64-bit kernel: fifteen words; the flags are the eleventh.
+/// What `statfs` says of a file's filesystem and mount.
+#[derive(Clone, Copy, Debug)]
+pub struct Filesystem {
+    /// Its magic number.
+    pub kind: u64,
+    /// The MS_* flags of the mount.
+    pub flags: u64,
+}
+
+/// Asks for the filesystem and the mount that `file` is on.
+pub fn filesystem(file: Fd) -> Result<Filesystem> {
+    // struct statfs of a 64-bit kernel: fifteen words; the type is the first, the flags are the eleventh.
     let mut out = [0u64; 16];
     // SAFETY: `out` is borrowed for writing and larger than the kernel's struct.
     done(unsafe { syscall(nr::FSTATFS, [file.arg(), at_mut(&mut out), 0, 0, 0, 0]) })?;
-    let [_, _, _, _, _, _, _, _, _, _, flags, ..] = out;
-    // ST_RELATIME has another place than MS_RELATIME; the others agree. ST_VALID is no mount flag.
+    let [kind, _, _, _, _, _, _, _, _, _, flags, ..] = out;
+    // ST_RELATIME and ST_NOSYMFOLLOW have other places than their MS_ flags; the others agree. ST_VALID (32) is no mount flag.
     let relatime = if flags & 0x1000 != 0 { crate::abi::MS_RELATIME } else { 0 };
-    Ok(flags & 0xd0f & !0x20 | relatime | nosymfollow(flags))
+    Ok(Filesystem { kind, flags: flags & 0xd0f | relatime | nosymfollow(flags) })
 }
 
 fn nosymfollow(flags: u64) -> u64 {

@@ -45,6 +45,7 @@ pub mod nr {
     pub const SETNS: usize = 308;
     pub const FSTATFS: usize = 138;
     pub const PRLIMIT64: usize = 302;
+    pub const EXECVEAT: usize = 322;
     pub const STATX: usize = 332;
 }
 

@@ -140,7 +140,7 @@ impl CgroupPlan {
             (None, Some(dir)) => {
                 let tolerate_denied = !host.privileged;
                 self.devices.program =
-                    Some(DeviceProgram { dir, insns: devices::program(&rules), tolerate_denied });
+                    Some(DeviceProgram { dir, insns: devices::program(&rules)?, tolerate_denied });
             }
             (None, None) if host.privileged => return Err(self.lacks("devices")),
             (None, None) => {}

@@ -69,8 +69,11 @@ fn any_kind() -> impl Strategy<Value = DeviceKind> {
 }
 
 fn any_rule() -> impl Strategy<Value = DeviceRule> {
-    let numbers = || of(prop_oneof![9 => 0..4u32, 1 => any::<u32>()]);
-    (any::<bool>(), any_kind(), numbers(), numbers(), 1..=ALL).prop_map(
+    let numbers = |bits: u32| {
+        of(prop_oneof![9 => 0..4u32, 1 => any::<u32>(), 1 => Just((1 << bits) - 1), 1 => Just(1 << bits)])
+    };
+    let access = prop_oneof![Just(ALL), 1..=ALL];
+    (any::<bool>(), any_kind(), numbers(12), numbers(20), access).prop_map(
         |(allow, kind, major, minor, access)| DeviceRule {
             allow,
             kind,
@@ -83,8 +86,9 @@ fn any_rule() -> impl Strategy<Value = DeviceRule> {
 }
 
 fn any_request() -> impl Strategy<Value = (DeviceKind, u32, u32, u8)> {
-    let number = || prop_oneof![9 => 0..4u32, 1 => any::<u32>()];
-    (prop_oneof![Just(DeviceKind::Block), Just(DeviceKind::Char)], number(), number(), 0..=ALL)
+    // A device number has 12 and 20 bits.
+    let number = |bits: u32| prop_oneof![9 => 0..4u32, 1 => 0..1u32 << bits, 1 => Just((1 << bits) - 1)];
+    (prop_oneof![Just(DeviceKind::Block), Just(DeviceKind::Char)], number(12), number(20), 1..=ALL)
 }
 
 proptest! {
@@ -92,7 +96,7 @@ proptest! {
 
     #[test]
     fn the_program_decides_as_the_rules(rules in vec(any_rule(), 0..24), requests in vec(any_request(), 1..16)) {
-        let insns = program(&rules);
+        let insns = program(&rules).unwrap();
         for (kind, major, minor, wanted) in requests {
             prop_assert_eq!(
                 verdict(&insns, kind, major, minor, wanted),
@@ -129,17 +133,18 @@ fn configured(json: &str) -> Vec<DeviceRule> {
 fn the_devices_every_container_needs_cannot_be_turned_off() {
     let rules =
         configured(r#"[{"allow":false,"type":"c","major":1,"minor":3,"access":"rwm"},{"allow":false}]"#);
-    let insns = program(&rules);
+    let insns = program(&rules).unwrap();
     assert!(verdict(&insns, DeviceKind::Char, 1, 3, READ | WRITE));
     assert!(verdict(&insns, DeviceKind::Block, 8, 0, MKNOD));
     assert!(!verdict(&insns, DeviceKind::Block, 8, 0, READ));
     assert!(!verdict(&insns, DeviceKind::Char, 1, 1, READ));
+    assert!(verdict(&insns, DeviceKind::Block, 8, 0, 0), "a test for existence");
 }
 
 #[test]
 fn absent_fields_and_minus_one_match_everything() {
     let rules = configured(r#"[{"allow":true},{"allow":false,"type":"b","major":-1,"minor":-1}]"#);
-    let insns = program(&rules);
+    let insns = program(&rules).unwrap();
     assert!(verdict(&insns, DeviceKind::Char, 240, 7, ALL));
     assert!(!verdict(&insns, DeviceKind::Block, 240, 7, WRITE));
 }
@@ -149,9 +154,30 @@ fn a_rule_that_decides_everything_ends_the_program() {
     let all = configured(r#"[{"allow":false},{"allow":true}]"#);
     let with_dead_rules =
         configured(r#"[{"allow":false,"type":"c","major":9},{"allow":false},{"allow":true}]"#);
-    assert_eq!(program(&all), program(&with_dead_rules));
+    assert_eq!(program(&all).unwrap(), program(&with_dead_rules).unwrap());
     let deny_all: Vec<_> = configured("[]").into_iter().filter(|_| false).collect();
-    assert!(!verdict(&program(&deny_all), DeviceKind::Char, 1, 3, READ));
+    assert!(!verdict(&program(&deny_all).unwrap(), DeviceKind::Char, 1, 3, READ));
+}
+
+#[test]
+fn more_rules_than_a_jump_can_cross_are_refused_and_long_runs_work() {
+    let rule = |minor| DeviceRule {
+        allow: true,
+        kind: DeviceKind::Block,
+        major: Some(8),
+        minor: Some(minor),
+        access: ALL,
+        pointer: Cow::Borrowed("/test"),
+    };
+    let rules: Vec<_> = (0..5000).map(rule).collect();
+    let insns = program(&rules).unwrap();
+    for minor in [0, 1, 998, 999, 1000, 4999] {
+        assert!(verdict(&insns, DeviceKind::Block, 8, minor, ALL), "{minor}");
+        assert!(!verdict(&insns, DeviceKind::Char, 8, minor, READ), "{minor}");
+    }
+    assert!(!verdict(&insns, DeviceKind::Block, 8, 5000, READ));
+    let rules: Vec<_> = (0..50_000).map(rule).collect();
+    assert_eq!(program(&rules).unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
 #[test]

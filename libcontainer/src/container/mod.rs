@@ -1,0 +1,210 @@
+//! A container that exists: its state, its start, its signals, its end.
+
+pub(crate) mod remove;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
+
+use crate::cgroup::Cgroup;
+use crate::launch::reap;
+use crate::lifecycle::{Operation, permits};
+use crate::options::Delete;
+use crate::spec::Id;
+use crate::state::{self, Observed, Record, State, StateDir, dir::not_found};
+use crate::sys::pidfd::pidfd_send_signal;
+use crate::sys::process::Ended;
+use crate::{Error, ErrorKind, Result, Status};
+
+/// A container. Dropping it changes nothing: containers outlive their handles.
+///
+/// Every method may be called from any thread. `start` and `delete` of one container exclude each other, across processes too.
+#[derive(Debug)]
+pub struct Container {
+    dir: Arc<StateDir>,
+    record: Record,
+    pidfd: Option<OwnedFd>,
+    exit: OnceLock<Exit>,
+}
+
+/// How the container's init ended. Both are absent if somebody else took the status and the kernel does not keep it (Linux < 6.15).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exit {
+    /// Its exit code, 0 to 255.
+    pub code: Option<i32>,
+    /// The signal that killed it.
+    pub signal: Option<i32>,
+}
+
+impl Exit {
+    /// One number as shells make it: the code, or 128 and the signal; 255 if it is not known.
+    pub fn status(&self) -> i32 {
+        match (self.code, self.signal) {
+            (Some(code), _) => code,
+            (None, Some(signal)) => 128 + signal,
+            (None, None) => 255,
+        }
+    }
+}
+
+impl From<Option<Ended>> for Exit {
+    fn from(ended: Option<Ended>) -> Self {
+        match ended {
+            Some(Ended::Code(code)) => Self { code: Some(code), signal: None },
+            Some(Ended::Signal(signal)) => Self { code: None, signal: Some(signal) },
+            None => Self::default(),
+        }
+    }
+}
+
+impl Container {
+    pub(crate) fn created(dir: Arc<StateDir>, record: Record, pidfd: Option<OwnedFd>) -> Self {
+        Self { dir, record, pidfd, exit: OnceLock::new() }
+    }
+
+    pub(crate) fn opened(dir: Arc<StateDir>, record: Record) -> Self {
+        let pidfd = record.init.as_ref().and_then(|init| init.open().ok().flatten());
+        Self { dir, record, pidfd, exit: OnceLock::new() }
+    }
+
+    /// The container's id.
+    pub fn id(&self) -> &Id {
+        self.dir.id()
+    }
+
+    /// Init's pid in the creator's pid namespace, alive or not. A pid may be used again: to act on the process, use [`Container::pidfd`].
+    pub fn pid(&self) -> Option<i32> {
+        self.record.init.as_ref().map(|init| init.pid)
+    }
+
+    /// A descriptor of init: readable when it has ended. `None` if it had ended before this handle was made.
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The state as the specification defines it.
+    ///
+    /// # Errors
+    /// `NotFound` if the container was deleted meanwhile.
+    pub fn state(&self) -> Result<State> {
+        let (record, observed) = self.look()?;
+        Ok(State::of(&self.dir, record, &observed))
+    }
+
+    /// The status alone.
+    ///
+    /// # Errors
+    /// As [`Container::state`].
+    pub fn status(&self) -> Result<Status> {
+        self.look().map(|(_, observed)| observed.status)
+    }
+
+    /// Lets init execute the container's program.
+    ///
+    /// # Errors
+    /// `InvalidState` if it is not created: running, stopped, or its init died while waiting.
+    pub fn start(&self) -> Result<()> {
+        let locked = self.locked()?;
+        let observed = state::observe(&locked, &locked.read()?)?;
+        if !permits(observed.status, Operation::Start) {
+            return Err(cannot_start(observed.status));
+        }
+        match locked.pass_gate()? {
+            true => Ok(()),
+            false => Err(cannot_start(Status::Stopped)),
+        }
+    }
+
+    /// Sends a signal to init. SIGKILL reaches every process of a container that shares its pid namespace.
+    ///
+    /// # Errors
+    /// `NotRunning` if the container has stopped; `InvalidArgument` for a number that is no signal.
+    pub fn kill(&self, signal: i32) -> Result<()> {
+        let (record, observed) = self.look()?;
+        let init = observed
+            .init
+            .as_ref()
+            .filter(|_| permits(observed.status, Operation::Kill))
+            .ok_or_else(not_running)?;
+        if signal == libc::SIGKILL && !record.own_pid_namespace {
+            return self.kill_all(signal);
+        }
+        match pidfd_send_signal(init.as_fd(), signal) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Err(not_running()),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                return Err(Error::new(ErrorKind::InvalidArgument, format!("unknown signal {signal}")));
+            }
+            other => other.map_err(|error| Error::io(format!("send signal {signal}"), &error))?,
+        }
+        if signal == libc::SIGKILL && observed.status == Status::Paused {
+            // A frozen process of cgroup v1 dies only when it is thawed.
+            Cgroup::open(&record.cgroup)?.thaw()?;
+        }
+        Ok(())
+    }
+
+    /// Sends a signal to every process of the container's cgroup.
+    ///
+    /// # Errors
+    /// `NotRunning` if the container has stopped; the kernel refuses.
+    pub fn kill_all(&self, signal: i32) -> Result<()> {
+        let (record, observed) = self.look()?;
+        if !permits(observed.status, Operation::Kill) {
+            return Err(not_running());
+        }
+        Cgroup::open(&record.cgroup)?.kill_all(signal)
+    }
+
+    /// Waits for the end of init and tells how it ended; again and again the same.
+    ///
+    /// # Errors
+    /// `NotRunning` if it had ended before this handle was made: its status is not known then.
+    pub fn wait(&self) -> Result<Exit> {
+        if let Some(exit) = self.exit.get() {
+            return Ok(*exit);
+        }
+        let pidfd = self.pidfd.as_ref().ok_or_else(not_running)?;
+        let exit = Exit::from(reap::wait(pidfd));
+        Ok(*self.exit.get_or_init(|| exit))
+    }
+
+    /// Removes the container; see [`crate::Runtime::delete`].
+    ///
+    /// # Errors
+    /// As [`crate::Runtime::delete`].
+    pub fn delete(&self, mode: Delete) -> Result<()> {
+        match (self.locked(), mode) {
+            (Ok(locked), _) => remove::remove_locked(&locked, mode),
+            (Err(error), Delete::Force) if error.kind() == ErrorKind::NotFound => Ok(()),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn look(&self) -> Result<(Record, Observed)> {
+        if !self.dir.is_linked() {
+            return Err(not_found());
+        }
+        let record = self.dir.read()?;
+        let observed = state::observe(&self.dir, &record)?;
+        Ok((record, observed))
+    }
+
+    /// This container's directory with its lock: on a descriptor of its own, because a lock belongs to the descriptor and not to the thread.
+    fn locked(&self) -> Result<StateDir> {
+        let fresh = self.dir.reopen()?;
+        fresh.lock()?;
+        if fresh.is_linked() { Ok(fresh) } else { Err(not_found()) }
+    }
+}
+
+fn not_running() -> Error {
+    Error::new(ErrorKind::NotRunning, "container not running")
+}
+
+fn cannot_start(status: Status) -> Error {
+    let message = match status {
+        Status::Stopped => "cannot start a container that has stopped".to_owned(),
+        Status::Running => "cannot start an already running container".to_owned(),
+        other => format!("cannot start a container in the {other} state"),
+    };
+    Error::new(ErrorKind::InvalidState, message)
+}

@@ -1,0 +1,156 @@
+//! The one error type: what failed, where (JSON pointer, path, step), why (errno), and its kind for callers that decide.
+//!
+//! An error is made once, where it happens, and is added to only by code that knows something new. `Display` is one line,
+//! lower case, with the wording that engines search for (Go's errno texts, runc's phrases).
+
+use std::fmt;
+
+/// The result of every fallible function of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What a caller can decide on. The set grows; match with a wildcard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// config.json breaks a rule of the specification; `pointer` names the place.
+    InvalidSpec,
+    /// An argument of the call is malformed (id, path, signal, option).
+    InvalidArgument,
+    /// The operation is not allowed in the container's present status.
+    InvalidState,
+    /// The id is in use.
+    AlreadyExists,
+    /// No container of that id.
+    NotFound,
+    /// The container has no process any more.
+    NotRunning,
+    /// Another operation holds the container and the deadline passed, or its cgroup is occupied.
+    Busy,
+    /// The kernel, the host or this build lacks what was asked for.
+    Unsupported,
+    /// The caller may not do this.
+    Denied,
+    /// The program to run does not exist in the container (engines report 127).
+    CommandNotFound,
+    /// The program exists but cannot be executed (engines report 126).
+    CommandNotExecutable,
+    /// A hook failed.
+    Hook,
+    /// A cgroup operation failed.
+    Cgroup,
+    /// A mount or another step of the rootfs failed.
+    Mount,
+    /// The container's memory limit killed init before the program ran.
+    OutOfMemory,
+    /// A deadline passed.
+    TimedOut,
+    /// The kernel refused a call for another reason; `errno` tells.
+    Kernel,
+    /// Init ended without saying why.
+    Died,
+    /// A broken invariant of this library: a bug.
+    Internal,
+}
+
+/// An error: one line for people, parts for programs.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    pointer: Option<String>,
+    errno: Option<i32>,
+}
+
+impl Error {
+    /// An error of `kind` whose text is `message`: lower case, no full stop, the object in it.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, message: message.into(), pointer: None, errno: None }))
+    }
+
+    /// A kernel call failed: "`what`: `errno text`". The kind follows from the errno.
+    pub fn os(what: impl fmt::Display, errno: i32) -> Self {
+        let message = format!("{what}: {}", crate::errno::text(errno));
+        Self(Box::new(Inner { kind: kind_of(errno), message, pointer: None, errno: Some(errno) }))
+    }
+
+    /// Like [`Error::os`], from a `std::io::Error`.
+    pub fn io(what: impl fmt::Display, error: &std::io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(errno) => Self::os(what, errno),
+            None => Self::new(ErrorKind::Kernel, format!("{what}: {error}")),
+        }
+    }
+
+    /// The same error, of another kind.
+    pub fn kind_is(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
+    /// Names the place in config.json (RFC 6901 pointer such as `/mounts/3`), unless one is named already.
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        self.0.pointer.get_or_insert_with(|| pointer.into());
+        self
+    }
+
+    /// Puts `outer: ` before the message.
+    pub fn context(mut self, outer: impl fmt::Display) -> Self {
+        self.0.message = format!("{outer}: {}", self.0.message);
+        self
+    }
+
+    /// Adds an explanation in parentheses.
+    pub fn remark(mut self, text: impl fmt::Display) -> Self {
+        self.0.message = format!("{} ({text})", self.0.message);
+        self
+    }
+
+    /// What a caller can decide on.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The errno of the kernel call that failed, if one did.
+    pub fn errno(&self) -> Option<i32> {
+        self.0.errno
+    }
+
+    /// The place in config.json, if the error has one.
+    pub fn pointer(&self) -> Option<&str> {
+        self.0.pointer.as_deref()
+    }
+
+    /// The text without the pointer.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.pointer {
+            Some(pointer) => write!(f, "{} (config.json: {pointer})", self.0.message),
+            None => f.write_str(&self.0.message),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.0.kind)
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn kind_of(errno: i32) -> ErrorKind {
+    match errno {
+        libc::EPERM | libc::EACCES => ErrorKind::Denied,
+        libc::ENOSYS | libc::EOPNOTSUPP => ErrorKind::Unsupported,
+        libc::ESRCH => ErrorKind::NotRunning,
+        _ => ErrorKind::Kernel,
+    }
+}

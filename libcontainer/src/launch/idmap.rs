@@ -1,0 +1,43 @@
+//! Files of `/proc/PID` that only the creator can write: the id maps and the OOM score.
+
+use std::fs;
+use std::io;
+
+use crate::plan::IdMaps;
+use crate::{Error, ErrorKind, Result};
+
+/// Writes the maps of init's user namespace.
+pub(super) fn write(pid: i32, maps: Option<&IdMaps>) -> Result<()> {
+    let maps =
+        maps.ok_or_else(|| Error::new(ErrorKind::Internal, "init asked for maps that the plan has not"))?;
+    if maps.deny_setgroups {
+        write_file(pid, "setgroups", "deny", "/linux/gidMappings")?;
+    }
+    write_file(pid, "uid_map", &maps.uids, "/linux/uidMappings")?;
+    write_file(pid, "gid_map", &maps.gids, "/linux/gidMappings")
+}
+
+fn write_file(pid: i32, name: &str, text: &str, pointer: &'static str) -> Result<()> {
+    let path = format!("/proc/{pid}/{name}");
+    // One write: the kernel takes a map only whole.
+    put(&path, text).map_err(|error| {
+        Error::io(format!("write {:?} to {name} of the user namespace", text.trim_end()), &error).at(pointer)
+    })
+}
+
+/// Sets the OOM killer's preference. Without the right to lower it, the value that is there already is accepted.
+pub(super) fn write_oom_score(pid: i32, score: i32) -> Result<()> {
+    let path = format!("/proc/{pid}/oom_score_adj");
+    let present = || fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    match put(&path, &score.to_string()) {
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) && present() == Some(score) => Ok(()),
+        other => other.map_err(|error| {
+            Error::io(format!("set oom_score_adj {score}"), &error).at("/process/oomScoreAdj")
+        }),
+    }
+}
+
+fn put(path: &str, text: &str) -> io::Result<()> {
+    use std::io::Write;
+    fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes())
+}

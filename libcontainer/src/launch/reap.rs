@@ -1,0 +1,31 @@
+//! Ending and reaping what was launched.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use crate::sys::pidfd::pidfd_send_signal;
+use crate::sys::poll::poll;
+use crate::sys::process::{Ended, exit_information, reap};
+
+/// Far enough to mean "until it happens".
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Waits for the end of a process and takes its status: as its parent, or from what the kernel remembers. `None` if neither is to be had.
+pub(crate) fn wait(pidfd: &OwnedFd) -> Option<Ended> {
+    wait_until(pidfd, Instant::now() + FOREVER).flatten()
+}
+
+/// The same with a deadline; the outer `None` means that the process is still alive then.
+pub(crate) fn wait_until(pidfd: &OwnedFd, deadline: Instant) -> Option<Option<Ended>> {
+    if !poll(&[pidfd.as_fd()], libc::POLLIN, deadline).unwrap_or(false) {
+        return None;
+    }
+    Some(reap(pidfd.as_fd()).ok().flatten().or_else(|| exit_information(pidfd.as_fd())))
+}
+
+/// Kills a process and waits until it is gone.
+pub(crate) fn kill(pidfd: &OwnedFd) {
+    if pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL).is_ok() {
+        wait(pidfd);
+    }
+}

@@ -1,0 +1,146 @@
+//! Turns what init said, or its silence, into one sentence with the place in config.json.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+
+use teu_init::program::{Op, PROGRESS_OFFSET};
+use teu_init::wire::step;
+
+use super::talk::Heard;
+use crate::cgroup::Cgroup;
+use crate::plan::Plan;
+use crate::sys::process::Ended;
+use crate::{Error, ErrorKind};
+
+/// The words that engines look for, in this order.
+const CONTEXT: &str = "unable to start container process: error during container init";
+
+/// An op failed.
+pub(super) fn failure(plan: &Plan, heard: &Heard) -> Error {
+    let (errno, detail) = (heard.frame.value.cast_signed(), heard.frame.detail);
+    let index = heard.frame.op as usize;
+    let Some(op) = plan.program.ops().get(index) else {
+        return Error::os("init refused its program", errno).kind_is(ErrorKind::Internal).context(CONTEXT);
+    };
+    let error = sentence(plan, op, errno, detail, &heard.note).context(CONTEXT);
+    match plan.program.site(index) {
+        "" => error,
+        pointer => error.at(pointer),
+    }
+}
+
+fn sentence(plan: &Plan, op: &Op, errno: i32, detail: u32, note: &str) -> Error {
+    let program = &plan.program;
+    match *op {
+        Op::CheckExec { .. } => lookup(plan, errno, detail),
+        Op::Mount { source, target, .. } => {
+            let what =
+                format!("error mounting {:?} to rootfs at {:?}", program.text(source), program.text(target));
+            mount(&what, errno, detail, note)
+        }
+        Op::Bind { target, .. } => {
+            mount(&format!("error mounting to rootfs at {:?}", program.text(target)), errno, detail, note)
+        }
+        Op::OpenTree { path, .. } => {
+            mount(&format!("error mounting {:?}: open the source", program.text(path)), errno, detail, note)
+        }
+        Op::Chdir { path, .. } | Op::MakeCwd { path } => {
+            let what = format!("chdir to cwd ({:?}) set in config.json failed", program.text(path));
+            if detail == step::OUTSIDE {
+                let why = "the directory is outside of the container's root";
+                return Error::new(ErrorKind::InvalidSpec, format!("{what}: {why}"));
+            }
+            Error::os(what, errno)
+        }
+        _ => {
+            let operands = program.operands(op);
+            let what = format!("{} {operands}", op.name());
+            mount(what.trim_end(), errno, detail, note)
+        }
+    }
+}
+
+/// The part of the op in words, if it is not the whole.
+fn part(detail: u32) -> &'static str {
+    match detail {
+        step::TARGET => ": create mountpoint",
+        step::FSOPEN => ": open the filesystem",
+        step::OPTION => ": set option",
+        step::SUPERBLOCK => ": make the filesystem",
+        step::ATTACH => ": attach",
+        step::ATTRIBUTES => ": change attributes",
+        step::PROPAGATE => ": change propagation",
+        _ => "",
+    }
+}
+
+fn mount(what: &str, errno: i32, detail: u32, note: &str) -> Error {
+    let fixed = match detail {
+        step::ON_ROOT => Some("mountpoint is on the top of rootfs"),
+        step::INSIDE_PROC => Some("the target is inside /proc"),
+        step::NOT_PROC => Some("cannot be mounted because it is not of type proc"),
+        step::MISMATCH => Some("exists and is something else"),
+        _ => None,
+    };
+    let error = match (fixed, detail) {
+        (Some(why), _) => Error::new(ErrorKind::Mount, format!("{what}: {why}")),
+        (None, step::TARGET) if errno == libc::ELOOP => Error::new(
+            ErrorKind::Mount,
+            format!("{what}: the target must be an ordinary directory, not a symlink"),
+        ),
+        (None, step::OPTION) => Error::os(format!("{what}{} {note}", part(detail)), errno),
+        _ if note.is_empty() => Error::os(format!("{what}{}", part(detail)), errno),
+        _ => Error::os(format!("{what}{}", part(detail)), errno).remark(note.trim_start_matches("; ")),
+    };
+    if error.kind() == ErrorKind::Kernel { error.kind_is(ErrorKind::Mount) } else { error }
+}
+
+fn lookup(plan: &Plan, errno: i32, detail: u32) -> Error {
+    let exec = plan.program.ops().iter().find_map(|op| match op {
+        Op::Exec { args, .. } => plan.program.texts(*args).next(),
+        _ => None,
+    });
+    let name = exec.unwrap_or_default();
+    let what = format!("exec: {name:?}");
+    match detail {
+        _ if !name.contains('/') => {
+            Error::new(ErrorKind::CommandNotFound, format!("{what}: executable file not found in $PATH"))
+        }
+        step::NOT_FOUND => Error::os(what, errno).kind_is(ErrorKind::CommandNotFound),
+        _ => Error::os(what, errno).kind_is(ErrorKind::CommandNotExecutable),
+    }
+}
+
+/// Init ended without saying why.
+pub(super) fn obituary(plan: &Plan, cgroup: &Cgroup, program: &OwnedFd, ended: Option<Ended>) -> Error {
+    if cgroup.oom_kills().is_some_and(|kills| kills > 0) {
+        let message = "container init was OOM-killed (memory limit too low?)";
+        return Error::new(ErrorKind::OutOfMemory, message)
+            .context("unable to start container process")
+            .at("/linux/resources/memory/limit");
+    }
+    let index = progress(program);
+    let place = plan.program.ops().get(index).map_or_else(String::new, |op| {
+        format!(" at step {index:02} {} {}", op.name(), plan.program.operands(op)).trim_end().to_owned()
+    });
+    let how = match ended {
+        Some(Ended::Signal(signal)) => format!("was killed by signal {signal}"),
+        Some(Ended::Code(code)) => format!("exited with status {code}"),
+        None => "ended".to_owned(),
+    };
+    let error = Error::new(ErrorKind::Died, format!("init {how}{place}")).context(CONTEXT);
+    match plan.program.site(index) {
+        "" => error,
+        pointer => error.at(pointer),
+    }
+}
+
+/// The index that init left in the program's header.
+fn progress(program: &OwnedFd) -> usize {
+    let mut word = [0u8; 4];
+    let read = program
+        .try_clone()
+        .map(std::fs::File::from)
+        .and_then(|file| file.read_exact_at(&mut word, PROGRESS_OFFSET as u64));
+    read.map_or(0, |()| u32::from_le_bytes(word) as usize)
+}

@@ -1,0 +1,68 @@
+//! The caller's half of the conversation with init.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+use crate::sys::socket::receive;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use teu_init::wire::{self, FDS_PER_MESSAGE, FRAME_LEN, Frame, NOTE_LEN};
+
+/// What init said.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub frame: Frame,
+    pub note: String,
+    pub fd: Option<OwnedFd>,
+}
+
+/// Sends the program and the descriptors of its slots, in as many messages as the kernel needs.
+pub(super) fn send_program(
+    socket: &OwnedFd,
+    program: &OwnedFd,
+    len: usize,
+    slots: &[OwnedFd],
+) -> io::Result<()> {
+    let count = u32::try_from(slots.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let value = u32::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let hello = Frame { kind: wire::HELLO, op: count, value, detail: 0 };
+    let fds: Vec<RawFd> = std::iter::once(program).chain(slots).map(AsRawFd::as_raw_fd).collect();
+    fds.chunks(FDS_PER_MESSAGE).try_for_each(|chunk| send(socket, &hello, chunk))
+}
+
+/// Sends a word.
+pub(super) fn say(socket: &OwnedFd, kind: u32) -> io::Result<()> {
+    send(socket, &Frame::word(kind), &[])
+}
+
+fn send(socket: &OwnedFd, frame: &Frame, fds: &[RawFd]) -> io::Result<()> {
+    let bytes = frame.encode();
+    let rights = [ControlMessage::ScmRights(fds)];
+    let control = if fds.is_empty() { &[][..] } else { &rights[..] };
+    loop {
+        match sendmsg::<()>(
+            socket.as_raw_fd(),
+            &[IoSlice::new(&bytes)],
+            control,
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        ) {
+            Err(nix::Error::EINTR) => {}
+            other => return other.map(drop).map_err(io::Error::from),
+        }
+    }
+}
+
+/// Waits for a message; `None` if init is gone.
+pub(super) fn hear(socket: &OwnedFd) -> io::Result<Option<Heard>> {
+    let mut bytes = [0u8; FRAME_LEN + NOTE_LEN];
+    let (length, fd) = match receive(socket.as_fd(), &mut bytes) {
+        // What init did not read before it died makes the end a reset.
+        Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => return Ok(None),
+        other => other?,
+    };
+    let Some((head, note)) = bytes.get(..length).and_then(|bytes| bytes.split_at_checked(FRAME_LEN)) else {
+        return Ok(None);
+    };
+    let Some(frame) = Frame::decode(head) else { return Ok(None) };
+    Ok(Some(Heard { frame, note: String::from_utf8_lossy(note).into_owned(), fd }))
+}

@@ -1,0 +1,80 @@
+//! The states of a container and what is allowed in each (runtime-spec "Runtime and Lifecycle"). Pure.
+
+use std::fmt;
+
+/// The status of a container, derived from the kernel on every question, never read from a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// `create` has begun and has not committed.
+    Creating,
+    /// Init is parked at the gate.
+    Created,
+    /// The container's program runs.
+    Running,
+    /// The container's cgroup is frozen.
+    Paused,
+    /// Init has ended.
+    Stopped,
+}
+
+/// The operations whose permission depends on the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Let init execute the program.
+    Start,
+    /// Send a signal to init.
+    Kill,
+    /// Remove the container without force.
+    Delete,
+}
+
+/// Whether `operation` is allowed while the container is in `status`.
+pub fn permits(status: Status, operation: Operation) -> bool {
+    use Status::{Created, Paused, Running, Stopped};
+    match operation {
+        Operation::Start => status == Created,
+        Operation::Kill => matches!(status, Created | Running | Paused),
+        // As runc: a created container may be deleted, its init is killed first.
+        Operation::Delete => matches!(status, Created | Stopped),
+    }
+}
+
+impl Status {
+    /// The word of the specification.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Operation::*, Status::*, permits};
+
+    #[test]
+    fn the_state_table_cell_by_cell() {
+        let table = [
+            (Creating, [false, false, false]),
+            (Created, [true, true, true]),
+            (Running, [false, true, false]),
+            (Paused, [false, true, false]),
+            (Stopped, [false, false, true]),
+        ];
+        for (status, cells) in table {
+            for (operation, expected) in [Start, Kill, Delete].into_iter().zip(cells) {
+                assert_eq!(permits(status, operation), expected, "{status} {operation:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What a caller may choose beside config.json: plain data with defaults, one shape for Rust, C and the CLI.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+/// How `create` treats the container.
+#[derive(Debug, Default)]
+pub struct CreateOptions {
+    /// Standard input, output and error of the container's program.
+    pub stdio: [Stdio; 3],
+    /// More descriptors for the program, each under a number of 3 or above.
+    pub fds: Vec<FdMap>,
+    /// Where to write init's pid: decimal digits, no newline, renamed into place when the container is created.
+    pub pid_file: Option<PathBuf>,
+    /// Enter the rootfs by moving the mount and chroot, for roots that cannot be pivoted (an initramfs).
+    pub no_pivot: bool,
+    /// Keep the caller's session keyring instead of joining a new one named `_ses.ID`.
+    pub no_new_keyring: bool,
+    /// Variables for the program behind those of the configuration, such as `LISTEN_FDS=1`.
+    pub env: Vec<String>,
+    /// Which way the cgroup is made.
+    pub cgroup_manager: CgroupManager,
+}
+
+/// One standard stream of the container's program.
+#[derive(Debug, Default)]
+pub enum Stdio {
+    /// `/dev/null`.
+    #[default]
+    Null,
+    /// The caller's own stream of the same number.
+    Inherit,
+    /// This descriptor.
+    Fd(OwnedFd),
+}
+
+/// A descriptor and the number under which the container's program finds it.
+#[derive(Debug)]
+pub struct FdMap {
+    /// The number in the container, 3 or above.
+    pub target: i32,
+    /// The descriptor; the caller keeps no copy.
+    pub fd: OwnedFd,
+}
+
+impl FdMap {
+    /// A copy of the caller's descriptor `number`, which the container's program finds under the same number.
+    ///
+    /// # Errors
+    /// `Kernel` with EBADF if the caller has no such descriptor.
+    pub fn inherited(number: i32) -> crate::Result<Self> {
+        let copy = crate::sys::fs::duplicate(number, 3);
+        let fd = copy.map_err(|error| crate::Error::io(format!("copy descriptor {number}"), &error))?;
+        Ok(Self { target: number, fd })
+    }
+}
+
+/// Who makes the cgroup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CgroupManager {
+    /// This library writes the cgroup filesystem.
+    #[default]
+    Cgroupfs,
+    /// No cgroup is made; limits in the configuration are then an error.
+    Disabled,
+}
+
+/// Which containers `delete` may remove.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delete {
+    /// Only a stopped container, or a created one whose program never ran.
+    #[default]
+    OnlyStopped,
+    /// Any: its processes are killed first. An unknown id is success.
+    Force,
+}

@@ -1,0 +1,309 @@
+//! The plan: everything about a container that is decided before the kernel is asked to do anything. Pure.
+//!
+//! `compile` is the table of contents: one call for each chapter of the specification, in the order of the container's life. The result is a value: it
+//! can be printed (`teu plan`), compared (golden tests) and checked against laws (`verify`) without root.
+
+pub mod capabilities;
+pub mod cgroup;
+mod cgroup_mounts;
+mod devices;
+mod idmap;
+mod masks;
+pub mod mount_options;
+mod mounts;
+pub mod namespaces;
+mod process;
+pub mod program;
+pub mod rlimits;
+mod rootfs;
+mod show;
+pub mod verify;
+
+use std::path::{Path, PathBuf};
+
+use teu_init::program::{Op, Slot};
+
+pub use self::cgroup::{CgroupDir, CgroupPlan};
+pub use self::idmap::IdMaps;
+pub use self::program::Program;
+pub use self::rlimits::Rlimit;
+use crate::host::Host;
+use crate::options::{CgroupManager, CreateOptions};
+use crate::spec::{Id, Spec};
+use crate::{Error, ErrorKind, Result};
+use namespaces::{Entry, Namespaces, kind};
+use process::{Descriptors, Half};
+use program::Builder;
+
+/// A descriptor that the caller opens and sends with the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The start gate of the container.
+    Gate,
+    /// The `tasks` file of the v1 cgroup directory of that index in the cgroup plan.
+    CgroupTasks(usize),
+    /// A standard stream.
+    Stdio(u32),
+    /// The further descriptor of that index in `CreateOptions::fds`.
+    Extra(usize),
+    /// A detached copy of a tree of the host.
+    Tree {
+        /// Its path on the host.
+        path: PathBuf,
+        /// With everything mounted below it.
+        recursive: bool,
+        /// The place in config.json.
+        pointer: String,
+    },
+    /// A directory of the host as it is.
+    Directory {
+        /// Its path on the host.
+        path: PathBuf,
+        /// The place in config.json.
+        pointer: String,
+    },
+    /// A namespace.
+    Namespace {
+        /// Its CLONE_NEW* flag.
+        kind: u32,
+        /// The file that names it.
+        path: PathBuf,
+        /// The place in config.json.
+        pointer: String,
+    },
+}
+
+/// Everything that will be done for one container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The container's id.
+    pub id: Id,
+    /// The bundle, absolute.
+    pub bundle: PathBuf,
+    /// The rootfs, absolute.
+    pub rootfs: PathBuf,
+    /// Annotations of the configuration, sorted.
+    pub annotations: std::collections::BTreeMap<String, String>,
+    /// Namespaces of the first clone (CLONE_NEW* flags).
+    pub clone_flags: u32,
+    /// Whether init goes on in a second process.
+    pub respawns: bool,
+    /// Whether the end of init ends every process of the container.
+    pub own_pid_namespace: bool,
+    /// The directory of the cgroup plan that init is cloned into: the cgroup2 one.
+    pub into_cgroup: Option<usize>,
+    /// The cgroup.
+    pub cgroup: CgroupPlan,
+    /// What the caller opens for slots 0 and up.
+    pub sources: Vec<Source>,
+    /// The maps of a new user namespace.
+    pub id_maps: Option<IdMaps>,
+    /// Limits of the process, set when everything else is done.
+    pub rlimits: Vec<Rlimit>,
+    /// The OOM killer's preference, written for init before it runs; absent means as inherited.
+    pub oom_score_adj: Option<i32>,
+    /// What init does.
+    pub program: Program,
+}
+
+/// What `CreateOptions` means for the plan, without its descriptors.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Enter the rootfs without pivot_root.
+    pub no_pivot: bool,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// Who makes the cgroup.
+    pub cgroup_manager: CgroupManager,
+    /// Numbers of further descriptors.
+    pub targets: Vec<u32>,
+    /// Variables added behind those of the configuration.
+    pub env: Vec<String>,
+}
+
+impl Shape {
+    /// The shape of `options`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a descriptor number below 3 or one that comes twice.
+    pub fn of(options: &CreateOptions) -> Result<Self> {
+        let mut targets = Vec::with_capacity(options.fds.len());
+        for map in &options.fds {
+            match u32::try_from(map.target) {
+                Ok(number) if number >= 3 && !targets.contains(&number) => targets.push(number),
+                _ => {
+                    return Err(Error::new(
+                        ErrorKind::InvalidArgument,
+                        format!("invalid target descriptor {}", map.target),
+                    ));
+                }
+            }
+        }
+        Ok(Self {
+            no_pivot: options.no_pivot,
+            no_new_keyring: options.no_new_keyring,
+            cgroup_manager: options.cgroup_manager,
+            targets,
+            env: options.env.clone(),
+        })
+    }
+}
+
+/// What the chapters work on.
+pub(crate) struct Subject<'a> {
+    config: &'a oci_spec::runtime::Spec,
+    bundle: &'a Path,
+    rootfs: PathBuf,
+    host: &'a Host,
+    shape: &'a Shape,
+    namespaces: &'a Namespaces,
+    cgroup: &'a CgroupPlan,
+}
+
+impl Subject<'_> {
+    /// Whether the caller opens the sources of binds: init in a user namespace has other rights to the host's files than its caller.
+    fn caller_opens(&self) -> bool {
+        self.namespaces.has(kind::USER) && self.host.privileged
+    }
+}
+
+/// Decides everything.
+///
+/// # Errors
+/// `InvalidSpec` with a JSON pointer, or `Unsupported` where the host lacks what the configuration asks for.
+pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan> {
+    let config = spec.config();
+    let process = config.process().as_ref().ok_or_else(|| {
+        Error::new(ErrorKind::InvalidSpec, "process property must not be empty").at("/process")
+    })?;
+    let namespaces = Namespaces::of(config);
+    let cgroup = cgroup::plan(config, id.as_str(), host, shape.cgroup_manager)?;
+    let rootfs = rootfs_path(spec)?;
+    let subject = Subject {
+        config,
+        bundle: spec.bundle(),
+        rootfs,
+        host,
+        shape,
+        namespaces: &namespaces,
+        cgroup: &cgroup,
+    };
+    let (program, sources) = compile_program(id, &subject, process)?;
+    let plan = Plan {
+        id: id.clone(),
+        bundle: spec.bundle().to_owned(),
+        rootfs: subject.rootfs,
+        annotations: annotations(config),
+        clone_flags: namespaces.first(cgroup.v2),
+        respawns: namespaces.respawns(),
+        own_pid_namespace: namespaces.new & kind::PID != 0,
+        into_cgroup: cgroup.dirs.iter().position(|dir| dir.hierarchy.is_empty()),
+        sources,
+        id_maps: idmap::id_maps(config, &namespaces, host),
+        rlimits: rlimits::rlimits(process),
+        oom_score_adj: process.oom_score_adj(),
+        program,
+        cgroup,
+    };
+    debug_assert_eq!(verify::verify(&plan.program), Ok(()));
+    Ok(plan)
+}
+
+/// The chapters in the order of the container's life. Descriptors that are sent come first, then the ops.
+fn compile_program(
+    id: &Id,
+    subject: &Subject<'_>,
+    process: &oci_spec::runtime::Process,
+) -> Result<(Program, Vec<Source>)> {
+    let (mut out, mut sources) = (Builder::default(), Vec::new());
+    let descriptors = descriptors(subject.shape, &mut out, &mut sources);
+    let tasks = cgroup_tasks(subject.cgroup, &mut out, &mut sources);
+    let entry = Entry::prepare(subject.namespaces, subject.host, &mut out, &mut sources);
+    let rootfs = rootfs::Rootfs::prepare(subject, &mut out, &mut sources);
+    let mut mounts = mounts::Mounts::prepare(subject, &mut out, &mut sources)?;
+    let mut devices = devices::Devices::of(subject);
+    let own_dev = !mounts.dev_is_bind();
+
+    out.push(Op::Reset {}, "");
+    for tasks in tasks {
+        out.push(Op::EnterCgroup { tasks }, "/linux/cgroupsPath");
+    }
+    entry.push(subject.namespaces, subject.cgroup.v2, subject.host, &mut out);
+    push_session(id, subject, &mut out);
+    rootfs.push_isolation(&mut out);
+    mounts.push_sources(&mut out);
+    if own_dev {
+        devices.push_sources(subject, &mut out);
+    }
+    let masks = masks::Masks::prepare(subject, &mut out);
+    rootfs.push_root(&mut out);
+    mounts.push(&mut out);
+    if own_dev {
+        devices.push(&mut out);
+    }
+    rootfs.push_switch(subject, &mut out);
+    mounts.push_late(&mut out);
+    rootfs.push_read_only(subject, &mut out);
+    push_names(subject.config, &mut out);
+    masks.push(&mut out);
+    let half = Half { process, host: subject.host, namespaces: subject.namespaces, shape: subject.shape };
+    half.push(&descriptors, &mut out)?;
+    Ok((out.finish(), sources))
+}
+
+fn descriptors(shape: &Shape, out: &mut Builder, sources: &mut Vec<Source>) -> Descriptors {
+    let mut send = |source| {
+        sources.push(source);
+        out.sends()
+    };
+    let gate = send(Source::Gate);
+    let mut placed: Vec<_> = (0..3).map(|number| (number, send(Source::Stdio(number)))).collect();
+    placed.extend(
+        shape.targets.iter().enumerate().map(|(index, number)| (*number, send(Source::Extra(index)))),
+    );
+    Descriptors { placed, gate }
+}
+
+/// The v1 directories are entered by init; the cgroup2 one is entered by the clone.
+fn cgroup_tasks(cgroup: &CgroupPlan, out: &mut Builder, sources: &mut Vec<Source>) -> Vec<Slot> {
+    let v1 = cgroup.dirs.iter().enumerate().filter(|(_, dir)| !dir.hierarchy.is_empty());
+    v1.map(|(index, _)| {
+        sources.push(Source::CgroupTasks(index));
+        out.sends()
+    })
+    .collect()
+}
+
+/// What belongs to the session and the network before the rootfs is touched.
+fn push_session(id: &Id, subject: &Subject<'_>, out: &mut Builder) {
+    out.push(Op::Setsid {}, "");
+    if !subject.shape.no_new_keyring {
+        let name = out.text(format!("_ses.{}", id.as_str()));
+        out.push(Op::Keyring { name }, "");
+    }
+    if subject.namespaces.new & kind::NETWORK != 0 {
+        out.push(Op::Loopback {}, "/linux/namespaces");
+    }
+}
+
+fn push_names(config: &oci_spec::runtime::Spec, out: &mut Builder) {
+    if let Some(name) = config.hostname().as_deref().filter(|name| !name.is_empty()) {
+        let name = out.text(name);
+        out.push(Op::Hostname { name }, "/hostname");
+    }
+    if let Some(name) = config.domainname().as_deref().filter(|name| !name.is_empty()) {
+        let name = out.text(name);
+        out.push(Op::Domainname { name }, "/domainname");
+    }
+}
+
+fn rootfs_path(spec: &Spec) -> Result<PathBuf> {
+    let root = spec.config().root().as_ref();
+    let root =
+        root.ok_or_else(|| Error::new(ErrorKind::InvalidSpec, "root must be specified").at("/root"))?;
+    Ok(spec.bundle().join(root.path()))
+}
+
+fn annotations(config: &oci_spec::runtime::Spec) -> std::collections::BTreeMap<String, String> {
+    config.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
+}

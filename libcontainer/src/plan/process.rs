@@ -1,0 +1,136 @@
+//! `process`: the half of the program that `create` and `exec` share, in the order of runc.
+
+use oci_spec::runtime::Process;
+use teu_init::program::{List, Op, Slot};
+
+use super::capabilities::Sets;
+use super::namespaces::{Namespaces, kind};
+use super::program::Builder;
+use super::{Shape, idmap};
+use crate::host::Host;
+use crate::{Error, ErrorKind, Result};
+
+/// The umask of a process whose configuration names none.
+const DEFAULT_UMASK: u32 = 0o022;
+
+/// What the process half works on.
+pub(super) struct Half<'a> {
+    pub process: &'a Process,
+    pub host: &'a Host,
+    pub namespaces: &'a Namespaces,
+    pub shape: &'a Shape,
+}
+
+/// Descriptors that the process half uses.
+pub(super) struct Descriptors {
+    /// Numbers in the container and the slots that go there.
+    pub placed: Vec<(u32, Slot)>,
+    /// The start gate.
+    pub gate: Slot,
+}
+
+impl Half<'_> {
+    /// Pushes everything from credentials to the program.
+    pub fn push(&self, descriptors: &Descriptors, out: &mut Builder) -> Result<()> {
+        let sets = Sets::of(self.process.capabilities().as_ref(), self.host);
+        if self.process.no_new_privileges().unwrap_or(false) {
+            out.push(Op::NoNewPrivs {}, "/process/noNewPrivileges");
+        }
+        sets.push_bounding(self.host, out);
+        self.push_user(out)?;
+        sets.push(out);
+        let mask = self.process.user().umask().unwrap_or(DEFAULT_UMASK);
+        out.push(Op::Umask { mask }, "/process/user/umask");
+        let (args, env) = self.push_program(out)?;
+        let mut first = 3;
+        for &(number, from) in &descriptors.placed {
+            out.push(Op::Fd { number, from }, "");
+            first = first.max(number + 1);
+        }
+        out.push(Op::Ready {}, "");
+        out.push(Op::Gate { gate: descriptors.gate }, "");
+        out.push(Op::Exec { args, env, first }, "/process/args");
+        Ok(())
+    }
+
+    /// Law: groups, then gid, then uid. Dropping uid first loses the right to drop the rest.
+    fn push_user(&self, out: &mut Builder) -> Result<()> {
+        let user = self.process.user();
+        let groups = user.additional_gids().as_deref().unwrap_or(&[]);
+        if self.may_set_groups() {
+            let bytes: Vec<u8> = groups.iter().flat_map(|gid| gid.to_ne_bytes()).collect();
+            let gids = out.bytes(&bytes);
+            out.push(Op::Groups { gids }, "/process/user/additionalGids");
+        } else if !groups.is_empty() {
+            let message = "cannot set any additional groups in a rootless container";
+            return Err(Error::new(ErrorKind::InvalidSpec, message).at("/process/user/additionalGids"));
+        }
+        let cwd = self.process.cwd();
+        let path = out.text(cwd.as_os_str().as_encoded_bytes());
+        out.push(Op::MakeCwd { path }, "/process/cwd");
+        // First with the rights of root, as runc: a user may be given a directory that it could not enter itself.
+        out.push(Op::Chdir { path, again: 0 }, "/process/cwd");
+        out.push(Op::Ids { uid: user.uid(), gid: user.gid() }, "/process/user");
+        out.push(Op::Chdir { path, again: 1 }, "/process/cwd");
+        Ok(())
+    }
+
+    fn may_set_groups(&self) -> bool {
+        self.namespaces.new & kind::USER == 0 || idmap::may_set_groups(self.host)
+    }
+
+    fn push_program(&self, out: &mut Builder) -> Result<(List, List)> {
+        let args = self.process.args().as_deref().unwrap_or(&[]);
+        let env = unique(self.process.env().as_deref().unwrap_or(&[]));
+        let name = args.first().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidSpec, "args must not be empty").at("/process/args")
+        })?;
+        let candidates = candidates(name, &env);
+        let candidates = out.texts(candidates.iter().map(String::as_bytes));
+        out.push(Op::CheckExec { candidates }, "/process/args/0");
+        let mut env: Vec<&str> = env;
+        env.extend(self.shape.env.iter().map(String::as_str));
+        Ok((out.texts(args.iter().map(String::as_bytes)), out.texts(env)))
+    }
+}
+
+/// Of variables with one name the last wins, at its own place.
+fn unique(env: &[String]) -> Vec<&str> {
+    let name = |entry: &str| entry.split_once('=').map_or(entry.len(), |(name, _)| name.len());
+    let mut last = std::collections::HashMap::new();
+    for (index, entry) in env.iter().enumerate() {
+        last.insert(&entry[..name(entry)], index);
+    }
+    let wins = |(index, entry): &(usize, &String)| last.get(&entry[..name(entry)]) == Some(index);
+    env.iter().enumerate().filter(wins).map(|(_, entry)| entry.as_str()).collect()
+}
+
+/// Where the program may be: the name itself if it has a slash, else each absolute directory of the container's PATH.
+fn candidates(name: &str, env: &[&str]) -> Vec<String> {
+    if name.contains('/') {
+        return vec![name.to_owned()];
+    }
+    let path = env.iter().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or("");
+    path.split(':')
+        .filter(|directory| directory.starts_with('/'))
+        .map(|directory| format!("{directory}/{name}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_two_variables_wins_at_its_own_place() {
+        let env = ["A=1", "B=2", "A=3", "C=4"].map(str::to_owned);
+        assert_eq!(unique(&env), ["B=2", "A=3", "C=4"]);
+    }
+
+    #[test]
+    fn relative_directories_of_path_are_no_candidates() {
+        assert_eq!(candidates("sh", &["PATH=/bin:.:/usr/bin:"]), ["/bin/sh", "/usr/bin/sh"]);
+        assert_eq!(candidates("./sh", &["PATH=/bin"]), ["./sh"]);
+        assert_eq!(candidates("sh", &[]), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,243 @@
+//! The printed plan: `teu plan`, the golden tests, and the first thing to look at when a container does not start.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Formatter};
+
+use teu_init::program::Op;
+
+use super::capabilities::NAMES;
+use super::mount_options::{self, Attributes};
+use super::{Plan, Program, Source, namespaces, rlimits};
+
+/// Column of the JSON pointer.
+const SITE_COLUMN: usize = 78;
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "plan     {}", self.id)?;
+        self.show_clone(f)?;
+        for line in self.cgroup.to_string().lines() {
+            writeln!(f, "cgroup   {line}")?;
+        }
+        for (slot, source) in self.sources.iter().enumerate() {
+            writeln!(f, "send     {{{slot}}} {source}")?;
+        }
+        self.show_host_steps(f)?;
+        write!(f, "{}", self.program)
+    }
+}
+
+impl Plan {
+    fn show_clone(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut words = namespaces::words(self.clone_flags);
+        words.extend(self.into_cgroup.map(|_| "into-cgroup"));
+        writeln!(f, "clone    {} pidfd", words.join(" "))
+    }
+
+    fn show_host_steps(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(maps) = &self.id_maps {
+            writeln!(
+                f,
+                "maps     uid {} gid {}",
+                maps.uids.trim().replace('\n', ", "),
+                maps.gids.trim().replace('\n', ", ")
+            )?;
+        }
+        if let Some(score) = self.oom_score_adj {
+            writeln!(f, "oom      {score}")?;
+        }
+        for limit in &self.rlimits {
+            let name = rlimits::NAMES.get(limit.resource as usize).unwrap_or(&"?");
+            writeln!(f, "rlimit   {name} {} {}", limit.soft, limit.hard)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Source {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gate => f.write_str("gate"),
+            Self::CgroupTasks(index) => write!(f, "tasks of cgroup {index}"),
+            Self::Stdio(number) => write!(f, "stdio {number}"),
+            Self::Extra(index) => write!(f, "extra {index}"),
+            Self::Tree { path, recursive, .. } => {
+                write!(f, "tree {}{}", path.display(), if *recursive { " rec" } else { "" })
+            }
+            Self::Directory { path, .. } => write!(f, "directory {}", path.display()),
+            Self::Namespace { kind, path, .. } => {
+                write!(f, "namespace {} {}", joined_word(*kind), path.display())
+            }
+        }
+    }
+}
+
+impl Display for Program {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (index, op) in self.ops().iter().enumerate() {
+            let line = format!("{index:02} {:<13} {}", op.name(), self.operands(op));
+            match self.site(index) {
+                "" => writeln!(f, "{}", line.trim_end())?,
+                site => writeln!(f, "{line:<SITE_COLUMN$} {site}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn joined_word(kind: u32) -> String {
+    namespaces::words(kind).first().map_or_else(String::new, |word| word.trim_start_matches("new").to_owned())
+}
+
+impl Program {
+    /// One op as people read it, without its name: also the subject of error messages.
+    // table: one arm for each op.
+    pub fn operands(&self, op: &Op) -> String {
+        match *op {
+            Op::Reset {}
+            | Op::Setsid {}
+            | Op::AwaitMaps {}
+            | Op::Pivot {}
+            | Op::Chroot {}
+            | Op::Loopback {} => String::new(),
+            Op::NoNewPrivs {} | Op::Ready {} => String::new(),
+            Op::Keyring { name } | Op::Hostname { name } | Op::Domainname { name } => quoted(self.text(name)),
+            Op::Join { kind, namespace } => format!("{} {{{}}}", joined_word(kind), namespace.0),
+            Op::Unshare { flags } | Op::Respawn { flags } => namespaces::words(flags).join(" "),
+            Op::BecomeRoot { setgroups } => {
+                (if setgroups == 0 { "keep groups" } else { "no groups" }).to_owned()
+            }
+            Op::Propagation { flags } => {
+                format!("/ {}", mount_options::words(Attributes::default(), flags).join(","))
+            }
+            Op::OpenTree { path, recursive, tree } => {
+                format!(
+                    "{} {}-> {{{}}}",
+                    quoted(self.text(path)),
+                    if recursive == 0 { "" } else { "rec " },
+                    tree.0
+                )
+            }
+            Op::Root { tree, attach } => {
+                format!("{{{}}}{}", tree.0, if attach == 0 { "" } else { " attach" })
+            }
+            Op::Mount { fs, source, options, attr, flags, propagation, target } => {
+                let data: Vec<_> = self.texts(options).collect();
+                let words = mount_options::words(Attributes { set: attr, clear: 0 }, propagation);
+                let parts = [self.text(fs), self.text(source), self.text(target)].map(quoted).join(" ");
+                join_words([parts, words.join(","), show_data(&data), show_flags(flags)])
+            }
+            Op::Bind { tree, set, clear, set_all, clear_all, propagation, flags, target } => {
+                let top = mount_options::words(Attributes { set, clear }, propagation).join(",");
+                let all = mount_options::words(Attributes { set: set_all, clear: clear_all }, 0);
+                let all = all.iter().map(|word| format!("r{word}")).collect::<Vec<_>>().join(",");
+                join_words([
+                    format!("{{{}}} {}", tree.0, quoted(self.text(target))),
+                    top,
+                    all,
+                    show_flags(flags),
+                ])
+            }
+            Op::Device { path, mode, major, minor, uid, gid } => {
+                format!(
+                    "{} {} {major}:{minor} {:#o} {uid}:{gid}",
+                    quoted(self.text(path)),
+                    node_kind(mode),
+                    mode & 0o7777
+                )
+            }
+            Op::Symlink { target, path } => {
+                format!("{} -> {}", quoted(self.text(path)), quoted(self.text(target)))
+            }
+            Op::Attr { path, set, clear } => {
+                format!(
+                    "{} {}",
+                    quoted(self.text(path)),
+                    mount_options::words(Attributes { set, clear }, 0).join(",")
+                )
+            }
+            Op::Mask { null, path } => format!("{} {{{}}}", quoted(self.text(path)), null.0),
+            Op::Readonly { path } | Op::MakeCwd { path } => quoted(self.text(path)),
+            Op::CapsBound { keep, last } => format!("keep {} of {}", show_mask(keep), last + 1),
+            Op::Groups { gids } => show_groups(self.bytes(gids)),
+            Op::Ids { uid, gid } => format!("gid {gid} uid {uid}"),
+            Op::Caps { effective, permitted, inheritable, ambient } => format!(
+                "eff {} perm {} inh {} amb {}",
+                show_mask(effective),
+                show_mask(permitted),
+                show_mask(inheritable),
+                show_mask(ambient)
+            ),
+            Op::Umask { mask } => format!("{mask:04o}"),
+            Op::Chdir { path, again } => {
+                format!("{}{}", quoted(self.text(path)), if again == 0 { "" } else { " if denied before" })
+            }
+            Op::CheckExec { candidates } => self.texts(candidates).map(quoted).collect::<Vec<_>>().join(" "),
+            Op::Fd { number, from } => format!("{number} {{{}}}", from.0),
+            Op::EnterCgroup { tasks } => format!("{{{}}}", tasks.0),
+            Op::Gate { gate } => format!("{{{}}}", gate.0),
+            Op::Exec { args, env, first } => {
+                let args = self.texts(args).map(quoted).collect::<Vec<_>>().join(" ");
+                format!("{args} env[{}] close {first}-", env.count)
+            }
+        }
+    }
+}
+
+fn join_words(words: [String; 4]) -> String {
+    words.iter().filter(|word| !word.is_empty()).map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// Text that cannot be mistaken: quoted as soon as it has anything but plain letters.
+fn quoted(text: Cow<'_, str>) -> String {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'{' | b'}');
+    if !text.is_empty() && text.bytes().all(plain) { text.into_owned() } else { format!("{text:?}") }
+}
+
+/// `=key`, `value` as `key=value`.
+fn show_data(data: &[Cow<'_, str>]) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    let mut rest = data.iter();
+    while let Some(option) = rest.next() {
+        match option.strip_prefix('=') {
+            Some(key) => shown.push(format!("{key}={}", rest.next().map_or("", |value| value))),
+            None => shown.push(option.clone().into_owned()),
+        }
+    }
+    shown.join(",")
+}
+
+fn show_flags(flags: u32) -> String {
+    use teu_init::program::mount_flag;
+    let table = [
+        (mount_flag::NO_SYMLINKS, "no-symlinks"),
+        (mount_flag::INHERIT_MODE, "inherit-mode"),
+        (mount_flag::FILE, "file"),
+        (mount_flag::IN_PROC, "in-proc"),
+        (mount_flag::ONLY_PROC, "only-proc"),
+    ];
+    let words: Vec<_> = table.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, word)| *word).collect();
+    if words.is_empty() { String::new() } else { format!("[{}]", words.join(" ")) }
+}
+
+fn node_kind(mode: u32) -> char {
+    match mode & 0o170000 {
+        0o060000 => 'b',
+        0o010000 => 'p',
+        _ => 'c',
+    }
+}
+
+fn show_mask(mask: u64) -> String {
+    let all = (1u64 << NAMES.len()) - 1;
+    match mask & all {
+        0 => "0".to_owned(),
+        mask if mask == all => "all".to_owned(),
+        mask => format!("{mask:#x}"),
+    }
+}
+
+fn show_groups(bytes: &[u8]) -> String {
+    let number = |chunk: &[u8]| chunk.try_into().map(u32::from_ne_bytes).unwrap_or(0).to_string();
+    bytes.chunks_exact(4).map(number).collect::<Vec<_>>().join(" ")
+}

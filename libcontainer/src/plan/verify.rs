@@ -1,0 +1,140 @@
+//! The ordering laws of a finished program. They hold for every plan: golden tests and generated configurations are checked against them.
+
+use teu_init::program::{Op, Operand};
+
+use super::Program;
+
+/// Checks every law.
+///
+/// # Errors
+/// The first law that is broken, with the op's index.
+pub fn verify(program: &Program) -> Result<(), String> {
+    LAWS.iter().try_for_each(|(law, holds)| match holds(program) {
+        None => Ok(()),
+        Some(op) => Err(format!("op {op}: {law}")),
+    })
+}
+
+/// A law returns the index of the op that breaks it.
+type Law = fn(&Program) -> Option<usize>;
+
+const LAWS: [(&str, Law); 10] = [
+    (
+        "the namespace is cut off from the host, all of it, before anything is opened, mounted or dropped",
+        isolation_first,
+    ),
+    ("exec comes once and last", exec_last),
+    ("a slot is written before it is read", slots_in_order),
+    ("groups before ids, the bounding set before both, the other sets after", credentials_in_order),
+    ("masks come after the last mount", masks_after_mounts),
+    ("paths of the container come after the root handle", root_first),
+    ("nothing is opened by path of the host after the root was switched", sources_before_switch),
+    ("read-only attributes come after everything that is made in the rootfs", read_only_late),
+    ("the program is looked up with its final identity and directory", lookup_last),
+    ("nothing but the gate and exec follows ready", ready_then_gate),
+];
+
+fn first(program: &Program, is: impl Fn(&Op) -> bool) -> Option<usize> {
+    program.ops().iter().position(is)
+}
+
+fn last(program: &Program, is: impl Fn(&Op) -> bool) -> Option<usize> {
+    program.ops().iter().rposition(is)
+}
+
+/// The last of `early`, if it comes after the first of `late`.
+fn ordered(program: &Program, early: impl Fn(&Op) -> bool, late: impl Fn(&Op) -> bool) -> Option<usize> {
+    let (early, late) = (last(program, early)?, first(program, late)?);
+    (early > late).then_some(early)
+}
+
+fn exec_last(program: &Program) -> Option<usize> {
+    let is_exec = |op: &Op| matches!(op, Op::Exec { .. });
+    let end = program.ops().len().checked_sub(1);
+    match (first(program, is_exec), last(program, is_exec)) {
+        (Some(at), Some(again)) if at == again && Some(at) == end => None,
+        (at, _) => Some(at.unwrap_or(program.ops().len())),
+    }
+}
+
+fn slots_in_order(program: &Program) -> Option<usize> {
+    let mut written: Vec<bool> = (0..program.slots()).map(|slot| slot < program.sent()).collect();
+    program.ops().iter().position(|op| {
+        let mut good = true;
+        op.visit(&mut |_, operand| match operand {
+            // A mask names the null device's slot even where the list is empty: it is never pushed then.
+            Operand::Reads(slot) => good &= written.get(slot.0 as usize) == Some(&true),
+            Operand::Writes(slot) => match written.get_mut(slot.0 as usize) {
+                Some(place) => *place = true,
+                None => good = false,
+            },
+            _ => {}
+        });
+        !good
+    })
+}
+
+/// With only `/` a slave, dropping the old root would unmount what is below it on the host as well.
+fn isolation_first(program: &Program) -> Option<usize> {
+    const REC_SLAVE: u32 = 1 << 19 | teu_init::abi::MS_REC as u32;
+    let private = first(program, |op| matches!(op, Op::Pivot {} | Op::Root { attach: 1, .. }))?;
+    let isolated = first(program, |op| matches!(op, Op::Propagation { flags: REC_SLAVE }));
+    let touched = first(program, |op| {
+        matches!(op, Op::OpenTree { .. } | Op::Root { .. } | Op::Mount { .. } | Op::Bind { .. })
+    });
+    (isolated.is_none() || isolated > touched).then_some(private)
+}
+
+fn credentials_in_order(program: &Program) -> Option<usize> {
+    let is_ids = |op: &Op| matches!(op, Op::Ids { .. });
+    let before = |op: &Op| matches!(op, Op::Groups { .. } | Op::CapsBound { .. } | Op::NoNewPrivs {});
+    let after = |op: &Op| matches!(op, Op::Caps { .. });
+    ordered(program, before, is_ids).or_else(|| ordered(program, is_ids, after))
+}
+
+fn is_mount(op: &Op) -> bool {
+    matches!(op, Op::Mount { .. } | Op::Bind { .. } | Op::Device { .. } | Op::Symlink { .. })
+}
+
+fn is_mask(op: &Op) -> bool {
+    matches!(op, Op::Mask { .. } | Op::Readonly { .. })
+}
+
+fn is_switch(op: &Op) -> bool {
+    matches!(op, Op::Pivot {} | Op::Chroot {})
+}
+
+fn masks_after_mounts(program: &Program) -> Option<usize> {
+    ordered(program, is_mount, is_mask)
+}
+
+fn root_first(program: &Program) -> Option<usize> {
+    ordered(program, |op| matches!(op, Op::Root { .. }), |op| is_mount(op) || is_mask(op) || is_switch(op))
+}
+
+fn sources_before_switch(program: &Program) -> Option<usize> {
+    let host_path = |op: &Op| matches!(op, Op::OpenTree { .. } | Op::Root { .. } | Op::Join { .. });
+    ordered(program, host_path, is_switch)
+        .or_else(|| ordered(program, |op| matches!(op, Op::OpenTree { .. }), is_mount))
+}
+
+fn read_only_late(program: &Program) -> Option<usize> {
+    let late = |op: &Op| match op {
+        Op::Attr { path, .. } => program.text(*path) == "/",
+        _ => false,
+    };
+    ordered(program, is_mount, late)
+}
+
+fn lookup_last(program: &Program) -> Option<usize> {
+    let identity = |op: &Op| matches!(op, Op::Ids { .. } | Op::Caps { .. } | Op::Chdir { .. });
+    ordered(program, identity, |op| matches!(op, Op::CheckExec { .. }))
+}
+
+fn ready_then_gate(program: &Program) -> Option<usize> {
+    let ready = first(program, |op| matches!(op, Op::Ready {}))?;
+    match program.ops().get(ready + 1..) {
+        Some([Op::Gate { .. }, Op::Exec { .. }]) => None,
+        _ => Some(ready),
+    }
+}

@@ -1,0 +1,74 @@
+//! Effects of the caller, first half: claims the id, opens what the plan names, makes the cgroup and the gate. No process yet.
+//!
+//! A [`Prepared`] owns all of it, and dropping it takes all of it back.
+
+mod claim;
+mod sources;
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use self::claim::Claim;
+use crate::cgroup::{Cgroup, CgroupRecord, DeviceCache};
+use crate::options::CreateOptions;
+use crate::plan::Plan;
+use crate::state::{Record, clock, format};
+use crate::{Error, ErrorKind, Result};
+
+/// Everything that a container needs before its first process.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(crate) plan: Plan,
+    pub(crate) record: Record,
+    pub(crate) cgroup: Cgroup,
+    pub(crate) claim: Claim,
+    /// Descriptors for slots 0 and up.
+    pub(crate) slots: Vec<OwnedFd>,
+    /// The program as init reads it, and the length of the file that holds it.
+    pub(crate) program: (Vec<u8>, usize),
+    pub(crate) pid_file: Option<PathBuf>,
+}
+
+impl Plan {
+    /// Does everything up to the first process: see [`Prepared`].
+    ///
+    /// # Errors
+    /// `AlreadyExists`, a file that cannot be opened, a cgroup that cannot be made. Nothing is left then.
+    pub(crate) fn prepare(
+        self,
+        root: &std::path::Path,
+        devices: &DeviceCache,
+        options: CreateOptions,
+    ) -> Result<Prepared> {
+        let encoded = self.program.encode()?;
+        let len = self
+            .program
+            .encoded_len(&encoded)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "program without a length"))?;
+        let claim = Claim::new(root, &self.id)?;
+        let mut record = self.record();
+        claim.dir().write_intent(&record)?;
+        let pid_file = options.pid_file.clone();
+        let opener = sources::Opener::new(&claim, options);
+        let mut slots = opener.open(&self.sources)?;
+        let cgroup = Cgroup::create(&self.cgroup, devices)?;
+        record.cgroup = cgroup.record();
+        sources::add_cgroup(&self.sources, &cgroup, &mut slots)?;
+        let slots = slots.into_iter().flatten().collect();
+        Ok(Prepared { plan: self, record, cgroup, claim, slots, program: (encoded, len), pid_file })
+    }
+
+    fn record(&self) -> Record {
+        Record {
+            schema: format::SCHEMA,
+            id: self.id.to_string(),
+            init: None,
+            own_pid_namespace: self.own_pid_namespace,
+            bundle: self.bundle.clone(),
+            rootfs: self.rootfs.clone(),
+            created: clock::now(),
+            annotations: self.annotations.clone(),
+            cgroup: CgroupRecord::intent(&self.cgroup),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Opens what the plan's sources name.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::claim::Claim;
+use crate::cgroup::Cgroup;
+use crate::options::{CreateOptions, FdMap, Stdio};
+use crate::plan::Source;
+use crate::sys;
+use crate::{Error, ErrorKind, Result};
+
+/// The descriptors that a caller gave, each handed out once.
+pub(super) struct Opener<'a> {
+    claim: &'a Claim,
+    stdio: [Stdio; 3],
+    extra: Vec<Option<FdMap>>,
+}
+
+impl<'a> Opener<'a> {
+    pub fn new(claim: &'a Claim, options: CreateOptions) -> Self {
+        Self { claim, stdio: options.stdio, extra: options.fds.into_iter().map(Some).collect() }
+    }
+
+    /// One descriptor for each source; cgroup files come later, with the cgroup.
+    pub fn open(mut self, sources: &[Source]) -> Result<Vec<Option<OwnedFd>>> {
+        sources.iter().map(|source| self.open_one(source)).collect()
+    }
+
+    fn open_one(&mut self, source: &Source) -> Result<Option<OwnedFd>> {
+        let opened = match source {
+            Source::CgroupTasks(_) => return Ok(None),
+            Source::Gate => self.claim.dir().make_gate()?,
+            Source::Stdio(number) => self.stdio(*number)?,
+            Source::Extra(index) => self.extra(*index)?,
+            Source::Tree { path, recursive, pointer } => tree(path, *recursive, pointer)?,
+            Source::Directory { path, pointer } => rootfs(path, pointer)?,
+            Source::Namespace { kind, path, pointer } => namespace(path, *kind, pointer)?,
+        };
+        Ok(Some(opened))
+    }
+
+    fn stdio(&mut self, number: u32) -> Result<OwnedFd> {
+        let chosen = self.stdio.get_mut(number as usize).map(std::mem::take).unwrap_or_default();
+        let opened = match chosen {
+            Stdio::Fd(fd) => Ok(fd),
+            Stdio::Null => null(),
+            Stdio::Inherit => match number {
+                0 => io::stdin().as_fd().try_clone_to_owned(),
+                1 => io::stdout().as_fd().try_clone_to_owned(),
+                _ => io::stderr().as_fd().try_clone_to_owned(),
+            }
+            // The caller may have closed it.
+            .or_else(|error| if error.raw_os_error() == Some(libc::EBADF) { null() } else { Err(error) }),
+        };
+        opened
+            .and_then(sys::fs::above_stdio)
+            .map_err(|error| Error::io(format!("open standard stream {number}"), &error))
+    }
+
+    fn extra(&mut self, index: usize) -> Result<OwnedFd> {
+        let map = self.extra.get_mut(index).and_then(Option::take);
+        map.map(|map| map.fd)
+            .ok_or_else(|| Error::new(ErrorKind::InvalidArgument, "the plan was made for other options"))
+    }
+}
+
+fn null() -> io::Result<OwnedFd> {
+    OpenOptions::new().read(true).write(true).open("/dev/null").map(OwnedFd::from)
+}
+
+fn open_path(path: &Path) -> io::Result<OwnedFd> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path)?;
+    sys::fs::above_stdio(file.into())
+}
+
+fn tree(path: &Path, recursive: bool, pointer: &str) -> Result<OwnedFd> {
+    if pointer == "/root/path" {
+        let root = rootfs(path, pointer)?;
+        return copy(&root, path, recursive, pointer);
+    }
+    let source = open_path(path).map_err(|error| {
+        Error::io(format!("error mounting {path:?}: open the source"), &error)
+            .kind_is(ErrorKind::Mount)
+            .at(pointer)
+    })?;
+    copy(&source, path, recursive, pointer)
+}
+
+fn copy(dir: &OwnedFd, path: &Path, recursive: bool, pointer: &str) -> Result<OwnedFd> {
+    let failed = |error: io::Error| {
+        Error::io(format!("copy the mount tree of {}", path.display()), &error).at(pointer)
+    };
+    sys::mount::copy_tree(dir.as_fd(), recursive).map_err(failed)
+}
+
+/// The rootfs: a directory, and no symbolic link on the way to it.
+fn rootfs(path: &Path, pointer: &str) -> Result<OwnedFd> {
+    let invalid = |why: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::InvalidSpec, format!("invalid rootfs: {}: {why}", path.display())).at(pointer)
+    };
+    match sys::fs::open_directory_plain(path) {
+        Ok(root) => Ok(root),
+        Err(error) => Err(match error.raw_os_error() {
+            Some(libc::ELOOP) => invalid(&"not an absolute path, or a symlink"),
+            Some(errno) => invalid(&crate::errno::text(errno)),
+            None => invalid(&error),
+        }),
+    }
+}
+
+fn namespace(path: &Path, kind: u32, pointer: &str) -> Result<OwnedFd> {
+    let what = || format!("namespace {}", path.display());
+    let file = File::open(path).map_err(|error| Error::io(format!("open {}", what()), &error).at(pointer))?;
+    match sys::fs::namespace_kind(file.as_fd()) {
+        Ok(found) if found == kind => {
+            sys::fs::above_stdio(file.into()).map_err(|error| Error::io(what(), &error))
+        }
+        Ok(_) => {
+            Err(Error::new(ErrorKind::InvalidSpec, format!("{} is of another type", what())).at(pointer))
+        }
+        Err(_) => {
+            Err(Error::new(ErrorKind::InvalidSpec, format!("{} is not a namespace", what())).at(pointer))
+        }
+    }
+}
+
+/// Fills the places that wait for the cgroup.
+pub(super) fn add_cgroup(sources: &[Source], cgroup: &Cgroup, slots: &mut [Option<OwnedFd>]) -> Result<()> {
+    for (source, slot) in sources.iter().zip(slots) {
+        if let Source::CgroupTasks(index) = source {
+            *slot = Some(cgroup.tasks(*index)?);
+        }
+    }
+    Ok(())
+}

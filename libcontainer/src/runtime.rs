@@ -1,0 +1,147 @@
+//! The entry point: a state root and what is worth keeping between containers. No globals, no environment, no logging set-up.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use crate::cgroup::DeviceCache;
+use crate::container::{Container, remove};
+use crate::host::Host;
+use crate::options::{CreateOptions, Delete};
+use crate::plan::{self, Plan, Shape};
+use crate::prepare::Prepared;
+use crate::spec::{Id, Spec};
+use crate::state::{State, StateDir};
+use crate::{Error, Result};
+
+/// Creates and finds the containers below one state root.
+///
+/// Cheap to clone, safe to share between threads. Several processes may use one root at a time.
+///
+/// ```no_run
+/// use teu::{CreateOptions, Delete, Id, Runtime, Spec};
+/// let runtime = Runtime::at("/run/teu")?;
+/// let spec = Spec::from_bundle("/bundles/web")?;
+/// let container = runtime.create(&Id::new("web-1")?, &spec, CreateOptions::default())?;
+/// container.start()?;
+/// println!("{}", container.wait()?.status());
+/// container.delete(Delete::OnlyStopped)?;
+/// # Ok::<(), teu::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    root: PathBuf,
+    host: OnceLock<Host>,
+    devices: DeviceCache,
+}
+
+/// One entry of [`Runtime::list`].
+#[derive(Debug)]
+pub struct Listed {
+    /// The container's id.
+    pub id: String,
+    /// Its state, or why it cannot be told.
+    pub state: Result<State>,
+}
+
+impl Runtime {
+    /// A runtime with its state below `root`, which the first `create` makes.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn at(root: impl Into<PathBuf>) -> Result<Self> {
+        let shared = Shared { root: root.into(), host: OnceLock::new(), devices: DeviceCache::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The state root.
+    pub fn root(&self) -> &Path {
+        &self.shared.root
+    }
+
+    /// Decides everything about a container and does nothing. The result prints itself.
+    ///
+    /// # Errors
+    /// `InvalidSpec` with a JSON pointer; `Unsupported`; `Kernel` if the facts about this machine cannot be read.
+    pub fn plan(&self, id: &Id, spec: &Spec, options: &CreateOptions) -> Result<Plan> {
+        plan::compile(id, spec, &self.host()?, &Shape::of(options)?)
+    }
+
+    /// Does everything up to the first process: claims the id, opens what the plan names, makes the cgroup. Dropping the result undoes it.
+    ///
+    /// # Errors
+    /// `AlreadyExists`; what cannot be opened or made.
+    pub fn prepare(&self, plan: Plan, options: CreateOptions) -> Result<Prepared> {
+        plan.prepare(&self.shared.root, &self.shared.devices, options)
+    }
+
+    /// Creates a container: on success its init waits for [`Container::start`], on failure nothing is left.
+    ///
+    /// # Errors
+    /// As [`Runtime::plan`] and [`Runtime::prepare`], and what init reports.
+    pub fn create(&self, id: &Id, spec: &Spec, options: CreateOptions) -> Result<Container> {
+        let plan = self.plan(id, spec, &options)?;
+        self.prepare(plan, options)?.launch()
+    }
+
+    /// Finds a container.
+    ///
+    /// # Errors
+    /// `NotFound`; `Internal` if its record cannot be read.
+    pub fn open(&self, id: &Id) -> Result<Container> {
+        let dir = StateDir::open(&self.shared.root, id)?;
+        let record = dir.read()?;
+        Ok(Container::opened(Arc::new(dir), record))
+    }
+
+    /// Every container below the root, sorted by id. Takes no lock, makes and removes nothing; what is no container is skipped.
+    ///
+    /// # Errors
+    /// The root cannot be read; that it does not exist means that there are no containers.
+    pub fn list(&self) -> Result<Vec<Listed>> {
+        let failed =
+            |error: &std::io::Error| Error::io(format!("read {}", self.shared.root.display()), error);
+        let entries = match std::fs::read_dir(&self.shared.root) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|error| failed(&error))?,
+        };
+        let mut list = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| failed(&error))?;
+            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if let (true, Ok(id)) = (is_directory, Id::new(entry.file_name().to_string_lossy())) {
+                let state = self.open(&id).and_then(|container| container.state());
+                list.push(Listed { id: id.to_string(), state });
+            }
+        }
+        list.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(list)
+    }
+
+    /// Removes a container, also one whose creation was cut short at any point.
+    ///
+    /// # Errors
+    /// `NotFound` (not with [`Delete::Force`]); `InvalidState` if it is not stopped; `Busy`; what could not be removed.
+    pub fn delete(&self, id: &Id, mode: Delete) -> Result<()> {
+        remove::remove(&self.shared.root, id, mode)
+    }
+
+    /// Facts about the machine, asked once; the caller's cgroup is asked each time.
+    fn host(&self) -> Result<Host> {
+        match self.shared.host.get() {
+            Some(host) => {
+                let mut host = host.clone();
+                host.refresh()?;
+                Ok(host)
+            }
+            None => {
+                let host = Host::probe()?;
+                Ok(self.shared.host.get_or_init(|| host).clone())
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The directory of a container below the state root: the claim on its id, its lock, its record and its gate.
+//!
+//! Everything after opening is relative to the directory's descriptor. `gate.new` is the gate of a container whose creator has not committed; its
+//! rename to `gate` is the commit.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, mkfifo, unlinkat};
+
+use super::format::Record;
+use super::lock;
+use crate::spec::Id;
+use crate::{Error, ErrorKind, Result};
+
+const RECORD: &str = "state.json";
+const RECORD_NEW: &str = ".state.json.new";
+const GATE: &str = "gate";
+const GATE_NEW: &str = "gate.new";
+/// Largest record that is read.
+const RECORD_LIMIT: u64 = 64 << 20;
+
+/// A container's directory.
+#[derive(Debug)]
+pub(crate) struct StateDir {
+    root: File,
+    dir: File,
+    path: PathBuf,
+    id: Id,
+}
+
+/// What the gate's file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GateState {
+    /// The creator has not committed.
+    Unpublished,
+    /// Init holds it: it waits.
+    Closed,
+    /// Init has passed it, or never came.
+    Open,
+}
+
+impl StateDir {
+    /// Claims the id: makes the directory, which must not exist, and takes its lock.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or the state root cannot be written.
+    pub fn claim(root: &Path, id: &Id) -> Result<Self> {
+        let failed = |error: &io::Error| {
+            Error::io(format!("create state directory {}", root.join(id.as_str()).display()), error)
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|error| failed(&error))?;
+        let root_dir = open_directory(root).map_err(|error| failed(&error))?;
+        loop {
+            match mkdirat(&root_dir, id.as_str(), Mode::from_bits_truncate(0o711)) {
+                Err(nix::Error::EEXIST) => return Err(exists()),
+                other => other.map_err(|errno| failed(&errno.into()))?,
+            }
+            let dir = match open_in(&root_dir, id.as_str(), OFlag::O_DIRECTORY) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(|error| failed(&error))?,
+            };
+            let claimed = Self { root: root_dir, dir, path: root.join(id.as_str()), id: id.clone() };
+            claimed.lock()?;
+            if claimed.is_linked() {
+                return Ok(claimed);
+            }
+            // Somebody deleted the empty directory before the lock was ours.
+            return Err(exists());
+        }
+    }
+
+    /// Opens the directory of a container.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn open(root: &Path, id: &Id) -> Result<Self> {
+        let failed = |error: &io::Error| match error.kind() {
+            io::ErrorKind::NotFound => not_found(),
+            _ => Error::io(format!("open {}", root.join(id.as_str()).display()), error),
+        };
+        let root_dir = open_directory(root).map_err(|error| failed(&error))?;
+        let dir = open_in(&root_dir, id.as_str(), OFlag::O_DIRECTORY).map_err(|error| failed(&error))?;
+        Ok(Self { root: root_dir, dir, path: root.join(id.as_str()), id: id.clone() })
+    }
+
+    /// Takes the lock. Check [`StateDir::is_linked`] afterwards: the holder before may have removed the container.
+    pub fn lock(&self) -> Result<()> {
+        lock::acquire(&self.dir, &self.path)
+    }
+
+    /// Gives the lock back.
+    pub fn unlock(&self) {
+        let _ = self.dir.unlock();
+    }
+
+    /// The container's id.
+    pub fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// The same directory behind another descriptor, with a lock of its own.
+    pub fn reopen(&self) -> Result<Self> {
+        let failed = |error: &io::Error| match error.kind() {
+            io::ErrorKind::NotFound => not_found(),
+            _ => self.failed("open", ".", error),
+        };
+        let dir = open_in(&self.dir, ".", OFlag::O_DIRECTORY).map_err(|error| failed(&error))?;
+        let root = self.root.try_clone().map_err(|error| failed(&error))?;
+        Ok(Self { root, dir, path: self.path.clone(), id: self.id.clone() })
+    }
+
+    /// Whether no operation is under way.
+    pub fn is_idle(&self) -> bool {
+        lock::is_free(&self.dir)
+    }
+
+    /// Whether the directory still has its name.
+    pub fn is_linked(&self) -> bool {
+        self.dir.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
+    }
+
+    /// The owner of the directory: who made the container.
+    pub fn owner(&self) -> u32 {
+        self.dir.metadata().map_or(0, |metadata| metadata.uid())
+    }
+
+    /// Writes the first record, before anything else of the container exists.
+    pub fn write_intent(&self, record: &Record) -> Result<()> {
+        self.write(RECORD, record)
+    }
+
+    /// Replaces the record; a reader sees the old one or the new one.
+    pub fn replace(&self, record: &Record) -> Result<()> {
+        let done = self.write(RECORD_NEW, record).and_then(|()| {
+            renameat(&self.dir, RECORD_NEW, &self.dir, RECORD)
+                .map_err(|errno| self.failed("replace", RECORD, &errno.into()))
+        });
+        if done.is_err() {
+            self.remove_file(RECORD_NEW);
+        }
+        done
+    }
+
+    fn write(&self, name: &str, record: &Record) -> Result<()> {
+        let text = serde_json::to_vec(record)
+            .map_err(|error| Error::new(ErrorKind::Internal, format!("state: {error}")))?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        let written = open_in(&self.dir, name, flags).and_then(|mut file| file.write_all(&text));
+        written.map_err(|error| self.failed("write", name, &error))
+    }
+
+    /// Reads the record.
+    ///
+    /// # Errors
+    /// `NotFound` without a record, `Internal` for one that cannot be read.
+    pub fn read(&self) -> Result<Record> {
+        let file = match open_in(&self.dir, RECORD, OFlag::O_RDONLY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_found()),
+            other => other.map_err(|error| self.failed("open", RECORD, &error))?,
+        };
+        let mut text = Vec::new();
+        file.take(RECORD_LIMIT)
+            .read_to_end(&mut text)
+            .map_err(|error| self.failed("read", RECORD, &error))?;
+        serde_json::from_slice(&text).map_err(|error| {
+            let message =
+                format!("container state is unreadable: {}: {error}", self.path.join(RECORD).display());
+            Error::new(ErrorKind::Internal, message)
+        })
+    }
+
+    /// Makes the gate and opens both of its ends: whoever holds them waits for a byte and never sees an end of file.
+    pub fn make_gate(&self) -> Result<OwnedFd> {
+        let made =
+            mkfifo(&self.by_descriptor(GATE_NEW), Mode::S_IRUSR | Mode::S_IWUSR).map_err(io::Error::from);
+        let opened = made.and_then(|()| open_in(&self.dir, GATE_NEW, OFlag::O_RDWR));
+        opened.map(OwnedFd::from).map_err(|error| self.failed("create", GATE_NEW, &error))
+    }
+
+    /// The commit: from here on the container is created.
+    pub fn publish_gate(&self) -> Result<()> {
+        renameat(&self.dir, GATE_NEW, &self.dir, GATE)
+            .map_err(|errno| self.failed("publish", GATE, &errno.into()))
+    }
+
+    /// Looks at the gate.
+    pub fn gate(&self) -> io::Result<GateState> {
+        match self.open_gate() {
+            Ok(_) => Ok(GateState::Closed),
+            Err(error) if error.raw_os_error() == Some(libc::ENXIO) => Ok(GateState::Open),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(match open_in(&self.dir, GATE_NEW, OFlag::O_PATH) {
+                    Ok(_) => GateState::Unpublished,
+                    Err(_) => GateState::Open,
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets init pass. False if nobody waits there.
+    pub fn pass_gate(&self) -> Result<bool> {
+        let mut gate = match self.open_gate() {
+            Err(error)
+                if error.raw_os_error() == Some(libc::ENXIO) || error.kind() == io::ErrorKind::NotFound =>
+            {
+                return Ok(false);
+            }
+            other => other.map_err(|error| self.failed("open", GATE, &error))?,
+        };
+        gate.write_all(b"s").map_err(|error| self.failed("write", GATE, &error))?;
+        self.remove_file(GATE);
+        Ok(true)
+    }
+
+    /// Succeeds only while somebody holds the reading end (ENXIO otherwise).
+    fn open_gate(&self) -> io::Result<File> {
+        open_in(&self.dir, GATE, OFlag::O_WRONLY | OFlag::O_NONBLOCK)
+    }
+
+    /// Removes the directory; the record goes last, so that an interrupted removal can be done again.
+    pub fn remove(&self) -> Result<()> {
+        for name in [GATE, GATE_NEW, RECORD_NEW, RECORD] {
+            self.remove_file(name);
+        }
+        match unlinkat(&self.root, self.id.as_str(), UnlinkatFlags::RemoveDir) {
+            Ok(()) | Err(nix::Error::ENOENT) => Ok(()),
+            Err(errno) => Err(Error::os(format!("remove {}", self.path.display()), errno as i32)),
+        }
+    }
+
+    fn remove_file(&self, name: &str) {
+        let _ = unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir);
+    }
+
+    /// A path for calls that have no `*at` form.
+    fn by_descriptor(&self, name: &str) -> PathBuf {
+        use std::os::fd::AsRawFd;
+        PathBuf::from(format!("/proc/self/fd/{}/{name}", self.dir.as_raw_fd()))
+    }
+
+    fn failed(&self, verb: &str, name: &str, error: &io::Error) -> Error {
+        Error::io(format!("{verb} {}", self.path.join(name).display()), error)
+    }
+}
+
+fn exists() -> Error {
+    Error::new(ErrorKind::AlreadyExists, "container with given ID already exists")
+}
+
+pub(crate) fn not_found() -> Error {
+    Error::new(ErrorKind::NotFound, "container does not exist")
+}
+
+fn open_directory(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path).and_then(above_stdio)
+}
+
+fn open_in(dir: &File, name: &str, flags: OFlag) -> io::Result<File> {
+    let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let fd = openat(dir.as_fd(), name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    above_stdio(File::from(fd))
+}
+
+fn above_stdio(file: File) -> io::Result<File> {
+    crate::sys::fs::above_stdio(file.into()).map(File::from)
+}

@@ -1,0 +1,62 @@
+//! One operation at a time on one container: `flock` on its directory, waited for by events and not by polling.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+use crate::sys::poll::poll;
+use crate::{Error, ErrorKind, Result};
+
+/// How long an operation waits for another one on the same container.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Takes the lock of an open directory; it lasts until the last copy of the descriptor is closed.
+///
+/// # Errors
+/// `Busy` when the deadline passes.
+pub(super) fn acquire(dir: &File, path: &std::path::Path) -> Result<()> {
+    if try_acquire(dir)? {
+        return Ok(());
+    }
+    // The holder's descriptor is of the directory: closing it is an event there. The watch comes before the next try, so none is missed.
+    let failed = |errno: nix::Error| Error::os(format!("watch {}", path.display()), errno as i32);
+    let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(failed)?;
+    let events =
+        AddWatchFlags::IN_CLOSE_NOWRITE | AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF;
+    match inotify.add_watch(path, events) {
+        Ok(_) | Err(nix::Error::ENOENT) => {}
+        Err(errno) => return Err(failed(errno)),
+    }
+    let deadline = Instant::now() + DEADLINE;
+    while !try_acquire(dir)? {
+        let woken =
+            poll(&[inotify.as_fd()], libc::POLLIN, deadline).map_err(|error| Error::io("ppoll", &error))?;
+        if !woken {
+            let message = format!("container is busy: another operation holds {}", path.display());
+            return Err(Error::new(ErrorKind::Busy, message));
+        }
+        let _ = inotify.read_events();
+    }
+    Ok(())
+}
+
+/// Whether nobody holds the lock; does not keep it.
+pub(super) fn is_free(dir: &File) -> bool {
+    match dir.try_lock_shared() {
+        Ok(()) => {
+            let _ = dir.unlock();
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+fn try_acquire(dir: &File) -> Result<bool> {
+    match dir.try_lock() {
+        Ok(()) => Ok(true),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(false),
+        Err(std::fs::TryLockError::Error(error)) => Err(Error::io("lock the container", &error)),
+    }
+}
