@@ -78,9 +78,10 @@ fn clippy(project: &Project) -> Tally {
 }
 
 fn doc(project: &Project) -> Tally {
+    // With private items, as a contributor reads it: their links are checked too.
     // Libraries only: the command `teu` and the library `teu` would write to the same folder.
     let step = Step::new("build the documentation of every library", &project.cargo)
-        .args(["doc", "--workspace", "--no-deps", "--lib"])
+        .args(["doc", "--workspace", "--no-deps", "--lib", "--document-private-items"])
         .args(project.locked())
         .env("RUSTDOCFLAGS", "-D warnings");
     Tally::from_result(step.run(&project.root))
