@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 /// How long anything that should be quick may take before it counts as hung.
@@ -59,17 +59,30 @@ pub fn ended_within(pid: i32, limit: Duration) -> io::Result<bool> {
 
 /// How a child ended: its exit status, or 128 and the signal's number. The child stays a zombie.
 pub fn exit_code(pid: i32) -> io::Result<i32> {
-    match waitid(Id::Pid(Pid::from_raw(pid)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)? {
-        WaitStatus::Exited(_, code) => Ok(code),
-        WaitStatus::Signaled(_, signal, _) => Ok(128 + signal as i32),
-        other => Err(io::Error::other(format!("pid {pid} is not dead: {other:?}"))),
+    let id = libc::id_t::try_from(pid).map_err(io::Error::other)?;
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    // Not nix's waitid: it knows no real-time signals. SAFETY: the kernel fills in `info`, which outlives the call.
+    let code = unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT) };
+    if code < 0 {
+        return Err(io::Error::last_os_error());
     }
+    // SAFETY: all bytes were zero before, which is a valid siginfo_t, and the call succeeded.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: waitid fills in the fields of a child's end, si_status among them.
+    let status = unsafe { info.si_status() };
+    Ok(if info.si_code == libc::CLD_EXITED { status } else { 128 + status })
 }
 
 /// Collects every dead child. Only for moments in which no command of a driver is under way.
 pub fn reap() {
-    let any = || nix::sys::wait::waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG));
-    while matches!(any(), Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..))) {}
+    // An error is either the end of the children or an end by a real-time signal, whose name nix does not know.
+    loop {
+        match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
+            Ok(status) if status.pid().is_some() => {}
+            Err(nix::Error::EINVAL) => {}
+            _ => return,
+        }
+    }
 }
 
 /// An anonymous file: collects output without a thread that reads it.
