@@ -329,6 +329,8 @@ ops! {
     36 Exec "exec" { args: List, env: List, first: u32 }
     /// Moves init into a v1 cgroup by writing to its `tasks` file: a single thread moves itself in microseconds.
     37 EnterCgroup "enter-cgroup" { tasks: Slot }
+    /// Sets a limit of the process (RLIMIT_* number), while it still has the rights of its caller.
+    38 Rlimit "rlimit" { resource: u32, soft: u64, hard: u64 }
 }
 
 /// Bits of `flags` of [`Op::Mount`] and [`Op::Bind`].

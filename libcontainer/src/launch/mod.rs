@@ -40,24 +40,36 @@ impl Prepared {
     ///
     /// # Errors
     /// What init reports, with the place in config.json that it comes from.
-    pub fn launch(mut self) -> Result<Container> {
-        let mut launch = Launch::start(&self)?;
-        launch.feed(&mut self)?;
-        launch.converse(&mut self)?;
-        launch.commit(self)
+    pub fn launch(self) -> Result<Container> {
+        let mut launch = Launch::start(self)?;
+        launch.feed()?;
+        launch.converse()?;
+        launch.commit()
     }
 }
 
-/// Init while it is ours alone. Dropping it kills init.
+/// A container on its way. Dropped before the commit it takes everything back: init first, then what init stands on.
 struct Launch {
-    child: Option<Child>,
+    init: Init,
     socket: OwnedFd,
     program: OwnedFd,
     recorded: bool,
+    prepared: Prepared,
+}
+
+/// Init while it is ours alone. Dropping it kills it.
+struct Init(Option<Child>);
+
+impl Drop for Init {
+    fn drop(&mut self) {
+        if let Some(child) = self.0.take() {
+            reap::kill(&child.pidfd);
+        }
+    }
 }
 
 impl Launch {
-    fn start(prepared: &Prepared) -> Result<Self> {
+    fn start(prepared: Prepared) -> Result<Self> {
         let failed = |what: &'static str| {
             move |error: io::Error| Error::io(what, &error).context("unable to start container process")
         };
@@ -68,17 +80,17 @@ impl Launch {
         let cgroup = prepared.plan.into_cgroup.and_then(|dir| prepared.cgroup.directory(dir));
         let child = clone::spawn(prepared.plan.clone_flags, cgroup, theirs.as_fd(), init.as_fd())
             .map_err(failed("clone init"))?;
-        Ok(Self { child: Some(child), socket, program, recorded: false })
+        Ok(Self { init: Init(Some(child)), socket, program, recorded: false, prepared })
     }
 
     /// Limits that had to wait for exec, then the program. Our copies of the descriptors are closed: only init holds the gate.
-    fn feed(&mut self, prepared: &mut Prepared) -> Result<()> {
-        prepared.cgroup.apply_late()?;
-        if let Some(score) = prepared.plan.oom_score_adj {
+    fn feed(&mut self) -> Result<()> {
+        self.prepared.cgroup.apply_late()?;
+        if let Some(score) = self.prepared.plan.oom_score_adj {
             idmap::write_oom_score(self.pid(), score)?;
         }
-        let slots = std::mem::take(&mut prepared.slots);
-        match talk::send_program(&self.socket, &self.program, prepared.program.1, &slots) {
+        let slots = std::mem::take(&mut self.prepared.slots);
+        match talk::send_program(&self.socket, &self.program, self.prepared.program.1, &slots) {
             Err(error) if error.raw_os_error() != Some(libc::EPIPE) => {
                 Err(Error::io("send the program to init", &error))
             }
@@ -86,28 +98,28 @@ impl Launch {
         }
     }
 
-    fn converse(&mut self, prepared: &mut Prepared) -> Result<()> {
-        if !prepared.plan.respawns {
-            self.record(prepared)?;
+    fn converse(&mut self) -> Result<()> {
+        if !self.prepared.plan.respawns {
+            self.record()?;
         }
         loop {
             let heard = talk::hear(&self.socket).map_err(|error| Error::io("hear from init", &error))?;
-            let Some(heard) = heard else { return Err(self.obituary(prepared)) };
+            let Some(heard) = heard else { return Err(self.obituary()) };
             match heard.frame.kind {
                 wire::READY => break,
-                wire::FAILED => return Err(report::failure(&prepared.plan, &heard)),
+                wire::FAILED => return Err(report::failure(&self.prepared.plan, &heard)),
                 wire::RESPAWNED => self.adopt(heard.fd)?,
                 wire::NEED_MAPS => {
-                    idmap::write(self.pid(), prepared.plan.id_maps.as_ref())?;
+                    idmap::write(self.pid(), self.prepared.plan.id_maps.as_ref())?;
                     self.say(wire::GO)?;
                 }
                 other => return Err(Error::new(ErrorKind::Internal, format!("init said {other}"))),
             }
         }
         if !self.recorded {
-            self.record(prepared)?;
+            self.record()?;
         }
-        set_limits(prepared, self.pid())
+        set_limits(&self.prepared, self.pid())
     }
 
     /// Init goes on in another child of ours; the first one is done.
@@ -116,30 +128,31 @@ impl Launch {
             pidfd.ok_or_else(|| Error::new(ErrorKind::Internal, "init respawned without a descriptor"))?;
         let pid =
             sys::pidfd::pid_of(pidfd.as_fd()).map_err(|error| Error::io("find the pid of init", &error))?;
-        if let Some(first) = self.child.replace(Child { pid, pidfd }) {
+        if let Some(first) = self.init.0.replace(Child { pid, pidfd }) {
             reap::wait(&first.pidfd);
         }
         Ok(())
     }
 
-    fn record(&mut self, prepared: &mut Prepared) -> Result<()> {
-        let Some(child) = &self.child else { return Ok(()) };
-        prepared.record.init = Some(InitRecord::of(child.pid, &child.pidfd));
+    fn record(&mut self) -> Result<()> {
+        let Some(child) = &self.init.0 else { return Ok(()) };
+        self.prepared.record.init = Some(InitRecord::of(child.pid, &child.pidfd));
         self.recorded = true;
-        prepared.claim.dir().replace(&prepared.record)
+        self.prepared.claim.dir().replace(&self.prepared.record)
     }
 
-    fn commit(mut self, mut prepared: Prepared) -> Result<Container> {
-        let pid_file = prepared.pid_file.take();
-        let written = pid_file.map(|path| pid_file::write(&path, self.pid())).transpose()?;
-        prepared.claim.dir().publish_gate()?;
+    fn commit(mut self) -> Result<Container> {
+        let pid_file = self.prepared.pid_file.take();
+        let pid_file = pid_file.map(|path| pid_file::write(&path, self.pid())).transpose()?;
+        self.prepared.claim.dir().publish_gate()?;
         self.say(wire::COMMIT)?;
-        prepared.cgroup.commit();
-        if let Some(written) = written {
+        if let Some(written) = pid_file {
             written.keep();
         }
-        let pidfd = self.child.take().map(|child| child.pidfd);
-        Ok(Container::created(prepared.claim.keep(), prepared.record, pidfd))
+        let pidfd = self.init.0.take().map(|child| child.pidfd);
+        let Prepared { mut cgroup, claim, record, .. } = self.prepared;
+        cgroup.commit();
+        Ok(Container::created(claim.keep(), record, pidfd))
     }
 
     fn say(&self, word: u32) -> Result<()> {
@@ -147,21 +160,13 @@ impl Launch {
     }
 
     fn pid(&self) -> i32 {
-        self.child.as_ref().map_or(0, |child| child.pid)
+        self.init.0.as_ref().map_or(0, |child| child.pid)
     }
 
     /// Init ended without a word.
-    fn obituary(&mut self, prepared: &Prepared) -> Error {
-        let ended = self.child.take().and_then(|child| reap::wait(&child.pidfd));
-        report::obituary(&prepared.plan, &prepared.cgroup, &self.program, ended)
-    }
-}
-
-impl Drop for Launch {
-    fn drop(&mut self) {
-        if let Some(child) = self.child.take() {
-            reap::kill(&child.pidfd);
-        }
+    fn obituary(&mut self) -> Error {
+        let ended = self.init.0.take().and_then(|child| reap::wait(&child.pidfd));
+        report::obituary(&self.prepared.plan, &self.prepared.cgroup, &self.program, ended)
     }
 }
 
@@ -171,14 +176,13 @@ fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((sys::fs::above_stdio(ours)?, sys::fs::above(theirs, wire::SOCKET_FD)?))
 }
 
-/// Limits come last: one may be too small for what init still has to do.
+/// Limits that init could not set itself.
 fn set_limits(prepared: &Prepared, pid: i32) -> Result<()> {
     for limit in &prepared.plan.rlimits {
         sys::process::set_limit(pid, limit.resource, limit.soft, limit.hard).map_err(|error| {
-            let name =
-                crate::plan::rlimits::NAMES.get(limit.resource as usize).unwrap_or(&"?").to_uppercase();
-            let what = format!("error setting rlimits: RLIMIT_{name} {}:{}", limit.soft, limit.hard);
-            Error::io(what, &error).at(format!("/process/rlimits/{}", limit.index))
+            let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
+            report::limit(limit.resource, limit.soft, limit.hard, errno)
+                .at(format!("/process/rlimits/{}", limit.index))
         })?;
     }
     Ok(())

@@ -8,7 +8,7 @@ use teu_init::wire::step;
 
 use super::talk::Heard;
 use crate::cgroup::Cgroup;
-use crate::plan::Plan;
+use crate::plan::{Plan, rlimits};
 use crate::sys::process::Ended;
 use crate::{Error, ErrorKind};
 
@@ -52,12 +52,19 @@ fn sentence(plan: &Plan, op: &Op, errno: i32, detail: u32, note: &str) -> Error 
             }
             Error::os(what, errno)
         }
+        Op::Rlimit { resource, soft, hard } => limit(resource, soft, hard, errno),
         _ => {
             let operands = program.operands(op);
             let what = format!("{} {operands}", op.name());
             mount(what.trim_end(), errno, detail, note)
         }
     }
+}
+
+/// A limit could not be set, by init or by the caller.
+pub(super) fn limit(resource: u32, soft: u64, hard: u64, errno: i32) -> Error {
+    let name = rlimits::name(resource).to_uppercase();
+    Error::os(format!("error setting rlimits: RLIMIT_{name} {soft}:{hard}"), errno)
 }
 
 /// The part of the op in words, if it is not the whole.

@@ -98,7 +98,7 @@ pub struct Plan {
     pub sources: Vec<Source>,
     /// The maps of a new user namespace.
     pub id_maps: Option<IdMaps>,
-    /// Limits of the process, set when everything else is done.
+    /// Limits that the caller sets on an init that is ready: those of a container with a user namespace.
     pub rlimits: Vec<Rlimit>,
     /// The OOM killer's preference, written for init before it runs; absent means as inherited.
     pub oom_score_adj: Option<i32>,
@@ -200,7 +200,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         into_cgroup: cgroup.dirs.iter().position(|dir| dir.hierarchy.is_empty()),
         sources,
         id_maps: idmap::id_maps(config, &namespaces, host),
-        rlimits: rlimits::rlimits(process),
+        rlimits: if namespaces.has(kind::USER) { rlimits::rlimits(process) } else { Vec::new() },
         oom_score_adj: process.oom_score_adj(),
         program,
         cgroup,

@@ -6,6 +6,7 @@ use teu_init::program::{List, Op, Slot};
 use super::capabilities::Sets;
 use super::namespaces::{Namespaces, kind};
 use super::program::Builder;
+use super::rlimits::{Rlimit, rlimits};
 use super::{Shape, idmap};
 use crate::host::Host;
 use crate::{Error, ErrorKind, Result};
@@ -33,6 +34,12 @@ impl Half<'_> {
     /// Pushes everything from credentials to the program.
     pub fn push(&self, descriptors: &Descriptors, out: &mut Builder) -> Result<()> {
         let sets = Sets::of(self.process.capabilities().as_ref(), self.host);
+        // Before any limit: placing may need a number above that of the last one.
+        let mut first = 3;
+        for &(number, from) in &descriptors.placed {
+            out.push(Op::Fd { number, from }, "");
+            first = first.max(number + 1);
+        }
         if self.process.no_new_privileges().unwrap_or(false) {
             out.push(Op::NoNewPrivs {}, "/process/noNewPrivileges");
         }
@@ -42,11 +49,6 @@ impl Half<'_> {
         let mask = self.process.user().umask().unwrap_or(DEFAULT_UMASK);
         out.push(Op::Umask { mask }, "/process/user/umask");
         let (args, env) = self.push_program(out)?;
-        let mut first = 3;
-        for &(number, from) in &descriptors.placed {
-            out.push(Op::Fd { number, from }, "");
-            first = first.max(number + 1);
-        }
         out.push(Op::Ready {}, "");
         out.push(Op::Gate { gate: descriptors.gate }, "");
         out.push(Op::Exec { args, env, first }, "/process/args");
@@ -70,6 +72,11 @@ impl Half<'_> {
         out.push(Op::MakeCwd { path }, "/process/cwd");
         // First with the rights of root, as runc: a user may be given a directory that it could not enter itself.
         out.push(Op::Chdir { path, again: 0 }, "/process/cwd");
+        if !self.namespaces.has(kind::USER) {
+            for Rlimit { resource, soft, hard, index } in rlimits(self.process) {
+                out.push(Op::Rlimit { resource, soft, hard }, format!("/process/rlimits/{index}"));
+            }
+        }
         out.push(Op::Ids { uid: user.uid(), gid: user.gid() }, "/process/user");
         out.push(Op::Chdir { path, again: 1 }, "/process/cwd");
         Ok(())

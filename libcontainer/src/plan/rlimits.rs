@@ -1,4 +1,6 @@
-//! `process.rlimits`: set by the caller on init when everything else is done, because a limit may be too small for init itself.
+//! `process.rlimits`: set by init just before it gives its rights up, when nothing is opened any more: a limit may be too small for init itself.
+//!
+//! Root of a new user namespace may not raise a limit. There the caller sets them, on an init that is ready.
 
 use oci_spec::runtime::{PosixRlimitType, Process};
 
@@ -15,8 +17,13 @@ pub struct Rlimit {
     pub index: usize,
 }
 
+/// The word of a resource.
+pub fn name(resource: u32) -> &'static str {
+    NAMES.get(resource as usize).unwrap_or(&"?")
+}
+
 /// Words of the resources in the order of their numbers.
-pub const NAMES: [&str; 16] = [
+const NAMES: [&str; 16] = [
     "cpu",
     "fsize",
     "data",

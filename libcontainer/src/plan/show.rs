@@ -47,8 +47,7 @@ impl Plan {
             writeln!(f, "oom      {score}")?;
         }
         for limit in &self.rlimits {
-            let name = rlimits::NAMES.get(limit.resource as usize).unwrap_or(&"?");
-            writeln!(f, "rlimit   {name} {} {}", limit.soft, limit.hard)?;
+            writeln!(f, "rlimit   {} {} {}", rlimits::name(limit.resource), limit.soft, limit.hard)?;
         }
         Ok(())
     }
@@ -174,6 +173,7 @@ impl Program {
             }
             Op::CheckExec { candidates } => self.texts(candidates).map(quoted).collect::<Vec<_>>().join(" "),
             Op::Fd { number, from } => format!("{number} {{{}}}", from.0),
+            Op::Rlimit { resource, soft, hard } => format!("{} {soft} {hard}", rlimits::name(resource)),
             Op::EnterCgroup { tasks } => format!("{{{}}}", tasks.0),
             Op::Gate { gate } => format!("{{{}}}", gate.0),
             Op::Exec { args, env, first } => {

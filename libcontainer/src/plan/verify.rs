@@ -18,7 +18,7 @@ pub fn verify(program: &Program) -> Result<(), String> {
 /// A law returns the index of the op that breaks it.
 type Law = fn(&Program) -> Option<usize>;
 
-const LAWS: [(&str, Law); 10] = [
+const LAWS: [(&str, Law); 11] = [
     (
         "the namespace is cut off from the host, all of it, before anything is opened, mounted or dropped",
         isolation_first,
@@ -31,6 +31,7 @@ const LAWS: [(&str, Law); 10] = [
     ("nothing is opened by path of the host after the root was switched", sources_before_switch),
     ("read-only attributes come after everything that is made in the rootfs", read_only_late),
     ("the program is looked up with its final identity and directory", lookup_last),
+    ("limits come when nothing is opened any more, and before the rights to raise them go", limits_in_order),
     ("nothing but the gate and exec follows ready", ready_then_gate),
 ];
 
@@ -90,6 +91,14 @@ fn credentials_in_order(program: &Program) -> Option<usize> {
     let before = |op: &Op| matches!(op, Op::Groups { .. } | Op::CapsBound { .. } | Op::NoNewPrivs {});
     let after = |op: &Op| matches!(op, Op::Caps { .. });
     ordered(program, before, is_ids).or_else(|| ordered(program, is_ids, after))
+}
+
+fn limits_in_order(program: &Program) -> Option<usize> {
+    let limit = |op: &Op| matches!(op, Op::Rlimit { .. });
+    let opens = |op: &Op| {
+        is_mount(op) || is_mask(op) || matches!(op, Op::MakeCwd { .. } | Op::Fd { .. } | Op::Attr { .. })
+    };
+    ordered(program, opens, limit).or_else(|| ordered(program, limit, |op| matches!(op, Op::Ids { .. })))
 }
 
 fn is_mount(op: &Op) -> bool {

@@ -56,22 +56,25 @@ impl StateDir {
         };
         DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|error| failed(&error))?;
         let root_dir = open_directory(root).map_err(|error| failed(&error))?;
-        loop {
-            match mkdirat(&root_dir, id.as_str(), Mode::from_bits_truncate(0o711)) {
-                Err(nix::Error::EEXIST) => return Err(exists()),
-                other => other.map_err(|errno| failed(&errno.into()))?,
-            }
-            let dir = match open_in(&root_dir, id.as_str(), OFlag::O_DIRECTORY) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                other => other.map_err(|error| failed(&error))?,
-            };
-            let claimed = Self { root: root_dir, dir, path: root.join(id.as_str()), id: id.clone() };
-            claimed.lock()?;
-            if claimed.is_linked() {
-                return Ok(claimed);
-            }
+        match mkdirat(&root_dir, id.as_str(), Mode::from_bits_truncate(0o711)) {
+            Err(nix::Error::EEXIST) => return Err(exists()),
+            other => other.map_err(|errno| failed(&errno.into()))?,
+        }
+        let locked = open_in(&root_dir, id.as_str(), OFlag::O_DIRECTORY)
+            .map_err(|error| failed(&error))
+            .and_then(|dir| {
+                let root_dir = root_dir.try_clone().map_err(|error| failed(&error))?;
+                let claimed = Self { root: root_dir, dir, path: root.join(id.as_str()), id: id.clone() };
+                claimed.lock().map(|()| claimed)
+            });
+        match locked {
             // Somebody deleted the empty directory before the lock was ours.
-            return Err(exists());
+            Ok(claimed) if !claimed.is_linked() => Err(exists()),
+            Ok(claimed) => Ok(claimed),
+            Err(error) => {
+                let _ = unlinkat(&root_dir, id.as_str(), UnlinkatFlags::RemoveDir);
+                Err(error)
+            }
         }
     }
 

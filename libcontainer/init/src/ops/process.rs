@@ -125,10 +125,18 @@ pub fn place(machine: &mut Machine<'_>, number: u32, from: Slot) -> Outcome {
     Ok(sys::dup3(machine.slot(from), target, 0)?)
 }
 
+/// Sets a limit. One of open files takes the place of the one that `reset` raised.
+pub fn rlimit(machine: &mut Machine<'_>, resource: u32, limit: [u64; 2]) -> Outcome {
+    if resource == sys::RLIMIT_NOFILE {
+        machine.nofile = None;
+    }
+    Ok(sys::set_limit(resource, limit)?)
+}
+
 /// Reports success and waits until the caller has recorded the container.
 pub fn ready(machine: &mut Machine<'_>) -> Outcome {
     if let Some(limit) = machine.nofile.take() {
-        sys::limit_open_files(limit)?;
+        sys::set_limit(sys::RLIMIT_NOFILE, limit)?;
     }
     talk::send(machine.socket, &Frame::word(wire::READY), &[])?;
     talk::expect(machine.socket, wire::COMMIT)?;

@@ -492,20 +492,21 @@ fn nosymfollow(flags: u64) -> u64 {
     if flags & 0x2000 != 0 { crate::abi::MS_NOSYMFOLLOW } else { 0 }
 }
 
-const RLIMIT_NOFILE: usize = 7;
+/// The limit of open files.
+pub const RLIMIT_NOFILE: u32 = 7;
 
 /// Raises the soft limit of open files to the hard one; returns what it was.
 pub fn raise_open_files() -> Result<[u64; 2]> {
     let mut old = [0u64; 2];
     // SAFETY: `old` is borrowed for writing and is a struct rlimit64.
-    done(unsafe { syscall(nr::PRLIMIT64, [0, RLIMIT_NOFILE, 0, at_mut(&mut old), 0, 0]) })?;
+    done(unsafe { syscall(nr::PRLIMIT64, [0, RLIMIT_NOFILE as usize, 0, at_mut(&mut old), 0, 0]) })?;
     let [_, hard] = old;
-    limit_open_files([hard, hard])?;
+    set_limit(RLIMIT_NOFILE, [hard, hard])?;
     Ok(old)
 }
 
-/// Sets the limits of open files, soft and hard.
-pub fn limit_open_files(limit: [u64; 2]) -> Result<()> {
+/// Sets a limit, soft and hard.
+pub fn set_limit(resource: u32, limit: [u64; 2]) -> Result<()> {
     // SAFETY: the limit is borrowed and is a struct rlimit64.
-    done(unsafe { syscall(nr::PRLIMIT64, [0, RLIMIT_NOFILE, at(&limit), 0, 0, 0]) })
+    done(unsafe { syscall(nr::PRLIMIT64, [0, resource as usize, at(&limit), 0, 0, 0]) })
 }
