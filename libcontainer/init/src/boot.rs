@@ -33,8 +33,7 @@ fn receive() -> Result<Image<'static>> {
         sys::dup3(SOCKET, Fd(number), crate::abi::O_CLOEXEC)?;
     }
     let hello = receive_descriptors()?;
-    // SAFETY: the mapping is new, lives until exec, and nobody in this process has another reference to it.
-    let bytes = unsafe { sys::map_shared(PROGRAM, hello.value as usize) }?;
+    let bytes = sys::map_shared(PROGRAM, hello.value as usize)?;
     PROGRAM.close();
     open(bytes, hello.op)
 }

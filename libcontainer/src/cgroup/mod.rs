@@ -1,4 +1,4 @@
-//! The container's cgroup on this machine: made from a [`CgroupPlan`], found again from a [`CgroupRecord`].
+//! The container's cgroup on this machine: made from a [`CgroupPlan`](crate::plan::CgroupPlan), found again from a [`CgroupRecord`].
 //!
 //! A [`Cgroup`] that [`Cgroup::create`] made removes itself when it is dropped before [`Cgroup::commit`]. From a successful
 //! create on, the directory belongs to the container, also if an empty one was found there; the parents that had to be

@@ -52,7 +52,7 @@ pub(super) fn spawn(
     args.put(PIDFD, &(std::ptr::from_mut(&mut pidfd) as u64).to_ne_bytes());
     args.put(STACK, &(stack.as_mut_ptr() as u64).to_ne_bytes());
     args.put(STACK_SIZE, &(size_of_val(stack.as_slice()) as u64).to_ne_bytes());
-    args.put(CGROUP, &cgroup.map_or(0, |fd| u64::from(fd.as_raw_fd().cast_unsigned())).to_ne_bytes());
+    args.put(CGROUP, &cgroup.map_or(0, |fd| fd.as_raw_fd() as u64).to_ne_bytes());
 
     let blocked = BlockedSignals::new();
     // SAFETY: `args` is a valid `struct clone_args`; stack and task outlive the child's use of our memory, because CLONE_VFORK suspends us until it execs

@@ -5,6 +5,7 @@
 //! clone3, execveat ────────────────────────► fresh image, one descriptor
 //! late limits
 //! program, descriptors ────────────────────► check, run the ops
+//! [second process ◄─ Respawned, Go ─────────► ]      only if a namespace needs another clone
 //! [maps ◄──────── NeedMaps, Go ────────────► ]      only with a new user namespace
 //! record the pid (meanwhile)
 //! ◄──────────────────────────────── Ready            or Failed, or end of file: it died
@@ -131,14 +132,14 @@ impl Launch {
         if let Some(first) = self.init.0.replace(Child { pid, pidfd }) {
             reap::wait(&first.pidfd);
         }
-        Ok(())
+        self.say(wire::GO)
     }
 
     fn record(&mut self) -> Result<()> {
         let Some(child) = &self.init.0 else { return Ok(()) };
         self.prepared.record.init = Some(InitRecord::of(child.pid, &child.pidfd));
         self.recorded = true;
-        self.prepared.claim.dir().replace(&self.prepared.record)
+        self.prepared.claim.dir().write(&self.prepared.record)
     }
 
     fn commit(mut self) -> Result<Container> {

@@ -17,7 +17,7 @@ const CONTEXT: &str = "unable to start container process: error during container
 
 /// An op failed.
 pub(super) fn failure(plan: &Plan, heard: &Heard) -> Error {
-    let (errno, detail) = (heard.frame.value.cast_signed(), heard.frame.detail);
+    let (errno, detail) = (heard.frame.value as i32, heard.frame.detail);
     let index = heard.frame.op as usize;
     let Some(op) = plan.program.ops().get(index) else {
         return Error::os("init refused its program", errno).kind_is(ErrorKind::Internal).context(CONTEXT);

@@ -235,10 +235,8 @@ pub fn words(attributes: Attributes, propagation: u32) -> Vec<&'static str> {
         }
     }
     words.extend(atime_word(attributes));
-    for (bit, set, clear) in [(NODIRATIME, "nodiratime", "diratime")] {
-        words.extend((attributes.set & bit != 0).then_some(set));
-        words.extend((attributes.clear & bit != 0).then_some(clear));
-    }
+    words.extend((attributes.set & NODIRATIME != 0).then_some("nodiratime"));
+    words.extend((attributes.clear & NODIRATIME != 0).then_some("diratime"));
     let named = |word: &&(&str, Effect)| word.1 == Propagation(propagation);
     words.extend(TABLE.iter().find(named).map(|(name, _)| *name));
     words

@@ -47,7 +47,7 @@ impl Plan {
             .ok_or_else(|| Error::new(ErrorKind::Internal, "program without a length"))?;
         let claim = Claim::new(root, &self.id)?;
         let mut record = self.record();
-        claim.dir().write_intent(&record)?;
+        claim.dir().write(&record)?;
         let pid_file = options.pid_file.clone();
         let opener = sources::Opener::new(&claim, options);
         let mut slots = opener.open(&self.sources)?;

@@ -60,19 +60,22 @@ impl StateDir {
             Err(nix::Error::EEXIST) => return Err(exists()),
             other => other.map_err(|errno| failed(&errno.into()))?,
         }
-        let locked = open_in(&root_dir, id.as_str(), OFlag::O_DIRECTORY)
-            .map_err(|error| failed(&error))
-            .and_then(|dir| {
-                let root_dir = root_dir.try_clone().map_err(|error| failed(&error))?;
-                let claimed = Self { root: root_dir, dir, path: root.join(id.as_str()), id: id.clone() };
-                claimed.lock().map(|()| claimed)
-            });
-        match locked {
-            // Somebody deleted the empty directory before the lock was ours.
-            Ok(claimed) if !claimed.is_linked() => Err(exists()),
-            Ok(claimed) => Ok(claimed),
+        match open_in(&root_dir, id.as_str(), OFlag::O_DIRECTORY) {
+            Ok(dir) => Self { root: root_dir, dir, path: root.join(id.as_str()), id: id.clone() }.lock_new(),
             Err(error) => {
                 let _ = unlinkat(&root_dir, id.as_str(), UnlinkatFlags::RemoveDir);
+                Err(failed(&error))
+            }
+        }
+    }
+
+    fn lock_new(self) -> Result<Self> {
+        match self.lock() {
+            Ok(()) if self.is_linked() => Ok(self),
+            // Somebody deleted the empty directory before the lock was ours.
+            Ok(()) => Err(exists()),
+            Err(error) => {
+                let _ = self.remove();
                 Err(error)
             }
         }
@@ -99,7 +102,7 @@ impl StateDir {
 
     /// Gives the lock back.
     pub fn unlock(&self) {
-        let _ = self.dir.unlock();
+        lock::release(&self.dir);
     }
 
     /// The container's id.
@@ -133,14 +136,9 @@ impl StateDir {
         self.dir.metadata().map_or(0, |metadata| metadata.uid())
     }
 
-    /// Writes the first record, before anything else of the container exists.
-    pub fn write_intent(&self, record: &Record) -> Result<()> {
-        self.write(RECORD, record)
-    }
-
-    /// Replaces the record; a reader sees the old one or the new one.
-    pub fn replace(&self, record: &Record) -> Result<()> {
-        let done = self.write(RECORD_NEW, record).and_then(|()| {
+    /// Writes the record, the first or another; a reader sees the old one or the new one, whole.
+    pub fn write(&self, record: &Record) -> Result<()> {
+        let done = self.write_new(record).and_then(|()| {
             renameat(&self.dir, RECORD_NEW, &self.dir, RECORD)
                 .map_err(|errno| self.failed("replace", RECORD, &errno.into()))
         });
@@ -150,12 +148,12 @@ impl StateDir {
         done
     }
 
-    fn write(&self, name: &str, record: &Record) -> Result<()> {
+    fn write_new(&self, record: &Record) -> Result<()> {
         let text = serde_json::to_vec(record)
             .map_err(|error| Error::new(ErrorKind::Internal, format!("state: {error}")))?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
-        let written = open_in(&self.dir, name, flags).and_then(|mut file| file.write_all(&text));
-        written.map_err(|error| self.failed("write", name, &error))
+        let written = open_in(&self.dir, RECORD_NEW, flags).and_then(|mut file| file.write_all(&text));
+        written.map_err(|error| self.failed("write", RECORD, &error))
     }
 
     /// Reads the record.

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_process_is_recognised_and_another_with_its_pid_is_not() {
-        let pid = std::process::id().cast_signed();
+        let pid = std::process::id() as i32;
         let record = InitRecord::of(pid, &pidfd_open(pid).unwrap());
         assert!(record.open().unwrap().is_some());
         let impostor =

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
+use crate::sys::fs::flock;
 use crate::sys::poll::poll;
 use crate::{Error, ErrorKind, Result};
 
@@ -44,19 +45,18 @@ pub(super) fn acquire(dir: &File, path: &std::path::Path) -> Result<()> {
 
 /// Whether nobody holds the lock; does not keep it.
 pub(super) fn is_free(dir: &File) -> bool {
-    match dir.try_lock_shared() {
-        Ok(()) => {
-            let _ = dir.unlock();
-            true
-        }
-        Err(_) => false,
+    let free = matches!(flock(dir.as_fd(), libc::LOCK_SH | libc::LOCK_NB), Ok(true));
+    if free {
+        release(dir);
     }
+    free
+}
+
+/// Gives the lock back.
+pub(super) fn release(dir: &File) {
+    let _ = flock(dir.as_fd(), libc::LOCK_UN);
 }
 
 fn try_acquire(dir: &File) -> Result<bool> {
-    match dir.try_lock() {
-        Ok(()) => Ok(true),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(false),
-        Err(std::fs::TryLockError::Error(error)) => Err(Error::io("lock the container", &error)),
-    }
+    flock(dir.as_fd(), libc::LOCK_EX | libc::LOCK_NB).map_err(|error| Error::io("lock the container", &error))
 }

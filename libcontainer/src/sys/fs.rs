@@ -90,13 +90,28 @@ pub(crate) fn duplicate(number: i32, lowest: i32) -> io::Result<OwnedFd> {
 /// Opens a directory as a handle; no component of the path may be a symbolic link.
 pub(crate) fn open_directory_plain(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
-    let flags = u64::from((libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC).cast_unsigned());
+    let flags = (libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) as u64;
     let mut how = Padded::new();
     how.put(HOW_FLAGS, &flags.to_ne_bytes());
     how.put(HOW_RESOLVE, &libc::RESOLVE_NO_SYMLINKS.to_ne_bytes());
     // SAFETY: any directory will do, the path is absolute; a borrow of AT_FDCWD is never closed.
     let here = unsafe { BorrowedFd::borrow_raw(libc::AT_FDCWD) };
     above_stdio(openat2(here, &path, &mut how)?)
+}
+
+/// Locks or unlocks an open file (LOCK_*). False if somebody else holds it and the operation does not wait.
+pub(crate) fn flock(file: BorrowedFd<'_>, operation: i32) -> io::Result<bool> {
+    loop {
+        // SAFETY: the call takes two numbers.
+        if unsafe { libc::flock(file.as_raw_fd(), operation) } == 0 {
+            return Ok(true);
+        }
+        match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            error if error.kind() == io::ErrorKind::Interrupted => {}
+            error => return Err(error),
+        }
+    }
 }
 
 /// The CLONE_NEW* flag of the namespace behind an open file (Linux 4.11).

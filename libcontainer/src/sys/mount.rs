@@ -13,8 +13,8 @@ const ATTR_PROPAGATION: usize = 16;
 /// A detached copy of the mount that `dir` is on, from that directory on (Linux 5.2), cut off from the host's mount events where the kernel can
 /// (Linux 5.12; before, init does it).
 pub(crate) fn copy_tree(dir: BorrowedFd<'_>, recursive: bool) -> io::Result<OwnedFd> {
-    let all = if recursive { libc::AT_RECURSIVE.cast_unsigned() } else { 0 };
-    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC.cast_unsigned() | libc::AT_EMPTY_PATH.cast_unsigned() | all;
+    let all = if recursive { libc::AT_RECURSIVE as u32 } else { 0 };
+    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as u32 | libc::AT_EMPTY_PATH as u32 | all;
     // SAFETY: libc has no wrapper; the path is a static NUL-ended string.
     let fd = unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), c"".as_ptr(), flags) };
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;

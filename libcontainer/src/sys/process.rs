@@ -22,7 +22,7 @@ pub(crate) enum Ended {
 pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Ended>> {
     // SAFETY: an all-zero siginfo_t is a valid value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let id = pidfd.as_raw_fd().cast_unsigned();
+    let id = pidfd.as_raw_fd() as libc::id_t;
     // SAFETY: `info` is borrowed for writing.
     let result =
         unsafe { libc::waitid(libc::P_PIDFD, id, &mut info, libc::WEXITED | libc::WNOHANG | libc::__WALL) };
@@ -30,9 +30,11 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Ended>> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: waitid filled in the fields of a child, or left zeros.
-    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-    Ok((pid != 0)
-        .then(|| if info.si_code == libc::CLD_EXITED { Ended::Code(status) } else { Ended::Signal(status) }))
+    let pid = unsafe { info.si_pid() };
+    // SAFETY: the same.
+    let status = unsafe { info.si_status() };
+    let ended = if info.si_code == libc::CLD_EXITED { Ended::Code(status) } else { Ended::Signal(status) };
+    Ok((pid != 0).then_some(ended))
 }
 
 /// Asks a descriptor for the exit of its process, which the kernel keeps also when somebody else has reaped it (Linux 6.15).
@@ -50,7 +52,7 @@ pub(crate) fn exit_information(pidfd: BorrowedFd<'_>) -> Option<Ended> {
     if result != 0 || info.get_u64(0)? & INFO_EXIT == 0 {
         return None;
     }
-    let status = info.get_u32(EXIT_CODE)?.cast_signed();
+    let status = info.get_u32(EXIT_CODE)? as i32;
     Some(if libc::WIFSIGNALED(status) {
         Ended::Signal(libc::WTERMSIG(status))
     } else {

@@ -1,11 +1,9 @@
 //! Namespaces: joining, making, and the one extra clone that some of them need.
 
-use crate::abi::{
-    AF_INET, CLONE_PARENT, CLONE_PIDFD, CloneArgs, IFF_UP, SIOCSIFFLAGS, SOCK_CLOEXEC, SOCK_DGRAM,
-};
+use crate::abi::{AF_INET, SOCK_CLOEXEC, SOCK_DGRAM};
 use crate::machine::{Machine, Outcome};
 use crate::program::{Slot, Str};
-use crate::sys::{self, Fd};
+use crate::sys;
 use crate::talk;
 use crate::wire::{self, Frame};
 
@@ -25,20 +23,13 @@ pub fn enter_cgroup(machine: &Machine<'_>, tasks: Slot) -> Outcome {
     Ok(())
 }
 
-/// Goes on in a child of the caller; the process that was cloned first reports it and ends.
+/// Goes on in a child of the caller; the process that was cloned first reports it and ends. The child waits until the caller knows it, so that
+/// what it says next is understood.
 pub fn respawn(machine: &Machine<'_>, flags: u32) -> Outcome {
-    let mut pidfd = -1i32;
-    let place = core::ptr::from_mut(&mut pidfd) as u64;
-    let args = CloneArgs {
-        flags: u64::from(flags) | CLONE_PARENT | CLONE_PIDFD,
-        pidfd: place,
-        ..CloneArgs::default()
-    };
-    // SAFETY: neither memory nor stack is shared (no CLONE_VM): both processes go on from here on their own copies.
-    match unsafe { sys::clone3(&args) }? {
-        0 => Ok(()),
-        _ => {
-            let _ = talk::send_fd(machine.socket, &Frame::word(wire::RESPAWNED), Fd(pidfd));
+    match sys::fork_sibling(flags)? {
+        None => Ok(talk::expect(machine.socket, wire::GO)?),
+        Some(pidfd) => {
+            let _ = talk::send_fd(machine.socket, &Frame::word(wire::RESPAWNED), pidfd);
             sys::exit(0);
         }
     }
@@ -59,24 +50,12 @@ pub fn become_root(setgroups: bool) -> Outcome {
     Ok(sys::setresuid(0)?)
 }
 
-/// `struct ifreq` with its flags.
-#[repr(C)]
-struct InterfaceFlags {
-    name: [u8; 16],
-    flags: u16,
-    rest: [u8; 22],
-}
-
 /// Brings the loopback device up.
 pub fn loopback() -> Outcome {
     let socket = sys::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC)?;
-    let mut request =
-        InterfaceFlags { name: *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0", flags: IFF_UP, rest: [0; 22] };
-    // SAFETY: SIOCSIFFLAGS reads a struct ifreq of 40 bytes, which this is.
-    let set = unsafe { sys::ioctl(socket, SIOCSIFFLAGS, &mut request) };
+    let set = sys::interface_up(socket, b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
     socket.close();
-    set?;
-    Ok(())
+    Ok(set?)
 }
 
 /// Joins a new session keyring. A full quota or a kernel without keys is no reason to refuse the container.

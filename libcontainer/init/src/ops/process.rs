@@ -162,26 +162,10 @@ pub fn gate(machine: &Machine<'_>, gate: Slot) -> Outcome {
 pub fn exec(machine: &mut Machine<'_>, args: List, env: List, first: u32) -> Outcome {
     let program = machine.program_path.ok_or(EINVAL)?;
     sys::close_range(first, u32::MAX)?;
-    let start = machine.pointers().as_ptr() as usize;
-    let env_start = start + put_pointers(machine, 0, args)?;
-    put_pointers(machine, env_start - start, env)?;
-    // SAFETY: both arrays were just written: pointers into the arena, whose strings end with NUL, and a NULL at the end.
-    let errno = unsafe { sys::execve(program, start, env_start) };
+    let (args, env) = (machine.texts(args), machine.texts(env));
+    let errno = sys::execve(program, machine.pointers(), args, env);
     complain(program, errno);
     sys::exit(if errno == ENOENT { 127 } else { 126 })
-}
-
-/// Writes the addresses of `list` and a NULL at `offset`; returns the offset behind them.
-fn put_pointers(machine: &mut Machine<'_>, offset: usize, list: List) -> Result<usize, Errno> {
-    let strings = machine.texts(list).map(|text| text.as_ptr() as usize).chain([0]);
-    let room = machine.pointers().get_mut(offset..).unwrap_or(&mut []);
-    let mut places = room.chunks_exact_mut(size_of::<usize>());
-    let mut end = offset;
-    for address in strings {
-        places.next().ok_or(E2BIG)?.copy_from_slice(&address.to_ne_bytes());
-        end += size_of::<usize>();
-    }
-    Ok(end)
 }
 
 /// The caller is gone by now: the only place left for the reason is the container's standard error.

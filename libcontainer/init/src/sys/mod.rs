@@ -122,11 +122,8 @@ pub fn recvmsg(socket: Fd, message: &mut MsgHdr, flags: u32) -> Result<usize> {
     }
 }
 
-/// Maps `len` bytes of `file`, shared and writable, for the rest of the process.
-///
-/// # Safety
-/// Nobody else may change those bytes while they are used as a slice: the caller of init only reads its progress word.
-pub unsafe fn map_shared(file: Fd, len: usize) -> Result<&'static mut [u8]> {
+/// Maps `len` bytes of `file`, shared and writable, for the rest of the process. The other holder of the file, the caller, only reads its progress word.
+pub fn map_shared(file: Fd, len: usize) -> Result<&'static mut [u8]> {
     if statx(file, c"", crate::abi::AT_EMPTY_PATH)?.size < len as u64 {
         return Err(EINVAL); // touching memory behind the end of the file would kill us
     }
@@ -161,13 +158,21 @@ pub fn unblock_signals() -> Result<()> {
     done(unsafe { syscall(nr::RT_SIGPROCMASK, [crate::abi::SIG_SETMASK as usize, at(&empty), 0, 8, 0, 0]) })
 }
 
-/// `ioctl` with a pointer to `value`, which must be the request's struct.
-///
-/// # Safety
-/// `T` must be at least as large as what the kernel reads and writes for `request`.
-pub unsafe fn ioctl<T>(file: Fd, request: u64, value: &mut T) -> Result<usize> {
-    // SAFETY: `value` is borrowed for writing; the caller vouches for its type.
-    check(unsafe { syscall(nr::IOCTL, [file.arg(), request as usize, at_mut(value), 0, 0, 0]) })
+/// `struct ifreq` with its flags.
+#[repr(C)]
+struct InterfaceFlags {
+    name: [u8; 16],
+    flags: u16,
+    rest: [u8; 22],
+}
+
+/// Brings a network interface up.
+pub fn interface_up(socket: Fd, name: &[u8; 16]) -> Result<()> {
+    let request = InterfaceFlags { name: *name, flags: crate::abi::IFF_UP, rest: [0; 22] };
+    // SAFETY: SIOCSIFFLAGS reads a struct ifreq of 40 bytes, which this is.
+    done(unsafe {
+        syscall(nr::IOCTL, [socket.arg(), crate::abi::SIOCSIFFLAGS as usize, at(&request), 0, 0, 0])
+    })
 }
 
 pub fn socket(domain: u32, kind: u32) -> Result<Fd> {
@@ -175,13 +180,31 @@ pub fn socket(domain: u32, kind: u32) -> Result<Fd> {
     fd(unsafe { syscall(nr::SOCKET, [domain as usize, kind as usize, 0, 0, 0, 0]) })
 }
 
-/// Executes `path`; returns only an errno.
-///
-/// # Safety
-/// `args` and `env` must be NULL-ended arrays of pointers to NUL-ended strings, all alive.
-pub unsafe fn execve(path: &CStr, args: usize, env: usize) -> Errno {
-    // SAFETY: the path is borrowed; the caller vouches for the arrays.
-    let result = unsafe { syscall(nr::EXECVE, [text(path), args, env, 0, 0, 0]) };
+/// Executes `path`; returns only an errno. `room` holds the pointer arrays.
+pub fn execve<'a>(
+    path: &CStr,
+    room: &mut [u8],
+    args: impl Iterator<Item = &'a CStr>,
+    env: impl Iterator<Item = &'a CStr>,
+) -> Errno {
+    let start = room.as_ptr() as usize;
+    let mut places = room.chunks_exact_mut(size_of::<usize>());
+    let mut put = |address: usize| places.next().map(|place| place.copy_from_slice(&address.to_ne_bytes()));
+    let mut count = 0;
+    for address in args.map(text).chain([0]) {
+        count += 1;
+        if put(address).is_none() {
+            return crate::abi::E2BIG;
+        }
+    }
+    let env_start = start + count * size_of::<usize>();
+    for address in env.map(text).chain([0]) {
+        if put(address).is_none() {
+            return crate::abi::E2BIG;
+        }
+    }
+    // SAFETY: both arrays were just written: addresses of borrowed NUL-ended strings and a NULL at the end.
+    let result = unsafe { syscall(nr::EXECVE, [text(path), start, env_start, 0, 0, 0]) };
     check(result).err().unwrap_or(EINVAL)
 }
 
@@ -388,13 +411,17 @@ pub fn statx(directory: Fd, path: &CStr, flags: u32) -> Result<Statx> {
     Ok(out)
 }
 
-/// Copies this process, as `fork` does; returns 0 in the copy. `pidfd` receives the descriptor of the copy.
-///
-/// # Safety
-/// `args` must not share memory or set a stack: both processes return from here.
-pub unsafe fn clone3(args: &CloneArgs) -> Result<usize> {
-    // SAFETY: the struct is borrowed with its length; the caller vouches for its flags.
-    check(unsafe { syscall(common::CLONE3, [at(args), size_of::<CloneArgs>(), 0, 0, 0, 0]) })
+/// Copies this process, as `fork` does, into a child of this process' parent. `None` in the copy, its pidfd in the original.
+pub fn fork_sibling(namespaces: u32) -> Result<Option<Fd>> {
+    let mut pidfd = -1i32;
+    let flags = u64::from(namespaces) | crate::abi::CLONE_PARENT | crate::abi::CLONE_PIDFD;
+    let args = CloneArgs { flags, pidfd: at_mut(&mut pidfd) as u64, ..CloneArgs::default() };
+    // SAFETY: the struct is borrowed with its length. Neither memory nor stack is shared (no CLONE_VM): both processes go on from here on
+    // their own copies.
+    match check(unsafe { syscall(common::CLONE3, [at(&args), size_of::<CloneArgs>(), 0, 0, 0, 0]) })? {
+        0 => Ok(None),
+        _ => Ok(Some(Fd(pidfd))),
+    }
 }
 
 pub fn close_range(first: u32, last: u32) -> Result<()> {

@@ -48,7 +48,7 @@ pub struct DeviceRule {
     pub major: Option<u32>,
     /// Minor number.
     pub minor: Option<u32>,
-    /// Sum of [`MKNOD`], [`READ`] and [`WRITE`].
+    /// Sum of `BPF_DEVCG_ACC_MKNOD` (1), `BPF_DEVCG_ACC_READ` (2) and `BPF_DEVCG_ACC_WRITE` (4).
     pub access: u8,
     /// The place in config.json; `default` for the rules that every container needs.
     pub pointer: Cow<'static, str>,

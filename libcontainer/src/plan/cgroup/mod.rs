@@ -1,6 +1,6 @@
 //! Turns `linux.cgroupsPath` and `linux.resources` into directories to make and files to write. Pure.
 //!
-//! v1 and v2 differ in translation only: [`v1`] and [`v2`] turn the same resources into *settings*, a setting becomes a
+//! v1 and v2 differ in translation only: `v1` and `v2` turn the same resources into *settings*, a setting becomes a
 //! [`FileWrite`] as soon as its directory is known. *Early* writes are done before init is cloned. *Late* ones wait until
 //! init has exec'd: up to then init shares its creator's memory, and an OOM kill in the cgroup could choose the creator.
 
