@@ -148,8 +148,7 @@ impl<'a> Ctx<'a> {
         new.stderr = Some(err.try_clone()?);
         let reply = call(self.driver, new);
         if reply.code != 0 {
-            let said = sys::content(&err)?;
-            return Err(format!("create: exit code {}: {} {}", reply.code, said.trim_end(), reply.err).into());
+            return Err(format!("create: exit code {}: {}", reply.code, reply.err.trim_end()).into());
         }
         let out = Lines { from: out, rest: Vec::new() };
         let mut container = Container { ctx: self, id: bundle.id.clone(), pid: 0, out, err };
@@ -258,6 +257,8 @@ impl Container<'_> {
 impl Drop for Container<'_> {
     fn drop(&mut self) {
         let _ = self.ctx.driver.delete(&self.id, true);
+        // A zombie that only we can collect keeps its pid namespace, and so whoever is pid 1 of it, from ending.
+        sys::reap_one(self.pid);
     }
 }
 

@@ -33,6 +33,18 @@ pub enum Trouble {
 /// The result of a test body.
 pub type Outcome = Result<(), Trouble>;
 
+impl Trouble {
+    /// The same trouble, with the case in which it came.
+    #[must_use]
+    pub fn at(self, case: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Failed(text) => Self::Failed(format!("{case}: {text}")),
+            Self::Worded(text) => Self::Worded(format!("{case}: {text}")),
+            Self::Skipped(text) => Self::Skipped(text),
+        }
+    }
+}
+
 impl From<String> for Trouble {
     fn from(message: String) -> Self {
         Self::Failed(message)

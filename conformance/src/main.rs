@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use teu_conformance::driver::Cli;
 use teu_conformance::host::{Host, Lane, enter};
@@ -14,7 +14,8 @@ use teu_conformance::suite::{self, Test};
 
 const USAGE: &str = "usage: teu-conformance [--runtime NAME=PATH]... [--subject NAME] [--lane native|v2]
                        [--filter TEXT]... [--debian ROOTFS] [--json FILE] [--quiet] [--list]
-The exit code is 0 if no behaviour of the subject (default: the first runtime) failed.";
+The exit code is 0 if no behaviour of the subject (default: the first runtime) failed.
+A runtime may be a program of ROOTFS, which patchelf makes usable here.";
 
 struct Options {
     runtimes: Vec<(String, PathBuf)>,
@@ -56,7 +57,7 @@ fn parse() -> Result<Options, String> {
             Long("subject") => options.subject = Some(text(args.value().map_err(wrong)?)),
             Long("lane") => options.lane = lane(&text(args.value().map_err(wrong)?))?,
             Long("filter") => options.filters.push(text(args.value().map_err(wrong)?)),
-            Long("debian") => options.debian = Some(args.value().map_err(wrong)?.into()),
+            Long("debian") => options.debian = Some(existing(args.value().map_err(wrong)?)?),
             Long("json") => options.json = Some(args.value().map_err(wrong)?.into()),
             Long("quiet") => options.quiet = true,
             Long("list") => options.list = true,
@@ -68,6 +69,10 @@ fn parse() -> Result<Options, String> {
 
 fn text(value: OsString) -> String {
     value.to_string_lossy().into_owned()
+}
+
+fn existing(path: OsString) -> Result<PathBuf, String> {
+    fs::canonicalize(&path).map_err(|error| format!("{}: {error}", path.to_string_lossy()))
 }
 
 fn runtime(value: &OsString) -> Result<(String, PathBuf), String> {
@@ -140,8 +145,11 @@ fn all_runtimes(
     host: &Host,
 ) -> io::Result<Vec<(String, Vec<runner::Finding>)>> {
     let mut columns = Vec::new();
-    for (name, path) in &options.runtimes {
-        let path = keep(host, name, path)?;
+    for (name, original) in &options.runtimes {
+        let path = keep(host, name, original)?;
+        if let Some(root) = options.debian.as_ref().filter(|root| original.starts_with(root)) {
+            at_home(&path, root)?;
+        }
         let driver = Cli::new(name, &path, &host.work.join(format!("state-{name}")));
         let told = |finding: &runner::Finding| {
             if !options.quiet {
@@ -158,6 +166,21 @@ fn all_runtimes(
         columns.push((name.clone(), runner::run(&driver, host, canaries.as_slice(), tests, &told)?));
     }
     Ok(columns)
+}
+
+/// A program of the Debian rootfs, made to run on this machine: with the loader and the libraries it was built for.
+fn at_home(program: &Path, root: &Path) -> io::Result<()> {
+    let done = Command::new("patchelf")
+        .arg("--set-interpreter")
+        .arg(root.join("lib64/ld-linux-x86-64.so.2"))
+        // RPATH, not RUNPATH: it holds for the libraries of the libraries as well.
+        .args(["--force-rpath", "--set-rpath"])
+        .arg(root.join("usr/lib/x86_64-linux-gnu"))
+        .arg(program)
+        .status();
+    let needs =
+        format!("{} belongs to the Debian rootfs; to run it here, install patchelf", program.display());
+    if done.is_ok_and(|status| status.success()) { Ok(()) } else { Err(io::Error::other(needs)) }
 }
 
 /// A copy of the runtime's program: a rebuild during the run changes nothing, and the oracle can watch its bytes.

@@ -85,6 +85,11 @@ pub fn reap() {
     }
 }
 
+/// Collects one child if it is dead.
+pub fn reap_one(pid: i32) {
+    let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+}
+
 /// An anonymous file: collects output without a thread that reads it.
 pub fn memfd() -> io::Result<File> {
     use nix::sys::memfd::{MFdFlags, memfd_create};

@@ -317,7 +317,7 @@ fn a_nul_in_a_string_is_refused(ctx: &Ctx<'_>) -> Outcome {
         ("/linux/maskedPaths", json!(["/proc/\0keys"])),
     ];
     for (place, value) in cases {
-        edited(ctx, |bundle| bundle.set(place, value), &[]).map_err(|error| format!("{place}: {error:?}"))?;
+        edited(ctx, |bundle| bundle.set(place, value), &[]).map_err(|error| error.at(place))?;
     }
     Ok(())
 }
@@ -332,7 +332,7 @@ fn bad_ids_are_refused(ctx: &Ctx<'_>) -> Outcome {
             ctx.driver.delete(id, true);
         }
         refusal(&reply, &["invalid container ID format", "invalid id format", "file name too long"])
-            .map_err(|error| format!("{id:?}: {error:?}"))?;
+            .map_err(|error| error.at(format_args!("{id:?}")))?;
         for reply in [ctx.driver.state(id), ctx.driver.start(id), ctx.driver.delete(id, false)] {
             check!(reply.code == 1, "{id:?}: exit code {} without a container", reply.code);
         }
@@ -444,7 +444,7 @@ fn too_few_descriptors_are_an_error(ctx: &Ctx<'_>) -> Outcome {
         if reply.err.contains("error while loading shared libraries") {
             continue;
         }
-        refusal(&reply, &[]).map_err(|error| format!("{limit} descriptors: {error:?}"))?;
+        refusal(&reply, &[]).map_err(|error| error.at(format_args!("{limit} descriptors")))?;
         check!(ctx.driver.state(&bundle.id).code == 1, "{limit} descriptors: the container exists");
     }
     Ok(())

@@ -152,7 +152,7 @@ fn a_joined_uts_namespace_keeps_its_hostname(ctx: &Ctx<'_>) -> Outcome {
     Ok(())
 }
 
-/// With a joined pid namespace the end of init does not end the namespace. runc 1.1 kills init only and gives up.
+/// With a joined pid namespace the end of init does not end the namespace.
 fn the_death_of_the_joiner_leaves_the_owner_alone(ctx: &Ctx<'_>) -> Outcome {
     let mut owner = ctx.bundle()?;
     let (owner, _) = ctx.sleeping(&mut owner, &[])?;

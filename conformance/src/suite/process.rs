@@ -182,7 +182,7 @@ fn environment_is_exact_and_in_order(ctx: &Ctx<'_>) -> Outcome {
     Ok(())
 }
 
-/// crun keeps both, and runc 1.1 the last at the place of the first.
+/// runc 1.1 and crun leave the last at the place of the first.
 fn of_duplicate_variables_the_last_wins(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     bundle.set("/process/env", ["A=1", "HOME=/h", "B=1", "A=2", "C=1", "A=3"]);
