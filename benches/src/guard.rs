@@ -15,6 +15,7 @@ use crate::failure::{Result, While, refuse};
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 const UNIFIED: &str = "/sys/fs/cgroup/unified";
+const SUBTREE_CONTROL: &str = "cgroup.subtree_control";
 const NAME: &str = "teu-bench";
 const QUICK_LIMIT: Duration = Duration::from_secs(240);
 const FULL_LIMIT: Duration = Duration::from_secs(2400);
@@ -37,6 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     command.args(std::env::args_os().skip(1)).args(["--inside", &prefix]);
     let ended = attend(command.spawn()?, signals, if arguments.quick { QUICK_LIMIT } else { FULL_LIMIT });
     let left = sweep(Path::new(CGROUPS), &prefix);
+    restore(&enabled);
     if left > 0 {
         eprintln!("teu-bench: {left} cgroups called {prefix}* are left below {CGROUPS}");
     }
@@ -60,6 +62,24 @@ fn stale() -> Vec<String> {
 /// The guard that a cgroup's name tells of.
 fn guard(cgroup: &str) -> Option<u32> {
     cgroup.strip_prefix(NAME)?.split_once('-')?.0.parse().ok()
+}
+
+/// The controllers that the root of the cgroup2 hierarchy gives to its children. Runtimes enable what they need there.
+fn enabled() -> Vec<String> {
+    let read = |root: &str| fs::read_to_string(Path::new(root).join(SUBTREE_CONTROL));
+    let line = read(UNIFIED).or_else(|_| read(CGROUPS)).unwrap_or_default();
+    line.split_whitespace().map(Into::into).collect()
+}
+
+/// Enables what was enabled and disables what was not. The kernel refuses what others use by now: then it stays.
+fn restore(before: &[String]) {
+    let root = if Path::new(UNIFIED).is_dir() { UNIFIED } else { CGROUPS };
+    let now = enabled();
+    let more = now.iter().filter(|name| !before.contains(name)).map(|name| format!("-{name}"));
+    let fewer = before.iter().filter(|name| !now.contains(name)).map(|name| format!("+{name}"));
+    for change in more.chain(fewer) {
+        let _ = fs::write(Path::new(root).join(SUBTREE_CONTROL), change);
+    }
 }
 
 fn code(status: ExitStatus) -> u8 {

@@ -78,6 +78,7 @@ pub fn native_cgroups(view: View) -> Result<()> {
             bind(&own.join(&name), &layout.join(&name))?;
         }
     }
+    release(&layout.join("unified/cgroup.subtree_control"));
     for line in fs::read_to_string("/proc/cgroups")?.lines().filter(|line| !line.starts_with('#')) {
         let name = line.split_whitespace().next().unwrap_or_default();
         if !NEVER_IN_V2.contains(&name) && !layout.join(name).exists() {
@@ -85,6 +86,14 @@ pub fn native_cgroups(view: View) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Takes back what runtimes enabled in the v2 hierarchy, since the kernel moves no controller that is in use; the guard
+/// restores it. One that others use stays, and what needs it says so.
+fn release(subtree_control: &Path) {
+    for controller in fs::read_to_string(subtree_control).unwrap_or_default().split_whitespace() {
+        let _ = fs::write(subtree_control, format!("-{controller}"));
+    }
 }
 
 fn is_cgroup(path: &Path) -> Result<bool> {
