@@ -33,6 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let signals =
         [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect::<SigSet>();
     signals.thread_block()?;
+    let enabled = enabled();
     unshare(CloneFlags::CLONE_NEWPID).doing(|| "a new pid namespace".into())?;
     let mut command = Command::new("/proc/self/exe");
     command.args(std::env::args_os().skip(1)).args(["--inside", &prefix]);
