@@ -120,7 +120,7 @@ impl Drop for Worker {
 /// What answers in a worker.
 enum Service {
     Floor(Floor),
-    InProcess(Engine),
+    InProcess(Box<Engine>),
 }
 
 /// Runs as the worker that `arguments` name, until its standard input ends.
@@ -149,7 +149,7 @@ impl Service {
             }
             Kind::InProcess(_) => {
                 let state_root = Path::new(HOME).join(format!("{id}-state"));
-                Ok(Service::InProcess(Engine::open(bundle, &state_root, id)?))
+                Ok(Service::InProcess(Box::new(Engine::open(bundle, &state_root, id)?)))
             }
         }
     }
