@@ -242,6 +242,7 @@ fn compile_program(
         devices.push(&mut out);
     }
     rootfs.push_switch(subject, &mut out);
+    push_cwd(process, &mut out);
     mounts.push_late(&mut out);
     rootfs.push_read_only(subject, &mut out);
     push_names(subject.config, &mut out);
@@ -284,6 +285,12 @@ fn push_session(id: &Id, subject: &Subject<'_>, out: &mut Builder) {
     if subject.namespaces.new & kind::NETWORK != 0 {
         out.push(Op::Loopback {}, "/linux/namespaces");
     }
+}
+
+/// The working directory is made while the root is still writable, with the rights of the container's root.
+fn push_cwd(process: &oci_spec::runtime::Process, out: &mut Builder) {
+    let path = out.text(process.cwd().as_os_str().as_encoded_bytes());
+    out.push(Op::MakeCwd { path }, "/process/cwd");
 }
 
 fn push_names(config: &oci_spec::runtime::Spec, out: &mut Builder) {

@@ -69,7 +69,6 @@ impl Half<'_> {
         }
         let cwd = self.process.cwd();
         let path = out.text(cwd.as_os_str().as_encoded_bytes());
-        out.push(Op::MakeCwd { path }, "/process/cwd");
         // First with the rights of root, as runc: a user may be given a directory that it could not enter itself.
         out.push(Op::Chdir { path, again: 0 }, "/process/cwd");
         if !self.namespaces.has(kind::USER) {
@@ -82,34 +81,34 @@ impl Half<'_> {
         Ok(())
     }
 
+    /// In a user namespace, new or joined, a caller without privilege has no right to set groups.
     fn may_set_groups(&self) -> bool {
-        self.namespaces.new & kind::USER == 0 || idmap::may_set_groups(self.host)
+        !self.namespaces.has(kind::USER) || idmap::may_set_groups(self.host)
     }
 
     fn push_program(&self, out: &mut Builder) -> Result<(List, List)> {
         let args = self.process.args().as_deref().unwrap_or(&[]);
-        let env = unique(self.process.env().as_deref().unwrap_or(&[]));
+        let configured = self.process.env().iter().flatten();
+        let env = unique(configured.chain(&self.shape.env).map(String::as_str));
         let name = args.first().ok_or_else(|| {
             Error::new(ErrorKind::InvalidSpec, "args must not be empty").at("/process/args")
         })?;
         let candidates = candidates(name, &env);
         let candidates = out.texts(candidates.iter().map(String::as_bytes));
         out.push(Op::CheckExec { candidates }, "/process/args/0");
-        let mut env: Vec<&str> = env;
-        env.extend(self.shape.env.iter().map(String::as_str));
         Ok((out.texts(args.iter().map(String::as_bytes)), out.texts(env)))
     }
 }
 
 /// Of variables with one name the last wins, at its own place.
-fn unique(env: &[String]) -> Vec<&str> {
-    let name = |entry: &str| entry.split_once('=').map_or(entry.len(), |(name, _)| name.len());
-    let mut last = std::collections::HashMap::new();
-    for (index, entry) in env.iter().enumerate() {
-        last.insert(&entry[..name(entry)], index);
-    }
-    let wins = |(index, entry): &(usize, &String)| last.get(&entry[..name(entry)]) == Some(index);
-    env.iter().enumerate().filter(wins).map(|(_, entry)| entry.as_str()).collect()
+fn unique<'a>(env: impl Iterator<Item = &'a str> + Clone) -> Vec<&'a str> {
+    let name = |entry: &'a str| entry.split_once('=').map_or(entry, |(name, _)| name);
+    let last: std::collections::HashMap<&str, usize> =
+        env.clone().enumerate().map(|(index, entry)| (name(entry), index)).collect();
+    env.enumerate()
+        .filter(|(index, entry)| last.get(name(entry)) == Some(index))
+        .map(|(_, entry)| entry)
+        .collect()
 }
 
 /// Where the program may be: the name itself if it has a slash, else each absolute directory of the container's PATH.
@@ -130,8 +129,8 @@ mod tests {
 
     #[test]
     fn the_last_of_two_variables_wins_at_its_own_place() {
-        let env = ["A=1", "B=2", "A=3", "C=4"].map(str::to_owned);
-        assert_eq!(unique(&env), ["B=2", "A=3", "C=4"]);
+        let env = ["A=1", "B=2", "A=3", "C=4", "AA=5"];
+        assert_eq!(unique(env.into_iter()), ["B=2", "A=3", "C=4", "AA=5"]);
     }
 
     #[test]

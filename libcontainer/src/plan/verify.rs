@@ -132,7 +132,7 @@ fn read_only_late(program: &Program) -> Option<usize> {
         Op::Attr { path, .. } => program.text(*path) == "/",
         _ => false,
     };
-    ordered(program, is_mount, late)
+    ordered(program, |op| is_mount(op) || matches!(op, Op::MakeCwd { .. }), late)
 }
 
 fn lookup_last(program: &Program) -> Option<usize> {
