@@ -153,6 +153,12 @@ impl Attributes {
         self.set &= !bit;
     }
 
+    /// Applies what `later` sets and clears on top of this.
+    pub(super) fn add(&mut self, later: Self) {
+        self.set = self.set & !later.clear | later.set;
+        self.clear = self.clear & !later.set | later.clear;
+    }
+
     fn atime(&mut self, mode: u64) {
         self.set = self.set & !abi::MOUNT_ATTR__ATIME | mode;
         self.clear |= abi::MOUNT_ATTR__ATIME;
@@ -209,11 +215,6 @@ impl<'a> MountOptions<'a> {
             Bind(recursive) => self.bind = Some(recursive),
             Remount => self.remount = true,
         }
-    }
-
-    /// Whether the mount is asked to be read-only.
-    pub fn read_only(&self) -> bool {
-        self.top.set & RDONLY != 0
     }
 }
 
@@ -274,6 +275,14 @@ mod tests {
     #[test]
     fn unknown_words_are_data_in_order() {
         assert_eq!(parse("size=1k,nosuid,mode=755").data, ["size=1k", "mode=755"]);
+    }
+
+    #[test]
+    fn what_is_added_later_wins() {
+        let mut top = parse("ro,nodev,noatime").top;
+        top.add(parse("rrw,rnosuid,rstrictatime").all);
+        assert_eq!(top.set, NODEV | NOSUID | STRICTATIME);
+        assert_eq!(top.clear & (RDONLY | NODEV), RDONLY);
     }
 
     #[test]

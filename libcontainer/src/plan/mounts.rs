@@ -160,11 +160,11 @@ fn simplify<'a>(subject: &Subject<'a>, mount: &'a Mount, pointer: &str) -> Resul
     let options = MountOptions::parse(listed.iter().map(String::as_str));
     let target = target(mount)?;
     let kind = mount.typ().as_deref().unwrap_or("");
+    if options.remount {
+        return Ok(vec![change(options, target, pointer)?]);
+    }
     if options.bind.is_some() || kind == "bind" {
         return Ok(vec![bind(subject, mount, options, target, pointer)?]);
-    }
-    if options.remount {
-        return Ok(vec![Simple { what: What::Change, ..plain(&options, target, pointer) }]);
     }
     if kind == "cgroup" {
         return cgroup_mounts::simplify(subject, &options, target, pointer);
@@ -237,6 +237,19 @@ fn proc_flags(target: &str, kind: &str) -> Result<u32> {
     }
 }
 
+/// A remount, with or without `bind`, of what an earlier entry or the rootfs has there.
+fn change<'a>(options: MountOptions<'_>, target: Cow<'a, str>, pointer: &str) -> Result<Simple<'a>> {
+    let attributes_only = options.data.is_empty()
+        && options.superblock.is_empty()
+        && options.all == Attributes::default()
+        && options.propagation == 0;
+    if !attributes_only {
+        let message = "remount with other options than those of one mount is not supported yet by this build";
+        return Err(Error::new(ErrorKind::Unsupported, message).at(format!("{pointer}/options")));
+    }
+    Ok(Simple { what: What::Change, ..plain(&options, target, pointer) })
+}
+
 fn bind<'a>(
     subject: &Subject<'_>,
     mount: &Mount,
@@ -264,8 +277,10 @@ fn filesystem<'a>(
     pointer: &str,
 ) -> Result<Simple<'a>> {
     let mut simple = Simple { flags: proc_flags(&target, kind)?, ..plain(&options, target, pointer) };
+    // Nothing is mounted below a new mount: what is asked for all of it is asked for its top.
+    simple.top.add(std::mem::take(&mut simple.all));
     // What init fills later must be writable until then.
-    if options.read_only() && (kind == "tmpfs" || components(&simple.target) == ["dev"]) {
+    if simple.top.set & MOUNT_ATTR_RDONLY != 0 && (kind == "tmpfs" || components(&simple.target) == ["dev"]) {
         simple.top.set &= !MOUNT_ATTR_RDONLY;
         simple.late_read_only = true;
     }
