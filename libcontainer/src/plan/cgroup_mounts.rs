@@ -22,10 +22,15 @@ pub(super) fn simplify<'a>(
     pointer: &str,
 ) -> Result<Vec<Simple<'a>>> {
     let mut base = plain(options, target, pointer);
+    // Each is one mount with nothing below it.
+    base.top.add(std::mem::take(&mut base.all));
     match &subject.host.cgroup {
         CgroupLayout::None => Ok(vec![tmpfs(base)]),
         CgroupLayout::V2 { .. } => {
             let dir = subject.cgroup.dirs.first();
+            if dir.is_none() && !subject.namespaces.has(kind::CGROUP) {
+                return Ok(vec![tmpfs(base)]); // a fresh cgroup2 would be the host's whole tree
+            }
             base.what = part(subject, dir, "cgroup2", Vec::new());
             Ok(vec![finish(base)])
         }
