@@ -59,11 +59,8 @@ impl Rootfs {
 
     /// Enters the rootfs.
     pub fn push_switch(&self, subject: &Subject<'_>, out: &mut Builder) {
-        if !self.private || subject.shape.no_pivot {
-            out.push(Op::Chroot {}, ROOT_PATH);
-            return;
-        }
-        out.push(Op::Pivot {}, ROOT_PATH);
+        let pivot = self.private && !subject.shape.no_pivot;
+        out.push(if pivot { Op::Pivot {} } else { Op::Chroot {} }, ROOT_PATH);
         if let Some(flags) = final_propagation(subject) {
             out.push(Op::Propagation { flags }, PROPAGATION);
         }
