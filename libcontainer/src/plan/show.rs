@@ -16,9 +16,7 @@ impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "plan     {}", self.id)?;
         self.show_clone(f)?;
-        for line in self.cgroup.to_string().lines() {
-            writeln!(f, "cgroup   {line}")?;
-        }
+        write!(f, "{}", self.cgroup)?;
         for (slot, source) in self.sources.iter().enumerate() {
             writeln!(f, "send     {{{slot}}} {source}")?;
         }
