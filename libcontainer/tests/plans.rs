@@ -1,0 +1,172 @@
+//! Golden plans: `tests/plans/CASE` has a configuration, the host and options of the case, and the plan as it prints itself. A change of behaviour
+//! is a change of `expect.plan` that a person can read. `BLESS=1` writes the files; read them before you commit them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use teu::plan::{Plan, Shape, compile, mount_options, verify};
+use teu::{CgroupManager, Id, Result, Spec};
+use teu_init::program::Op;
+
+mod support;
+
+/// `case.json`: the name of a file in `hosts`, and what the caller chose.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Case {
+    host: String,
+    no_pivot: bool,
+    no_new_keyring: bool,
+    no_cgroup: bool,
+    targets: Vec<u32>,
+    env: Vec<String>,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        let host = "v2".to_owned();
+        Self {
+            host,
+            no_pivot: false,
+            no_new_keyring: false,
+            no_cgroup: false,
+            targets: Vec::new(),
+            env: Vec::new(),
+        }
+    }
+}
+
+impl Case {
+    fn shape(&self) -> Shape {
+        Shape {
+            no_pivot: self.no_pivot,
+            no_new_keyring: self.no_new_keyring,
+            cgroup_manager: if self.no_cgroup { CgroupManager::Disabled } else { CgroupManager::Cgroupfs },
+            targets: self.targets.clone(),
+            env: self.env.clone(),
+        }
+    }
+}
+
+fn cases() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(support::folder()).unwrap().map(|entry| entry.unwrap().path());
+    let mut cases: Vec<PathBuf> = entries.filter(|path| path.join("config.json").exists()).collect();
+    cases.sort();
+    assert!(cases.len() > 30, "{cases:?}");
+    cases
+}
+
+fn compile_case(folder: &Path) -> Result<Plan> {
+    let case: Case = serde_json::from_slice(&std::fs::read(folder.join("case.json")).unwrap()).unwrap();
+    let spec = Spec::from_json("/bundle", &std::fs::read(folder.join("config.json")).unwrap())?;
+    compile(&Id::new("web").unwrap(), &spec, &support::host(&case.host), &case.shape())
+}
+
+/// The plan without the numbers of its ops, so that one more op is one more line in a diff. A refusal is printed in place of the plan.
+fn text(folder: &Path) -> String {
+    match compile_case(folder) {
+        Ok(plan) => plan.to_string().lines().map(|line| format!("{}\n", unnumbered(line))).collect(),
+        Err(error) => format!("refused  {error}\n"),
+    }
+}
+
+fn unnumbered(line: &str) -> &str {
+    line.split_once(' ')
+        .filter(|(word, _)| word.bytes().all(|byte| byte.is_ascii_digit()))
+        .map_or(line, |(_, rest)| rest)
+}
+
+#[test]
+fn plans_are_as_expected() {
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut different = Vec::new();
+    for folder in cases() {
+        let (path, found) = (folder.join("expect.plan"), text(&folder));
+        if bless {
+            std::fs::write(&path, &found).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        if found != expected {
+            different.push(difference(&folder, &expected, &found));
+        }
+    }
+    assert!(different.is_empty(), "BLESS=1 accepts these:\n{}", different.join("\n"));
+}
+
+/// The lines that are only in one of the two.
+fn difference(folder: &Path, expected: &str, found: &str) -> String {
+    let lines = |text: &str, other: &str, sign: char| {
+        let only = text.lines().filter(|line| !other.lines().any(|there| there == *line));
+        only.map(|line| format!("{sign} {line}\n")).collect::<String>()
+    };
+    let lost = lines(expected, found, '-');
+    format!("{}\n{lost}{}", folder.file_name().unwrap().display(), lines(found, expected, '+'))
+}
+
+#[test]
+fn every_plan_keeps_the_laws() {
+    for folder in cases() {
+        if let Ok(plan) = compile_case(&folder) {
+            assert_eq!(verify::verify(&plan.program), Ok(()), "{}", folder.display());
+        }
+    }
+}
+
+/// The place of every op that the configuration asked for exists in the configuration.
+#[test]
+fn every_op_points_into_its_configuration() {
+    for folder in cases() {
+        let Ok(plan) = compile_case(&folder) else { continue };
+        let config: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
+        for (index, op) in plan.program.ops().iter().enumerate() {
+            let site = plan.program.site(index);
+            // Names of what every container gets although its configuration may be silent about it.
+            let silent = site.starts_with("/process/")
+                || ["/linux/rootfsPropagation", "/linux/cgroupsPath"].contains(&site);
+            assert!(silent || config.pointer(site).is_some(), "{}: {op:?}: {site}", folder.display());
+        }
+    }
+}
+
+#[test]
+fn the_cases_together_use_every_op_and_every_mount_option() {
+    let (mut ops, mut options) = (BTreeMap::new(), BTreeMap::new());
+    for folder in cases() {
+        let text = std::fs::read_to_string(folder.join("config.json")).unwrap();
+        let config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let lists = config["mounts"].as_array().into_iter().flatten().map(|mount| &mount["options"]);
+        for option in lists.flat_map(|list| list.as_array().into_iter().flatten()) {
+            options.insert(option.as_str().unwrap().to_owned(), folder.clone());
+        }
+        for op in compile_case(&folder).iter().flat_map(|plan| plan.program.ops()) {
+            ops.insert(op.name(), folder.clone());
+        }
+    }
+    let missing: Vec<_> = mount_options::names().filter(|name| !options.contains_key(*name)).collect();
+    assert!(missing.is_empty(), "no case has the options {missing:?}");
+    // As many as the table of init has.
+    assert_eq!(ops.len(), 38, "{:?}", ops.keys());
+}
+
+#[test]
+fn the_environment_keeps_its_order_and_of_duplicates_the_last() {
+    assert_eq!(environment("process-user"), ["B=2", "A=3", "PATH=/opt/bin:/bin:.", "EMPTY="]);
+    assert_eq!(environment("extra-descriptors"), ["PATH=/bin", "LISTEN_FDS=2", "LISTEN_PID=1"]);
+}
+
+fn environment(case: &str) -> Vec<String> {
+    let program = compile_case(&support::folder().join(case)).unwrap().program;
+    match program.ops() {
+        [.., Op::Exec { env, .. }] => program.texts(*env).map(String::from).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn annotations_are_kept_for_the_state() {
+    let plan = compile_case(&support::folder().join("annotations")).unwrap();
+    let kept: Vec<_> = plan.annotations.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    assert_eq!(kept, ["com.example.a=1", "com.example.empty=", "org.example.z=x y"]);
+}
