@@ -10,11 +10,10 @@ use teu_conformance::sys;
 use crate::say;
 use crate::work::Work;
 
-/// Steps of a round; the last column is their sum.
+/// Steps of a round. The last column of the table is the sum of their medians.
 const STEPS: [&str; 5] = ["create", "state", "start", "kill", "delete"];
 const OTHERS: [&str; 2] = ["runc", "crun"];
-const FOLDERS: [&str; 6] =
-    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const FOLDERS: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// One runtime and what its steps took.
 struct Contender {
@@ -42,7 +41,9 @@ pub fn show(teu: &Cli, work: &Work, rounds: usize) {
             }
         }
     }
-    say(&format!("\nWhat each step costs, milliseconds from spawn to exit, medians of {rounds} rounds:\n"));
+    say(&format!(
+        "\nWhat each step costs, in milliseconds from spawn to exit: medians of {rounds} rounds, the runtimes in turn:\n"
+    ));
     table(&contenders);
 }
 
@@ -86,27 +87,30 @@ fn timed(name: &str, act: impl FnOnce() -> Reply) -> Result<(Duration, Reply), S
 fn table(contenders: &[Contender]) {
     let head: String = STEPS.iter().chain(&["together"]).map(|step| format!("{step:>10}")).collect();
     say(&format!("    {:<8}{head}", ""));
-    let teu = contenders.first().and_then(together);
+    let teu: Option<Duration> = contenders.first().map(|teu| medians(teu).iter().sum());
     for contender in contenders {
         if let Some(why) = &contender.failure {
             say(&format!("    {:<8}  failed: {why}", contender.name));
             continue;
         }
-        let Some(total) = together(contender) else { continue };
-        let row: String = (0..STEPS.len())
-            .filter_map(|step| median(contender.rounds.iter().map(|round| round[step])))
-            .chain([total])
-            .map(|took| format!("{:>10.2}", took.as_secs_f64() * 1e3))
-            .collect();
-        let ratio = teu.map_or(1.0, |teu| total.as_secs_f64() / teu.as_secs_f64());
-        let ratio = if contender.name == "teu" { String::new() } else { format!("   {ratio:.1} x teu") };
+        let steps = medians(contender);
+        let total: Duration = steps.iter().sum();
+        let cell = |took: &Duration| format!("{:>10.2}", took.as_secs_f64() * 1e3);
+        let row: String = steps.iter().chain([&total]).map(cell).collect();
+        let ratio = match teu {
+            Some(teu) if contender.name != "teu" && !teu.is_zero() => {
+                format!("   {:.1} x teu", total.as_secs_f64() / teu.as_secs_f64())
+            }
+            _ => String::new(),
+        };
         say(&format!("    {:<8}{row}{ratio}", contender.name));
     }
 }
 
-/// The median of whole rounds.
-fn together(contender: &Contender) -> Option<Duration> {
-    median(contender.rounds.iter().map(|round| round.iter().sum()))
+/// One median for each step.
+fn medians(contender: &Contender) -> Vec<Duration> {
+    let of = |step: usize| median(contender.rounds.iter().map(|round| round[step]));
+    (0..STEPS.len()).filter_map(of).collect()
 }
 
 fn median(samples: impl Iterator<Item = Duration>) -> Option<Duration> {

@@ -17,13 +17,14 @@ use teu_conformance::driver::Cli;
 use teu_conformance::host::{Lane, enter};
 use work::Work;
 
-const USAGE: &str = "usage: teu-demo --teu PATH [--rounds N]";
+const USAGE: &str = "usage: teu-demo --teu PATH [--rounds N] [--lane native|v2]";
 /// CAP_SYS_ADMIN: without it no namespace and no mount can be made, whatever the uid says.
 const CAP_SYS_ADMIN: u32 = 21;
 
 struct Options {
     teu: PathBuf,
     rounds: usize,
+    lane: Lane,
 }
 
 fn main() -> ExitCode {
@@ -37,24 +38,32 @@ fn main() -> ExitCode {
 }
 
 fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
-    let (mut teu, mut rounds) = (None, 20);
+    let (mut teu, mut rounds, mut lane) = (None, 20, Lane::Native);
     while let Some(name) = args.next() {
         let value = args.next().ok_or_else(|| format!("{name}: a value is missing\n{USAGE}"))?;
         match name.as_str() {
             "--teu" => teu = Some(PathBuf::from(value)),
             "--rounds" => rounds = value.parse().map_err(|_| format!("--rounds {value}: not a number"))?,
+            "--lane" if value == "native" => lane = Lane::Native,
+            "--lane" if value == "v2" => lane = Lane::V2,
+            "--lane" => return Err(format!("--lane {value}: not native or v2")),
             _ => return Err(format!("{name}: unknown option\n{USAGE}")),
         }
     }
     let teu = teu.ok_or_else(|| format!("--teu is missing\n{USAGE}"))?;
     let teu = teu.canonicalize().map_err(|error| format!("{}: {error}", teu.display()))?;
-    Ok(Options { teu, rounds })
+    Ok(Options { teu, rounds, lane })
 }
 
 fn demo(options: &Options) -> Result<(), String> {
     let root = may_make_containers();
-    if !root {
-        say("Not root (uid 0 with CAP_SYS_ADMIN): no container can be made. The plan needs no rights and is shown.\n");
+    if root {
+        // A mount namespace of our own: older releases of other runtimes refuse the cgroup mounts of some hybrid machines.
+        enter(options.lane).map_err(|error| format!("a mount namespace for the demo: {error}"))?;
+    } else {
+        say(
+            "Not root (uid 0 with CAP_SYS_ADMIN): no container can be made. The plan needs no rights: here it is.\n",
+        );
     }
     let work = Work::make().map_err(|error| format!("the demo's folder: {error}"))?;
     let teu = Cli::new("teu", &options.teu, &work.state("teu"));
@@ -63,8 +72,6 @@ fn demo(options: &Options) -> Result<(), String> {
         say("\nLeft out, for want of root: the container's life, what it sees, and what the steps cost.");
         return Ok(());
     }
-    // A mount namespace of our own: older runtimes want the cgroup mounts of a hybrid machine another way round.
-    enter(Lane::Native).map_err(|error| format!("a mount namespace for the demo: {error}"))?;
     let report = life::show(&teu, &work)?;
     view::show(&report);
     cost::show(&teu, &work, options.rounds);

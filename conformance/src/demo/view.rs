@@ -12,15 +12,32 @@ const WIDTH: usize = 92;
 pub fn show(report: &Report) {
     say("\nWhat the container sees:\n");
     for (label, text) in rows(report) {
-        for (at, line) in wrap(&text).iter().enumerate() {
-            say(&format!("    {:<13} {line}", if at == 0 { label } else { "" }));
+        paragraph(label, &text);
+    }
+    say("\n    and these mounts, by type and options:\n");
+    for (kind, points) in mounts(report) {
+        paragraph("", &format!("{kind}: {}", points.join("  ")));
+    }
+}
+
+fn paragraph(label: &str, text: &str) {
+    for (at, line) in wrap(text).iter().enumerate() {
+        say(format!("    {:<13} {line}", if at == 0 { label } else { "" }).trim_end());
+    }
+}
+
+/// Mount points by type and options, in the order of their first.
+fn mounts(report: &Report) -> Vec<(String, Vec<&str>)> {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for mount in report.get("mounts").as_array().into_iter().flatten() {
+        let part = |key: &str| mount[key].as_str().unwrap_or_default();
+        let kind = format!("{} {}", part("type"), part("options"));
+        match groups.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, points)) => points.push(part("point")),
+            None => groups.push((kind, vec![part("point")])),
         }
     }
-    say("");
-    for mount in report.get("mounts").as_array().into_iter().flatten() {
-        let part = |key: &str| mount[key].as_str().unwrap_or_default().to_owned();
-        say(&format!("    {:<13} {:<26} {:<8} {}", "mount", part("point"), part("type"), part("options")));
-    }
+    groups
 }
 
 // table: label, what is said.
@@ -30,7 +47,10 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
     let groups = if groups.is_empty() { "none".into() } else { groups };
     let process = |key| report.field("pid", key);
     vec![
-        ("process", format!("pid {}, parent {}, session {}", process("pid"), process("ppid"), process("sid"))),
+        (
+            "process",
+            format!("pid {}, parent {}, session {}", process("pid"), process("ppid"), process("sid")),
+        ),
         (
             "user",
             format!(
@@ -41,7 +61,10 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
             ),
         ),
         ("capabilities", capabilities(&report.status("CapEff"))),
-        ("new rights", if report.status("NoNewPrivs") == "1" { "cannot be gained" } else { "by setuid" }.into()),
+        (
+            "new rights",
+            if report.status("NoNewPrivs") == "1" { "cannot be gained" } else { "by setuid" }.into(),
+        ),
         ("hostname", report.text("hostname").trim().into()),
         ("directory", report.text("cwd").into()),
         ("environment", words(report.get("env"))),
