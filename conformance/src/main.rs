@@ -6,13 +6,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use teu_conformance::driver::Cli;
+use teu_conformance::driver::{Cli, Driver, Library};
 use teu_conformance::host::{Host, Lane, enter};
 use teu_conformance::report::{Report, detail, totals, word};
 use teu_conformance::runner;
 use teu_conformance::suite::{self, Test};
 
-const USAGE: &str = "usage: teu-conformance [--runtime NAME=PATH]... [--subject NAME] [--lane native|v2]
+/// What stands in place of a path for the library in this process.
+const LIBRARY: &str = "";
+
+const USAGE: &str =
+    "usage: teu-conformance [--runtime NAME=PATH]... [--library NAME] [--subject NAME] [--lane native|v2]
                        [--filter TEXT]... [--debian ROOTFS] [--json FILE] [--quiet] [--list]
 The exit code is 0 if no behaviour of the subject (default: the first runtime) failed.
 A runtime may be a program of ROOTFS, which patchelf makes usable here.";
@@ -54,6 +58,9 @@ fn parse() -> Result<Options, String> {
     while let Some(arg) = args.next().map_err(wrong)? {
         match arg {
             Long("runtime") => options.runtimes.push(runtime(&args.value().map_err(wrong)?)?),
+            Long("library") => {
+                options.runtimes.push((text(args.value().map_err(wrong)?), LIBRARY.into()));
+            }
             Long("subject") => options.subject = Some(text(args.value().map_err(wrong)?)),
             Long("lane") => options.lane = lane(&text(args.value().map_err(wrong)?))?,
             Long("filter") => options.filters.push(text(args.value().map_err(wrong)?)),
@@ -146,26 +153,35 @@ fn all_runtimes(
 ) -> io::Result<Vec<(String, Vec<runner::Finding>)>> {
     let mut columns = Vec::new();
     for (name, original) in &options.runtimes {
-        let path = keep(host, name, original)?;
-        if let Some(root) = options.debian.as_ref().filter(|root| original.starts_with(root)) {
-            at_home(&path, root)?;
-        }
-        let driver = Cli::new(name, &path, &host.work.join(format!("state-{name}")));
+        let root = host.work.join(format!("state-{name}"));
+        let (driver, program) = driver(options, host, name, original, &root)?;
         let told = |finding: &runner::Finding| {
             if !options.quiet {
-                println!(
-                    "{name} {} {} ({} ms) {}",
-                    word(finding),
-                    finding.test,
-                    finding.took.as_millis(),
-                    detail(finding)
-                );
+                let (test, took) = (&finding.test, finding.took.as_millis());
+                println!("{name} {} {test} ({took} ms) {}", word(finding), detail(finding));
             }
         };
-        let canaries = path.parent().map(Path::to_path_buf);
-        columns.push((name.clone(), runner::run(&driver, host, canaries.as_slice(), tests, &told)?));
+        columns.push((name.clone(), runner::run(driver.as_ref(), host, program.as_slice(), tests, &told)?));
     }
     Ok(columns)
+}
+
+/// The driver of one column, and the directory of its program for the oracle to watch.
+fn driver(
+    options: &Options,
+    host: &Host,
+    name: &str,
+    original: &Path,
+    root: &Path,
+) -> io::Result<(Box<dyn Driver>, Option<PathBuf>)> {
+    if original == Path::new(LIBRARY) {
+        return Ok((Box::new(Library::new(name, root).map_err(io::Error::other)?), None));
+    }
+    let path = keep(host, name, original)?;
+    if let Some(debian) = options.debian.as_ref().filter(|debian| original.starts_with(debian)) {
+        at_home(&path, debian)?;
+    }
+    Ok((Box::new(Cli::new(name, &path, root)), path.parent().map(Path::to_path_buf)))
 }
 
 /// A program of the Debian rootfs, made to run on this machine: with the loader and the libraries it was built for.

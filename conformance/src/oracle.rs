@@ -176,7 +176,9 @@ fn descendants() -> io::Result<BTreeMap<i32, String>> {
         let mut words = rest.split(' ');
         let (state, parent) =
             (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse().ok()));
-        parents.insert(pid, (parent.unwrap_or(0), format!("{name}) {state}")));
+        // Of the states only one is more than a moment's.
+        let dead = if state == "Z" { " Z" } else { "" };
+        parents.insert(pid, (parent.unwrap_or(0), format!("{name}){dead}")));
     }
     let own = Pid::this().as_raw();
     let below = |mut pid: i32| {
@@ -196,9 +198,10 @@ fn descriptors() -> io::Result<BTreeSet<String>> {
     for entry in fs::read_dir("/proc/self/fd")? {
         numbers.push(entry?.path());
     }
-    // The descriptor that read the directory is closed by now, and its link gone.
+    // The descriptor that read the directory is closed by now, and its link gone. The library keeps a few compiled device
+    // filters for the next container, which is no leak.
     let link = |path: &PathBuf| Some(format!("{} {}", path.display(), fs::read_link(path).ok()?.display()));
-    Ok(numbers.iter().filter_map(link).collect())
+    Ok(numbers.iter().filter_map(link).filter(|line| !line.ends_with(" anon_inode:bpf-prog")).collect())
 }
 
 /// What a container without namespaces of its own could change for everybody, and what a library could for its caller.

@@ -114,13 +114,6 @@ pub fn namespace(of: &str, kind: &str) -> io::Result<String> {
     Ok(std::fs::read_link(format!("/proc/{of}/ns/{kind}"))?.to_string_lossy().into_owned())
 }
 
-/// The state letter of a process, such as `S` or `Z`.
-pub fn process_state(pid: i32) -> io::Result<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    after.ok_or_else(|| io::Error::other("odd /proc/PID/stat"))
-}
-
 /// Mounts without data. `source` is ignored for what has none.
 pub fn mount(
     source: &Path,

@@ -5,8 +5,10 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 mod cli;
+mod library;
 
 pub use cli::{Cli, Running};
+pub use library::Library;
 
 /// What a runtime said: for a library, an error is exit code 1 with its text on stderr.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -52,7 +52,7 @@ tests! {
     an_empty_id_is_refused,
     a_missing_argument_is_refused [Need::Cli],
     a_mount_error_names_source_and_destination,
-    a_failed_create_reads_like_the_contract,
+    a_failed_create_reads_like_the_contract [Need::Cli],
     a_failed_create_writes_exactly_one_line,
     an_unusable_state_root_is_refused [Need::Cli],
     a_read_only_state_root_is_refused [Need::Cli],

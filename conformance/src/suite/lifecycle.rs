@@ -224,7 +224,7 @@ fn delete_by_force_ends_a_running_container(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     let (container, _) = ctx.sleeping(&mut bundle, &["deaf"])?;
     container.delete_by_force()?;
-    same!(container.exit_code()?, 128 + 9, "exit code");
+    container.ended()?;
     refusal(&ctx.driver.state(&container.id), &["container does not exist"])
 }
 

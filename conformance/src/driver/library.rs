@@ -1,0 +1,185 @@
+//! teu as a library, in this process: the harness is the long-lived, multithreaded host that the library promises to leave alone.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use teu::{Container, CreateOptions, Delete, Error, ErrorKind, Id, Runtime, Spec, State, Stdio};
+
+use super::{Driver, New, Reply};
+use crate::sys;
+
+/// The library with one state root.
+#[derive(Debug)]
+pub struct Library {
+    name: String,
+    root: PathBuf,
+    runtime: Runtime,
+}
+
+/// The files that stand for the reply's texts.
+struct Output {
+    out: File,
+    err: File,
+}
+
+impl Library {
+    /// The library with its containers below `root`.
+    pub fn new(name: &str, root: &Path) -> teu::Result<Self> {
+        Ok(Self { name: name.into(), root: root.into(), runtime: Runtime::at(root)? })
+    }
+
+    fn open(&self, id: &str) -> teu::Result<Container> {
+        self.runtime.open(&Id::new(id)?)
+    }
+
+    fn make(&self, new: New<'_>, output: &Output) -> teu::Result<Container> {
+        let failed = |error: io::Error| Error::io("copy a descriptor", &error);
+        let id = Id::new(new.id)?;
+        let spec = Spec::from_bundle(&new.bundle)?;
+        let fd = |given: Option<OwnedFd>, file: &File| match given {
+            Some(fd) => Ok(Stdio::Fd(fd)),
+            None => file.try_clone().map(|copy| Stdio::Fd(copy.into())).map_err(failed),
+        };
+        let stdio =
+            [new.stdin.map_or(Stdio::Null, Stdio::Fd), fd(new.stdout, &output.out)?, fd(None, &output.err)?];
+        let options = CreateOptions { stdio, pid_file: new.pid_file, ..CreateOptions::default() };
+        self.runtime.create(&id, &spec, options)
+    }
+
+    fn run_to_end(&self, new: New<'_>, output: &Output) -> teu::Result<i32> {
+        let detach = new.detach;
+        let container = self.make(new, output)?;
+        if let Err(error) = container.start() {
+            container.delete(Delete::Force)?;
+            return Err(error);
+        }
+        if detach {
+            return Ok(0);
+        }
+        let exit = container.wait()?;
+        container.delete(Delete::Force)?;
+        Ok(exit.status())
+    }
+
+    /// A creation with its output collected; a failure gets the words that a command puts in front.
+    fn creation(
+        &self,
+        verb: &str,
+        mut new: New<'_>,
+        call: impl FnOnce(New<'_>, &Output) -> teu::Result<i32>,
+    ) -> Reply {
+        let given = new.stderr.take();
+        let collect = || -> io::Result<Output> {
+            Ok(Output { out: sys::memfd()?, err: given.map_or_else(sys::memfd, Ok)? })
+        };
+        let collected = collect().map_err(|error| Error::io("make a file for the output", &error));
+        let result = collected.and_then(|output| {
+            let code =
+                call(new, &output).map_err(|error| error.context(format!("{} {verb} failed", self.name)))?;
+            let text = |file| sys::content(file).map_err(|error| Error::io("read the output", &error));
+            Ok(Reply { code, out: text(&output.out)?, err: text(&output.err)? })
+        });
+        result.unwrap_or_else(refused)
+    }
+}
+
+impl Driver for Library {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn create(&self, new: New<'_>) -> Reply {
+        self.creation("create", new, |new, output| self.make(new, output).map(|_| 0))
+    }
+
+    fn run(&self, new: New<'_>) -> Reply {
+        self.creation("run", new, |new, output| self.run_to_end(new, output))
+    }
+
+    fn start(&self, id: &str) -> Reply {
+        reply(self.open(id).and_then(|container| container.start()))
+    }
+
+    fn state(&self, id: &str) -> Reply {
+        let state = self.open(id).and_then(|container| container.state());
+        state.map_or_else(refused, |state| Reply { out: document(&state).to_string(), ..Reply::default() })
+    }
+
+    fn kill(&self, id: &str, signal: &str, all: bool) -> Reply {
+        let killed = number(signal).and_then(|signal| {
+            let container = self.open(id)?;
+            if all { container.kill_all(signal) } else { container.kill(signal) }
+        });
+        match killed {
+            // The command forgives this, and the driver stands in for the command.
+            Err(error) if all && error.kind() == ErrorKind::NotRunning => Reply::default(),
+            other => reply(other),
+        }
+    }
+
+    fn delete(&self, id: &str, force: bool) -> Reply {
+        let mode = if force { Delete::Force } else { Delete::OnlyStopped };
+        reply(Id::new(id).and_then(|id| self.runtime.delete(&id, mode)))
+    }
+
+    fn list(&self) -> Reply {
+        let list = self.runtime.list().map(|list| {
+            let states = list.into_iter().filter_map(|entry| entry.state.ok());
+            let entries: Vec<Value> = states.map(|state| with_owner(document(&state), &state)).collect();
+            if entries.is_empty() { Value::Null } else { entries.into() }
+        });
+        list.map_or_else(refused, |list| Reply { out: list.to_string(), ..Reply::default() })
+    }
+}
+
+fn reply(result: teu::Result<()>) -> Reply {
+    result.map_or_else(refused, |()| Reply::default())
+}
+
+fn refused(error: Error) -> Reply {
+    Reply { code: 1, err: format!("{error}\n"), ..Reply::default() }
+}
+
+/// The state in the contract's order of keys.
+fn document(state: &State) -> Value {
+    let mut document = json!({
+        "ociVersion": state.oci_version,
+        "id": state.id,
+        "pid": state.pid,
+        "status": state.status.as_str(),
+        "bundle": state.bundle,
+        "rootfs": state.rootfs,
+        "created": state.created,
+    });
+    if !state.annotations.is_empty() {
+        document["annotations"] = json!(state.annotations);
+    }
+    document["owner"] = json!("");
+    document
+}
+
+fn with_owner(mut document: Value, state: &State) -> Value {
+    document["owner"] =
+        if state.owner_uid == 0 { json!("root") } else { json!(format!("#{}", state.owner_uid)) };
+    document
+}
+
+/// The library takes numbers; names are a matter of the command.
+fn number(signal: &str) -> teu::Result<i32> {
+    let upper = signal.to_uppercase();
+    let name = upper.trim_start_matches("SIG");
+    let offset = |prefix: &str| name.strip_prefix(prefix).and_then(|rest| rest.get(1..)?.parse::<i32>().ok());
+    let known =
+        name.parse().ok().or_else(|| format!("SIG{name}").parse::<Signal>().ok().map(|one| one as i32));
+    let realtime = || offset("RTMIN").map(|more| 34 + more).or_else(|| offset("RTMAX").map(|less| 64 - less));
+    let unknown = || Error::new(ErrorKind::InvalidArgument, format!("unknown signal {signal:?}"));
+    known.or_else(realtime).ok_or_else(unknown)
+}
