@@ -372,7 +372,9 @@ impl<'a> Program<'a> {
         match operand {
             Operand::Number(_) => true,
             Operand::Text(text) => self.text(text).is_some(),
-            Operand::Texts(list) => self.texts(list).count() == list.count as usize,
+            Operand::Texts(list @ List { at, len, count }) => {
+                self.bytes(Blob { at, len }).is_some() && self.texts(list).count() == count as usize
+            }
             Operand::Bytes(blob) => self.bytes(blob).is_some(),
             Operand::Reads(Slot(slot)) | Operand::Writes(NewSlot(slot)) => slot < slots,
         }
