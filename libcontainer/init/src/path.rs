@@ -50,13 +50,16 @@ pub fn open_or_make(root: Fd, path: &CStr, leaf: Leaf, plain: bool) -> Result<Fd
     }
 }
 
-/// Opens the directory that holds the last component of `path`, making it if missing, and returns it with that component.
-pub fn parent(root: Fd, path: &CStr) -> Result<(Fd, Name)> {
+/// Splits off the last component.
+pub fn split(path: &CStr) -> Result<(&[u8], &[u8])> {
     let bytes = trim(path.to_bytes());
     let cut = bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-    let (head, tail) = bytes.split_at_checked(cut).ok_or(EINVAL)?;
-    let directory = open_or_make(root, Name::<PATH_MAX>::new(head)?.as_c_str()?, Leaf::Directory, false)?;
-    Ok((directory, Name::new(tail)?))
+    bytes.split_at_checked(cut).ok_or(EINVAL)
+}
+
+/// Opens a directory whose path has no NUL at its end, making it if it is missing.
+pub fn directory(root: Fd, path: &[u8]) -> Result<Fd> {
+    open_or_make(root, Name::<PATH_MAX>::new(path)?.as_c_str()?, Leaf::Directory, false)
 }
 
 fn trim(mut path: &[u8]) -> &[u8] {
@@ -73,7 +76,8 @@ pub struct Name<const N: usize = 256> {
 }
 
 impl<const N: usize> Name<N> {
-    fn new(text: &[u8]) -> Result<Self> {
+    /// Copies `text`.
+    pub fn new(text: &[u8]) -> Result<Self> {
         let mut bytes = [0; N];
         let place = bytes.get_mut(..text.len()).filter(|_| text.len() < N).ok_or(ENAMETOOLONG)?;
         place.copy_from_slice(text);
@@ -121,7 +125,7 @@ impl Walk {
                 Ok(found) if component.last => return Ok(found),
                 Ok(found) => {
                     found.close();
-                    done = component.stop;
+                    (done, retries) = (component.stop, 0);
                 }
                 Err(ENOENT) if retries < MAX_RETRIES => {
                     retries += 1;
@@ -200,7 +204,8 @@ impl Walk {
             len += part.len();
         }
         self.path = spliced;
-        self.len = len;
+        // A link may end in a slash. With it the last component would not be the last.
+        self.len = trim(self.path.get(..len).ok_or(EINVAL)?).len();
         Ok(())
     }
 }
@@ -210,3 +215,6 @@ fn make_file(directory: Fd, name: &CStr) -> Result<()> {
     let how = OpenHow { flags, mode: 0o644, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS };
     sys::openat2(directory, name, &how).map(Fd::close)
 }
+
+#[cfg(test)]
+mod tests;
