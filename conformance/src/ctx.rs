@@ -118,7 +118,7 @@ impl<'a> Ctx<'a> {
 
     /// Creates a container whose stdout is a pipe to the test.
     pub fn created(&'a self, bundle: &Bundle) -> Result<Container<'a>, Trouble> {
-        self.make(bundle, |driver, new| driver.create(new))
+        self.created_with(bundle, None)
     }
 
     /// Creates and starts a container.
@@ -136,17 +136,15 @@ impl<'a> Ctx<'a> {
         Ok((container, report))
     }
 
-    fn make(
-        &'a self,
-        bundle: &Bundle,
-        call: impl FnOnce(&dyn Driver, New<'_>) -> Reply,
-    ) -> Result<Container<'a>, Trouble> {
+    /// Creates a container with a stdin of the test's choice.
+    pub fn created_with(&'a self, bundle: &Bundle, stdin: Option<OwnedFd>) -> Result<Container<'a>, Trouble> {
         let (out, stdout) = sys::pipe()?;
         let err = sys::memfd()?;
         let mut new = self.new_of(bundle)?;
         new.stdout = Some(stdout);
         new.stderr = Some(err.try_clone()?);
-        let reply = call(self.driver, new);
+        new.stdin = stdin;
+        let reply = self.driver.create(new);
         if reply.code != 0 {
             return Err(format!("create: exit code {}: {}", reply.code, reply.err.trim_end()).into());
         }

@@ -74,6 +74,11 @@ impl Cli {
         spawn(command, None)
     }
 
+    /// Starts `run` in the foreground and leaves it under way.
+    pub fn spawn_run(&self, new: New<'_>) -> io::Result<Running> {
+        self.spawn_new("run", new)
+    }
+
     fn command(&self) -> Command {
         let mut words = self.prefix.iter().cloned().chain([self.path.clone().into_os_string()]);
         let mut command = Command::new(words.next().unwrap_or_default());
@@ -81,7 +86,7 @@ impl Cli {
         command
     }
 
-    fn make(&self, verb: &str, new: New<'_>) -> Reply {
+    fn spawn_new(&self, verb: &str, new: New<'_>) -> io::Result<Running> {
         let mut command = self.command();
         command.arg(verb).arg("--bundle").arg(&new.bundle);
         if let Some(file) = &new.pid_file {
@@ -91,11 +96,7 @@ impl Cli {
             command.arg("--detach");
         }
         command.arg(new.id);
-        finish(spawn(command, Some(new)))
-    }
-
-    fn query(&self, args: &[&str]) -> Reply {
-        self.call(args)
+        spawn(command, Some(new))
     }
 }
 
@@ -109,31 +110,31 @@ impl Driver for Cli {
     }
 
     fn create(&self, new: New<'_>) -> Reply {
-        self.make("create", new)
+        finish(self.spawn_new("create", new))
     }
 
     fn run(&self, new: New<'_>) -> Reply {
-        self.make("run", new)
+        finish(self.spawn_new("run", new))
     }
 
     fn start(&self, id: &str) -> Reply {
-        self.query(&["start", id])
+        self.call(&["start", id])
     }
 
     fn state(&self, id: &str) -> Reply {
-        self.query(&["state", id])
+        self.call(&["state", id])
     }
 
     fn kill(&self, id: &str, signal: &str, all: bool) -> Reply {
-        if all { self.query(&["kill", "--all", id, signal]) } else { self.query(&["kill", id, signal]) }
+        if all { self.call(&["kill", "--all", id, signal]) } else { self.call(&["kill", id, signal]) }
     }
 
     fn delete(&self, id: &str, force: bool) -> Reply {
-        if force { self.query(&["delete", "--force", id]) } else { self.query(&["delete", id]) }
+        if force { self.call(&["delete", "--force", id]) } else { self.call(&["delete", id]) }
     }
 
     fn list(&self) -> Reply {
-        self.query(&["list", "--format", "json"])
+        self.call(&["list", "--format", "json"])
     }
 
     fn cli(&self) -> Option<&Cli> {

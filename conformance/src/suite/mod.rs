@@ -4,9 +4,11 @@ use crate::Outcome;
 use crate::ctx::Ctx;
 use crate::host::Need;
 
+mod caller;
 mod cgroups;
 mod devices;
 mod errors;
+mod hostile;
 mod joins;
 mod lifecycle;
 mod mounts;
@@ -66,6 +68,8 @@ pub fn all() -> Vec<Test> {
         cgroups::TESTS,
         errors::TESTS,
         races::TESTS,
+        caller::TESTS,
+        hostile::TESTS,
         real_rootfs::TESTS,
     ]
     .concat()
