@@ -16,7 +16,7 @@ pub struct CreateOptions {
     pub no_pivot: bool,
     /// Keep the caller's session keyring instead of joining a new one named `_ses.ID`.
     pub no_new_keyring: bool,
-    /// Variables for the program behind those of the configuration, such as `LISTEN_FDS=1`.
+    /// Variables (`NAME=VALUE`) for the program behind those of the configuration, such as `LISTEN_FDS=1`; of two of one name the last wins.
     pub env: Vec<String>,
     /// Which way the cgroup is made.
     pub cgroup_manager: CgroupManager,

@@ -67,6 +67,16 @@ impl Runtime {
     ///
     /// # Errors
     /// `InvalidSpec` with a JSON pointer; `Unsupported`; `Kernel` if the facts about this machine cannot be read.
+    ///
+    /// ```no_run
+    /// use teu::{CreateOptions, Id, Runtime, Spec};
+    /// let (runtime, spec) = (Runtime::at("/run/teu")?, Spec::from_bundle("/bundles/web")?);
+    /// let plan = runtime.plan(&Id::new("web-1")?, &spec, &CreateOptions::default())?;
+    /// println!("{plan}");
+    /// let prepared = runtime.prepare(plan, CreateOptions::default())?; // dropped now, it would take everything back
+    /// let container = prepared.launch()?;
+    /// # Ok::<(), teu::Error>(())
+    /// ```
     pub fn plan(&self, id: &Id, spec: &Spec, options: &CreateOptions) -> Result<Plan> {
         plan::compile(id, spec, &self.host()?, &Shape::of(options)?)
     }

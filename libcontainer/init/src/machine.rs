@@ -59,6 +59,8 @@ pub struct Machine<'a> {
     pub root: Fd,
     /// A read-only, empty tmpfs that covers masked directories; the first use attaches it, later ones copy it.
     pub empty: Fd,
+    /// The directory in which a file was made last, and its path.
+    pub directory: Option<(&'a [u8], Fd)>,
     /// Whether the null device's tree has been attached once: from then on it is copied.
     pub null_used: bool,
     /// The chosen program.
@@ -79,6 +81,7 @@ impl<'a> Machine<'a> {
             socket,
             root: Fd::NONE,
             empty: Fd::NONE,
+            directory: None,
             null_used: false,
             program_path: None,
             cwd_denied: false,
@@ -131,6 +134,13 @@ impl<'a> Machine<'a> {
         let at = number as usize * 4;
         if let Some(place) = self.image.slots.get_mut(at..at + 4) {
             place.copy_from_slice(&(fd.0 + 1).to_ne_bytes());
+        }
+    }
+
+    /// Replaces the directory of the last made file.
+    pub fn keep_directory(&mut self, directory: Option<(&'a [u8], Fd)>) {
+        if let Some((_, old)) = core::mem::replace(&mut self.directory, directory) {
+            old.close();
         }
     }
 

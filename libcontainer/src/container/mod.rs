@@ -10,7 +10,7 @@ use crate::launch::reap;
 use crate::lifecycle::{Operation, permits};
 use crate::options::Delete;
 use crate::spec::Id;
-use crate::state::{self, Observed, Record, State, StateDir, dir::not_found};
+use crate::state::{self, Record, State, StateDir, dir::not_found};
 use crate::sys::pidfd::pidfd_send_signal;
 use crate::sys::process::Ended;
 use crate::{Error, ErrorKind, Result, Status};
@@ -86,8 +86,7 @@ impl Container {
     /// # Errors
     /// `NotFound` if the container was deleted meanwhile.
     pub fn state(&self) -> Result<State> {
-        let (record, observed) = self.look()?;
-        Ok(State::of(&self.dir, record, &observed))
+        self.current(|now| Ok(State::of(&now.dir, &now.record, now.observe()?)))
     }
 
     /// The status alone.
@@ -95,7 +94,7 @@ impl Container {
     /// # Errors
     /// As [`Container::state`].
     pub fn status(&self) -> Result<Status> {
-        self.look().map(|(_, observed)| observed.status)
+        self.current(Self::observe)
     }
 
     /// Lets init execute the container's program.
@@ -104,9 +103,9 @@ impl Container {
     /// `InvalidState` if it is not created: running, stopped, or its init died while waiting.
     pub fn start(&self) -> Result<()> {
         let locked = self.locked()?;
-        let observed = state::observe(&locked, &locked.read()?)?;
-        if !permits(observed.status, Operation::Start) {
-            return Err(cannot_start(observed.status));
+        let status = self.status()?;
+        if !permits(status, Operation::Start) {
+            return Err(cannot_start(status));
         }
         match locked.pass_gate()? {
             true => Ok(()),
@@ -119,27 +118,20 @@ impl Container {
     /// # Errors
     /// `NotRunning` if the container has stopped; `InvalidArgument` for a number that is no signal.
     pub fn kill(&self, signal: i32) -> Result<()> {
-        let (record, observed) = self.look()?;
-        let init = observed
-            .init
-            .as_ref()
-            .filter(|_| permits(observed.status, Operation::Kill))
-            .ok_or_else(not_running)?;
-        if signal == libc::SIGKILL && !record.own_pid_namespace {
-            return self.kill_all(signal);
-        }
-        match pidfd_send_signal(init.as_fd(), signal) {
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Err(not_running()),
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                return Err(Error::new(ErrorKind::InvalidArgument, format!("unknown signal {signal}")));
+        self.current(|now| {
+            let status = now.observe()?;
+            let init =
+                now.pidfd.as_ref().filter(|_| permits(status, Operation::Kill)).ok_or_else(not_running)?;
+            if signal == libc::SIGKILL && !now.record.own_pid_namespace {
+                return Cgroup::open(&now.record.cgroup)?.kill_all(signal);
             }
-            other => other.map_err(|error| Error::io(format!("send signal {signal}"), &error))?,
-        }
-        if signal == libc::SIGKILL && observed.status == Status::Paused {
-            // A frozen process of cgroup v1 dies only when it is thawed.
-            Cgroup::open(&record.cgroup)?.thaw()?;
-        }
-        Ok(())
+            send(init, signal)?;
+            if signal == libc::SIGKILL && status == Status::Paused {
+                // A frozen process of cgroup v1 dies only when it is thawed.
+                Cgroup::open(&now.record.cgroup)?.thaw()?;
+            }
+            Ok(())
+        })
     }
 
     /// Sends a signal to every process of the container's cgroup.
@@ -147,11 +139,10 @@ impl Container {
     /// # Errors
     /// `NotRunning` if the container has stopped; the kernel refuses.
     pub fn kill_all(&self, signal: i32) -> Result<()> {
-        let (record, observed) = self.look()?;
-        if !permits(observed.status, Operation::Kill) {
-            return Err(not_running());
-        }
-        Cgroup::open(&record.cgroup)?.kill_all(signal)
+        self.current(|now| match permits(now.observe()?, Operation::Kill) {
+            true => Cgroup::open(&now.record.cgroup)?.kill_all(signal),
+            false => Err(not_running()),
+        })
     }
 
     /// Waits for the end of init and tells how it ended; again and again the same.
@@ -172,20 +163,26 @@ impl Container {
     /// # Errors
     /// As [`crate::Runtime::delete`].
     pub fn delete(&self, mode: Delete) -> Result<()> {
-        match (self.locked(), mode) {
-            (Ok(locked), _) => remove::remove_locked(&locked, mode),
-            (Err(error), Delete::Force) if error.kind() == ErrorKind::NotFound => Ok(()),
-            (Err(error), _) => Err(error),
+        let removed = self.locked().and_then(|_locked| self.current(|now| remove::remove_locked(now, mode)));
+        match removed {
+            Err(error) if error.kind() == ErrorKind::NotFound && mode == Delete::Force => Ok(()),
+            other => other,
         }
     }
 
-    fn look(&self) -> Result<(Record, Observed)> {
+    fn observe(&self) -> Result<Status> {
+        state::status(&self.dir, &self.record, self.pidfd.as_ref())
+    }
+
+    /// Acts on this handle, or on a newer one if this was made while `create` was at work. A record that names init does not change any more.
+    fn current<T>(&self, act: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         if !self.dir.is_linked() {
             return Err(not_found());
         }
-        let record = self.dir.read()?;
-        let observed = state::observe(&self.dir, &record)?;
-        Ok((record, observed))
+        match self.record.init {
+            Some(_) => act(self),
+            None => act(&Self::opened(Arc::clone(&self.dir), self.dir.read()?)),
+        }
     }
 
     /// This container's directory with its lock: on a descriptor of its own, because a lock belongs to the descriptor and not to the thread.
@@ -194,6 +191,14 @@ impl Container {
         fresh.lock()?;
         if fresh.is_linked() { Ok(fresh) } else { Err(not_found()) }
     }
+}
+
+fn send(init: &OwnedFd, signal: i32) -> Result<()> {
+    pidfd_send_signal(init.as_fd(), signal).map_err(|error| match error.raw_os_error() {
+        Some(libc::ESRCH) => not_running(),
+        Some(libc::EINVAL) => Error::new(ErrorKind::InvalidArgument, format!("unknown signal {signal}")),
+        _ => Error::io(format!("send signal {signal}"), &error),
+    })
 }
 
 fn not_running() -> Error {

@@ -2,14 +2,16 @@
 
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Container;
 use crate::cgroup::Cgroup;
 use crate::launch::reap;
 use crate::lifecycle::{Operation, permits};
 use crate::options::Delete;
 use crate::spec::Id;
-use crate::state::{self, Observed, Record, StateDir, dir::not_found};
+use crate::state::{StateDir, dir::not_found};
 use crate::sys::pidfd::pidfd_send_signal;
 use crate::{Error, ErrorKind, Result, Status};
 
@@ -23,7 +25,7 @@ pub(crate) fn remove(root: &Path, id: &Id, mode: Delete) -> Result<()> {
             unblock(&dir);
         }
         dir.lock()?;
-        if dir.is_linked() { remove_locked(&dir, mode) } else { Err(not_found()) }
+        if dir.is_linked() { remove_claimed(dir, mode) } else { Err(not_found()) }
     });
     match removed {
         Err(error) if error.kind() == ErrorKind::NotFound && mode == Delete::Force => Ok(()),
@@ -39,40 +41,45 @@ fn unblock(dir: &StateDir) {
     }
 }
 
-/// Removes the container whose lock is held.
-pub(crate) fn remove_locked(dir: &StateDir, mode: Delete) -> Result<()> {
-    let record = match dir.read() {
-        Ok(record) => record,
+/// Removes what a locked directory holds, be it a container or less.
+fn remove_claimed(dir: StateDir, mode: Delete) -> Result<()> {
+    match dir.read() {
+        Ok(record) => remove_locked(&Container::opened(Arc::new(dir), record), mode),
         // Cut short before the record was whole: there is nothing but the directory.
-        Err(error) if error.kind() == ErrorKind::NotFound => return dir.remove().and(Err(error)),
-        Err(_) if mode == Delete::Force => return dir.remove(),
-        Err(error) => return Err(error),
-    };
-    let observed = state::observe(dir, &record)?;
-    if mode == Delete::OnlyStopped && !permits(observed.status, Operation::Delete) {
-        let message =
-            format!("cannot delete container {} that is not stopped: {}", record.id, observed.status);
+        Err(error) if error.kind() == ErrorKind::NotFound => dir.remove().and(Err(error)),
+        Err(_) if mode == Delete::Force => dir.remove(),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes the container whose lock is held.
+pub(super) fn remove_locked(container: &Container, mode: Delete) -> Result<()> {
+    // With the lock held nobody is creating: what looks like it is what a dead creator left.
+    let record = &container.record;
+    let status = if record.init.is_some() { container.observe()? } else { Status::Stopped };
+    if mode == Delete::OnlyStopped && !permits(status, Operation::Delete) {
+        let message = format!("cannot delete container {} that is not stopped: {status}", record.id);
         return Err(Error::new(ErrorKind::InvalidState, message));
     }
     let cgroup = Cgroup::open(&record.cgroup)?;
-    end(&record, &observed, &cgroup)?;
+    if record.init.is_some() {
+        end(container, status, &cgroup)?;
+    }
     cgroup.remove(DEADLINE)?;
-    dir.remove()
+    container.dir.remove()
 }
 
 /// Ends every process of the container.
-fn end(record: &Record, observed: &Observed, cgroup: &Cgroup) -> Result<()> {
-    let ours = record.init.is_some();
-    if let Some(init) = &observed.init {
+fn end(container: &Container, status: Status, cgroup: &Cgroup) -> Result<()> {
+    if let Some(init) = container.pidfd.as_ref().filter(|_| status != Status::Stopped) {
         let _ = pidfd_send_signal(init.as_fd(), libc::SIGKILL);
-        if observed.status == Status::Paused {
+        if status == Status::Paused {
             cgroup.thaw()?;
         }
         if reap::wait_until(init, Instant::now() + DEADLINE).is_none() {
             return Err(Error::new(ErrorKind::Busy, "container init still running"));
         }
     }
-    // The end of a pid namespace ends everybody in it. Without one the cgroup tells who belongs to the container. A creator that died before it
-    // had recorded init leaves no process: init follows it.
-    if ours && !record.own_pid_namespace { cgroup.kill_all(libc::SIGKILL) } else { Ok(()) }
+    // The end of a pid namespace ends everybody in it. Without one the cgroup tells who belongs to the container.
+    if container.record.own_pid_namespace { Ok(()) } else { cgroup.kill_all(libc::SIGKILL) }
 }

@@ -100,7 +100,7 @@ pub struct Plan {
     pub id_maps: Option<IdMaps>,
     /// Limits that the caller sets on an init that is ready: those of a container with a user namespace.
     pub rlimits: Vec<Rlimit>,
-    /// The OOM killer's preference, written for init before it runs; absent means as inherited.
+    /// The OOM killer's preference, -1000 to 1000, written for init before it runs; absent means as inherited.
     pub oom_score_adj: Option<i32>,
     /// What init does.
     pub program: Program,

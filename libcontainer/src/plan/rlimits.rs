@@ -9,9 +9,9 @@ use oci_spec::runtime::{PosixRlimitType, Process};
 pub struct Rlimit {
     /// The resource's number (RLIMIT_*).
     pub resource: u32,
-    /// The limit in force.
+    /// The limit in force, in the resource's own unit (bytes, seconds, a count: see `getrlimit(2)`); `u64::MAX` is none.
     pub soft: u64,
-    /// The limit up to which the process may raise it.
+    /// The limit up to which the process may raise it; the same unit.
     pub hard: u64,
     /// Index in `process.rlimits`.
     pub index: usize,

@@ -147,3 +147,6 @@ fn ready_then_gate(program: &Program) -> Option<usize> {
         _ => Some(ready),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,11 +18,13 @@ pub(super) struct Opener<'a> {
     claim: &'a Claim,
     stdio: [Stdio; 3],
     extra: Vec<Option<FdMap>>,
+    /// The null device, opened once.
+    null: Option<OwnedFd>,
 }
 
 impl<'a> Opener<'a> {
     pub fn new(claim: &'a Claim, options: CreateOptions) -> Self {
-        Self { claim, stdio: options.stdio, extra: options.fds.into_iter().map(Some).collect() }
+        Self { claim, stdio: options.stdio, extra: options.fds.into_iter().map(Some).collect(), null: None }
     }
 
     /// One descriptor for each source; cgroup files come later, with the cgroup.
@@ -47,18 +49,30 @@ impl<'a> Opener<'a> {
         let chosen = self.stdio.get_mut(number as usize).map(std::mem::take).unwrap_or_default();
         let opened = match chosen {
             Stdio::Fd(fd) => Ok(fd),
-            Stdio::Null => null(),
+            Stdio::Null => self.null(),
             Stdio::Inherit => match number {
                 0 => io::stdin().as_fd().try_clone_to_owned(),
                 1 => io::stdout().as_fd().try_clone_to_owned(),
                 _ => io::stderr().as_fd().try_clone_to_owned(),
             }
             // The caller may have closed it.
-            .or_else(|error| if error.raw_os_error() == Some(libc::EBADF) { null() } else { Err(error) }),
+            .or_else(|error| {
+                if error.raw_os_error() == Some(libc::EBADF) { self.null() } else { Err(error) }
+            }),
         };
         opened
             .and_then(sys::fs::above_stdio)
             .map_err(|error| Error::io(format!("open standard stream {number}"), &error))
+    }
+
+    fn null(&mut self) -> io::Result<OwnedFd> {
+        if self.null.is_none() {
+            self.null = Some(OpenOptions::new().read(true).write(true).open("/dev/null")?.into());
+        }
+        match &self.null {
+            Some(null) => null.try_clone(),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     fn extra(&mut self, index: usize) -> Result<OwnedFd> {
@@ -66,10 +80,6 @@ impl<'a> Opener<'a> {
         map.map(|map| map.fd)
             .ok_or_else(|| Error::new(ErrorKind::InvalidArgument, "the plan was made for other options"))
     }
-}
-
-fn null() -> io::Result<OwnedFd> {
-    OpenOptions::new().read(true).write(true).open("/dev/null").map(OwnedFd::from)
 }
 
 fn open_path(path: &Path) -> io::Result<OwnedFd> {

@@ -10,8 +10,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, openat, renameat};
-use nix::sys::stat::{Mode, mkdirat};
-use nix::unistd::{UnlinkatFlags, mkfifo, unlinkat};
+use nix::sys::stat::{Mode, SFlag, mkdirat, mknodat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::format::Record;
 use super::lock;
@@ -22,6 +22,8 @@ const RECORD: &str = "state.json";
 const RECORD_NEW: &str = ".state.json.new";
 const GATE: &str = "gate";
 const GATE_NEW: &str = "gate.new";
+/// Room for a record, so that one read is enough mostly.
+const RECORD_USUAL: usize = 4096;
 /// Largest record that is read.
 const RECORD_LIMIT: u64 = 64 << 20;
 
@@ -54,8 +56,7 @@ impl StateDir {
         let failed = |error: &io::Error| {
             Error::io(format!("create state directory {}", root.join(id.as_str()).display()), error)
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|error| failed(&error))?;
-        let root_dir = open_directory(root).map_err(|error| failed(&error))?;
+        let root_dir = open_or_make_root(root).map_err(|error| failed(&error))?;
         match mkdirat(&root_dir, id.as_str(), Mode::from_bits_truncate(0o711)) {
             Err(nix::Error::EEXIST) => return Err(exists()),
             other => other.map_err(|errno| failed(&errno.into()))?,
@@ -165,7 +166,7 @@ impl StateDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_found()),
             other => other.map_err(|error| self.failed("open", RECORD, &error))?,
         };
-        let mut text = Vec::new();
+        let mut text = Vec::with_capacity(RECORD_USUAL);
         file.take(RECORD_LIMIT)
             .read_to_end(&mut text)
             .map_err(|error| self.failed("read", RECORD, &error))?;
@@ -178,8 +179,8 @@ impl StateDir {
 
     /// Makes the gate and opens both of its ends: whoever holds them waits for a byte and never sees an end of file.
     pub fn make_gate(&self) -> Result<OwnedFd> {
-        let made =
-            mkfifo(&self.by_descriptor(GATE_NEW), Mode::S_IRUSR | Mode::S_IWUSR).map_err(io::Error::from);
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        let made = mknodat(&self.dir, GATE_NEW, SFlag::S_IFIFO, mode, 0).map_err(io::Error::from);
         let opened = made.and_then(|()| open_in(&self.dir, GATE_NEW, OFlag::O_RDWR));
         opened.map(OwnedFd::from).map_err(|error| self.failed("create", GATE_NEW, &error))
     }
@@ -240,12 +241,6 @@ impl StateDir {
         let _ = unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir);
     }
 
-    /// A path for calls that have no `*at` form.
-    fn by_descriptor(&self, name: &str) -> PathBuf {
-        use std::os::fd::AsRawFd;
-        PathBuf::from(format!("/proc/self/fd/{}/{name}", self.dir.as_raw_fd()))
-    }
-
     fn failed(&self, verb: &str, name: &str, error: &io::Error) -> Error {
         Error::io(format!("{verb} {}", self.path.join(name).display()), error)
     }
@@ -257,6 +252,17 @@ fn exists() -> Error {
 
 pub(crate) fn not_found() -> Error {
     Error::new(ErrorKind::NotFound, "container does not exist")
+}
+
+/// The state root is the runtime's alone.
+fn open_or_make_root(root: &Path) -> io::Result<File> {
+    match open_directory(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+            open_directory(root)
+        }
+        other => other,
+    }
 }
 
 fn open_directory(path: &Path) -> io::Result<File> {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
 
 use nix::sys::stat::fstat;
 use nix::sys::statfs::{FsType, fstatfs};
@@ -18,7 +19,7 @@ impl InitRecord {
     pub fn of(pid: i32, pidfd: &OwnedFd) -> Self {
         let inode = pidfs_inode(pidfd).unwrap_or(0);
         let started = if inode == 0 { start_time(pid).unwrap_or(0) } else { 0 };
-        Self { pid, inode, started, boot: boot_id() }
+        Self { pid, inode, started, boot: boot_id().to_owned() }
     }
 
     /// The descriptor of the process, if it is the recorded one; a zombie counts. `None` if it is gone.
@@ -54,10 +55,13 @@ fn start_time(pid: i32) -> Option<u64> {
     fields.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|text| text.trim_end().to_owned())
-        .unwrap_or_default()
+/// The kernel's name for this boot: it cannot change while we live.
+fn boot_id() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        text.map(|text| text.trim_end().to_owned()).unwrap_or_default()
+    })
 }
 
 #[cfg(test)]

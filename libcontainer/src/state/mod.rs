@@ -43,37 +43,27 @@ pub struct State {
     pub owner_uid: u32,
 }
 
-/// Init as it is now, and the status that follows.
-#[derive(Debug)]
-pub(crate) struct Observed {
-    /// Init, if it lives.
-    pub init: Option<OwnedFd>,
-    /// The status.
-    pub status: Status,
-}
-
-/// Derives the status: nothing of it is stored.
+/// Derives the status: nothing of it is stored. `init` is the recorded process, if it was found.
 ///
 /// # Errors
 /// The kernel refuses a question.
-pub(crate) fn observe(dir: &StateDir, record: &Record) -> Result<Observed> {
-    let Some(init) = &record.init else {
-        // No init yet. A creator at work holds the lock; a dead one has left only this record.
-        let status = if dir.is_idle() { Status::Stopped } else { Status::Creating };
-        return Ok(Observed { init: None, status });
-    };
-    let alive = init
-        .open()
-        .map_err(|error| Error::io(format!("open process {}", init.pid), &error))?
-        .filter(is_alive);
-    let Some(init) = alive else { return Ok(Observed { init: None, status: Status::Stopped }) };
-    let status = match dir.gate().map_err(|error| Error::io("look at the gate", &error))? {
-        _ if is_frozen(record) => Status::Paused,
+pub(crate) fn status(dir: &StateDir, record: &Record, init: Option<&OwnedFd>) -> Result<Status> {
+    if record.init.is_none() {
+        // A creator at work holds the lock; a dead one has left only this record.
+        return Ok(if dir.is_idle() { Status::Stopped } else { Status::Creating });
+    }
+    if !init.is_some_and(is_alive) {
+        return Ok(Status::Stopped);
+    }
+    if is_frozen(record) {
+        return Ok(Status::Paused);
+    }
+    let gate = dir.gate().map_err(|error| Error::io("look at the gate", &error))?;
+    Ok(match gate {
         GateState::Unpublished => Status::Creating,
         GateState::Closed => Status::Created,
         GateState::Open => Status::Running,
-    };
-    Ok(Observed { init: Some(init), status })
+    })
 }
 
 /// A pidfd is readable as soon as its process is dead, also as a zombie.
@@ -86,20 +76,17 @@ fn is_frozen(record: &Record) -> bool {
 }
 
 impl State {
-    pub(crate) fn of(dir: &StateDir, record: Record, observed: &Observed) -> Self {
-        let pid = match (&observed.init, &record.init) {
-            (Some(_), Some(init)) => init.pid,
-            _ => 0,
-        };
+    pub(crate) fn of(dir: &StateDir, record: &Record, status: Status) -> Self {
+        let pid = record.init.as_ref().filter(|_| status != Status::Stopped).map_or(0, |init| init.pid);
         Self {
             oci_version: OCI_VERSION.to_owned(),
-            id: record.id,
-            status: observed.status,
+            id: record.id.clone(),
+            status,
             pid,
-            bundle: record.bundle,
-            rootfs: record.rootfs,
-            created: record.created,
-            annotations: record.annotations,
+            bundle: record.bundle.clone(),
+            rootfs: record.rootfs.clone(),
+            created: record.created.clone(),
+            annotations: record.annotations.clone(),
             owner_uid: dir.owner(),
         }
     }

@@ -75,9 +75,10 @@ pub fn root(machine: &mut Machine<'_>, tree: Slot, attach: bool) -> Outcome {
 /// Mounts a new filesystem.
 pub fn mount(machine: &mut Machine<'_>, new: NewMount) -> Outcome {
     let leaf = if new.flags & mount_flag::FILE == 0 { Leaf::Directory } else { Leaf::File };
+    let mode = covered_mode(machine, &new);
     let target = open_target(machine, new.target, leaf, new.flags)?;
     let context = sys::fsopen(machine.text(new.fs)).at(step::FSOPEN)?;
-    let made = superblock(machine, context, &new, target)
+    let made = superblock(machine, context, &new, mode)
         .and_then(|()| sys::fsmount(context, new.attr).at(step::SUPERBLOCK));
     if made.is_err() {
         explain(machine, context);
@@ -90,13 +91,13 @@ pub fn mount(machine: &mut Machine<'_>, new: NewMount) -> Outcome {
     Ok(())
 }
 
-fn superblock(machine: &mut Machine<'_>, context: Fd, new: &NewMount, target: Fd) -> Outcome {
+fn superblock(machine: &mut Machine<'_>, context: Fd, new: &NewMount, mode: Option<u16>) -> Outcome {
     let source = machine.text(new.source);
     if !source.is_empty() {
         sys::fsconfig(context, FSCONFIG_SET_STRING, Some(c"source"), Some(source)).at(step::OPTION)?;
     }
-    if new.flags & mount_flag::INHERIT_MODE != 0 {
-        inherit_mode(context, target)?;
+    if let Some(mode) = mode {
+        set_mode(context, mode)?;
     }
     configure(machine, context, new.options)?;
     sys::fsconfig(context, FSCONFIG_CMD_CREATE, None, None).at(step::SUPERBLOCK)
@@ -120,9 +121,17 @@ fn configure(machine: &mut Machine<'_>, context: Fd, options: List) -> Outcome {
     Ok(())
 }
 
-/// A tmpfs over an existing directory keeps the directory's mode.
-fn inherit_mode(context: Fd, target: Fd) -> Outcome {
-    let mode = stat(target)?.mode & 0o7777;
+/// The mode that a tmpfs keeps: that of the directory which is there before. One that is made for it has the mode of nobody's choice.
+fn covered_mode(machine: &Machine<'_>, new: &NewMount) -> Option<u16> {
+    let inherits = new.flags & mount_flag::INHERIT_MODE != 0;
+    let covered =
+        inherits.then(|| path::open(machine.root, machine.text(new.target), false).ok()).flatten()?;
+    let found = stat(covered);
+    covered.close();
+    found.ok().map(|found| found.mode & 0o7777)
+}
+
+fn set_mode(context: Fd, mode: u16) -> Outcome {
     let digit = |shift: u16| b'0' + (mode >> shift & 7) as u8;
     let text = [digit(9), digit(6), digit(3), digit(0), 0];
     let text = CStr::from_bytes_with_nul(&text).map_err(|_| EINVAL)?;
@@ -225,11 +234,12 @@ fn null_cover(machine: &mut Machine<'_>, null: Slot) -> core::result::Result<Fd,
 
 /// Opens the place where a mount goes, making it if it is missing; never the rootfs itself.
 fn open_target(
-    machine: &Machine<'_>,
+    machine: &mut Machine<'_>,
     target: Str,
     leaf: Leaf,
     flags: u32,
 ) -> core::result::Result<Fd, Fault> {
+    machine.keep_directory(None); // what is mounted may cover it
     let plain = flags & mount_flag::NO_SYMLINKS != 0;
     let target = path::open_or_make(machine.root, machine.text(target), leaf, plain).at(step::TARGET)?;
     let (here, root) = (stat(target)?, stat(machine.root)?);
@@ -315,3 +325,6 @@ fn stat(file: Fd) -> Result<Statx> {
 fn is_directory(found: &Statx) -> bool {
     u32::from(found.mode) & S_IFMT == S_IFDIR
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,6 +116,9 @@ pub fn place(machine: &mut Machine<'_>, number: u32, from: Slot) -> Outcome {
     if machine.root == target {
         machine.root = sys::duplicate_above(target, number + 1)?;
     }
+    if machine.empty == target {
+        machine.empty = sys::duplicate_above(target, number + 1)?;
+    }
     for slot in 0..machine.slots() {
         if machine.slot(Slot(slot)) == target {
             let moved = sys::duplicate_above(target, number + 1)?;

@@ -2,9 +2,9 @@
 
 use crate::abi::{AT_SYMLINK_NOFOLLOW, EEXIST, MNT_DETACH, S_IFMT};
 use crate::machine::{At, Fault, Machine, Outcome};
-use crate::path::{self, Leaf};
+use crate::path::{self, Leaf, Name};
 use crate::program::Str;
-use crate::sys;
+use crate::sys::{self, Fd};
 use crate::wire::step;
 
 /// A device node or fifo as the program describes it.
@@ -21,18 +21,30 @@ pub struct Node {
 }
 
 /// Makes a device node.
-pub fn device(machine: &Machine<'_>, node: Node) -> Outcome {
-    let (directory, name) = path::parent(machine.root, machine.text(node.path)).at(step::TARGET)?;
+pub fn device(machine: &mut Machine<'_>, node: Node) -> Outcome {
+    let (directory, name) = place(machine, node.path)?;
     let name = name.as_c_str()?;
-    let made = match sys::mknodat(directory, name, node.mode, makedev(node.device)) {
+    match sys::mknodat(directory, name, node.mode, makedev(node.device)) {
         Ok(()) if node.owner != (0, 0) => {
             sys::fchownat(directory, name, node.owner.0, node.owner.1).map_err(Fault::from)
         }
         Err(EEXIST) => same_node(&node, sys::statx(directory, name, AT_SYMLINK_NOFOLLOW)?),
         other => other.map_err(Fault::from),
-    };
-    directory.close();
-    made
+    }
+}
+
+/// The directory in which something is made, and its name there. The directory stays open: the next one is mostly made in the same.
+fn place(machine: &mut Machine<'_>, path: Str) -> Result<(Fd, Name), Fault> {
+    let (head, tail) = path::split(machine.text(path))?;
+    let name = Name::new(tail)?;
+    match machine.directory {
+        Some((known, directory)) if known == head => Ok((directory, name)),
+        _ => {
+            let directory = path::directory(machine.root, head).at(step::TARGET)?;
+            machine.keep_directory(Some((head, directory)));
+            Ok((directory, name))
+        }
+    }
 }
 
 fn same_node(node: &Node, found: crate::abi::Statx) -> Outcome {
@@ -47,18 +59,17 @@ fn makedev((major, minor): (u32, u32)) -> u32 {
 }
 
 /// Makes a symbolic link. What exists already stays: an image may ship its own.
-pub fn symlink(machine: &Machine<'_>, target: Str, path: Str) -> Outcome {
-    let (directory, name) = path::parent(machine.root, machine.text(path)).at(step::TARGET)?;
-    let made = sys::symlinkat(machine.text(target), directory, name.as_c_str()?);
-    directory.close();
-    match made {
+pub fn symlink(machine: &mut Machine<'_>, target: Str, path: Str) -> Outcome {
+    let (directory, name) = place(machine, path)?;
+    match sys::symlinkat(machine.text(target), directory, name.as_c_str()?) {
         Err(EEXIST) => Ok(()),
         other => Ok(other?),
     }
 }
 
 /// Makes the root handle the root of the namespace and drops the host's tree.
-pub fn pivot(machine: &Machine<'_>) -> Outcome {
+pub fn pivot(machine: &mut Machine<'_>) -> Outcome {
+    machine.keep_directory(None);
     sys::fchdir(machine.root)?;
     // The same directory twice: the old root comes to lie over the new one and is dropped from there.
     sys::pivot_root(c".", c".")?;
@@ -67,7 +78,8 @@ pub fn pivot(machine: &Machine<'_>) -> Outcome {
 }
 
 /// Makes the root handle the root of the process.
-pub fn chroot(machine: &Machine<'_>) -> Outcome {
+pub fn chroot(machine: &mut Machine<'_>) -> Outcome {
+    machine.keep_directory(None);
     sys::fchdir(machine.root)?;
     sys::chroot(c".")?;
     Ok(sys::chdir(c"/")?)

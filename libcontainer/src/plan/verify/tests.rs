@@ -1,0 +1,193 @@
+//! Each law catches the op list that breaks it, and no other law does it in its place.
+
+use teu_init::program::{NewSlot, Op, Slot};
+
+use super::super::program::Builder;
+use super::{Program, verify};
+
+const MS_REC_SLAVE: u32 = 1 << 19 | 1 << 14;
+
+/// The shape of every plan, one op for each that a law speaks about.
+fn good(out: &mut Builder) -> Vec<Op> {
+    let gate = out.sends();
+    let root = out.sends();
+    let NewSlot(tree) = out.opens();
+    let path = out.text("/");
+    let (args, env) = (out.texts(["sh"]), out.texts([""; 0]));
+    let gids = out.bytes(&[]);
+    vec![
+        Op::Reset {},
+        Op::Propagation { flags: MS_REC_SLAVE },
+        Op::OpenTree { path, recursive: 0, tree: NewSlot(tree) },
+        Op::Root { tree: root, attach: 1 },
+        Op::Bind {
+            tree: Slot(tree),
+            set: 0,
+            clear: 0,
+            set_all: 0,
+            clear_all: 0,
+            propagation: 0,
+            flags: 0,
+            target: path,
+        },
+        Op::Pivot {},
+        Op::MakeCwd { path },
+        Op::Attr { path, set: 1, clear: 0 },
+        Op::Mask { null: Slot(tree), path },
+        Op::Fd { number: 0, from: gate },
+        Op::NoNewPrivs {},
+        Op::CapsBound { keep: 0, last: 40 },
+        Op::Groups { gids },
+        Op::Rlimit { resource: 7, soft: 1, hard: 1 },
+        Op::Ids { uid: 0, gid: 0 },
+        Op::Chdir { path, again: 1 },
+        Op::Caps { effective: 0, permitted: 0, inheritable: 0, ambient: 0 },
+        Op::CheckExec { candidates: args },
+        Op::Ready {},
+        Op::Gate { gate },
+        Op::Exec { args, env, first: 3 },
+    ]
+}
+
+fn finish(mut out: Builder, ops: &[Op]) -> Program {
+    ops.iter().for_each(|op| out.push(*op, ""));
+    out.finish()
+}
+
+/// The law that is broken when `change` is done to the good list.
+fn broken(change: impl FnOnce(&mut Vec<Op>)) -> String {
+    let mut out = Builder::default();
+    let mut ops = good(&mut out);
+    change(&mut ops);
+    verify(&finish(out, &ops)).expect_err("no law noticed")
+}
+
+/// Takes the op called `what` out and puts it behind (or before) the one called `place`.
+fn moved(what: &'static str, behind: bool, place: &'static str) -> String {
+    broken(|ops| {
+        let from = ops.iter().position(|op| op.name() == what).unwrap();
+        let op = ops.remove(from);
+        let to = ops.iter().position(|op| op.name() == place).unwrap();
+        ops.insert(to + usize::from(behind), op);
+    })
+}
+
+fn without(index: usize) -> String {
+    broken(|ops| {
+        ops.remove(index);
+    })
+}
+
+#[track_caller]
+fn is_law(found: &str, law: &str) {
+    assert!(found.ends_with(law), "{found:?} instead of {law:?}");
+}
+
+#[test]
+fn the_good_list_keeps_every_law() {
+    let mut out = Builder::default();
+    let ops = good(&mut out);
+    assert_eq!(verify(&finish(out, &ops)), Ok(()));
+}
+
+#[test]
+fn isolation() {
+    let law = "before anything is opened, mounted or dropped";
+    is_law(&moved("propagation", true, "open-tree"), law);
+    is_law(&without(1), law);
+    is_law(&broken(|ops| ops[1] = Op::Propagation { flags: 1 << 19 }), law);
+    is_law(&broken(|ops| ops[1] = Op::Propagation { flags: 1 << 18 | 1 << 14 }), law);
+}
+
+#[test]
+fn exec() {
+    let law = "exec comes once and last";
+    is_law(&broken(|ops| ops.truncate(ops.len() - 1)), law);
+    is_law(&broken(|ops| ops.push(Op::Umask { mask: 0 })), law);
+    is_law(&broken(|ops| ops.push(*ops.last().unwrap())), law);
+    assert!(verify(&Builder::default().finish()).is_err(), "an empty program");
+}
+
+#[test]
+fn slots() {
+    let law = "a slot is written before it is read";
+    is_law(&without(2), law);
+    is_law(&broken(|ops| ops[9] = Op::Fd { number: 0, from: Slot(3) }), law);
+    is_law(&broken(|ops| ops[9] = Op::Fd { number: 0, from: Slot(u32::MAX) }), law);
+    is_law(&moved("open-tree", true, "bind"), law);
+}
+
+#[test]
+fn credentials() {
+    let law = "groups before ids, the bounding set before both, the other sets after";
+    for late in ["groups", "caps-bound", "no-new-privs"] {
+        is_law(&moved(late, true, "ids"), law);
+    }
+    is_law(&moved("caps", false, "ids"), law);
+}
+
+#[test]
+fn masks() {
+    is_law(&moved("masked", false, "bind"), "masks come after the last mount");
+    is_law(
+        &broken(|ops| {
+            let Op::Mask { path, .. } = ops[8] else { panic!() };
+            ops.insert(4, Op::Readonly { path });
+        }),
+        "masks come after the last mount",
+    );
+}
+
+#[test]
+fn root_handle() {
+    is_law(&moved("root", true, "bind"), "paths of the container come after the root handle");
+}
+
+#[test]
+fn host_paths() {
+    let law = "nothing is opened by path of the host after the root was switched";
+    is_law(
+        &broken(|ops| {
+            let op = Op::Join { kind: 0, namespace: Slot(0) };
+            ops.insert(6, op);
+        }),
+        law,
+    );
+    // A mount of the container could be the source of the next one (CVE-2021-30465).
+    is_law(
+        &broken(|ops| {
+            let Op::OpenTree { path, .. } = ops[2] else { panic!() };
+            ops.insert(5, Op::OpenTree { path, recursive: 0, tree: NewSlot(2) });
+        }),
+        law,
+    );
+}
+
+#[test]
+fn read_only() {
+    let law = "read-only attributes come after everything that is made in the rootfs";
+    is_law(&moved("attr", false, "bind"), law);
+    is_law(&moved("attr", false, "make-cwd"), law);
+}
+
+#[test]
+fn lookup() {
+    let law = "the program is looked up with its final identity and directory";
+    is_law(&moved("check-exec", false, "caps"), law);
+    is_law(&moved("check-exec", false, "chdir"), law);
+}
+
+#[test]
+fn limits() {
+    let law = "limits come when nothing is opened any more, and before the rights to raise them go";
+    is_law(&moved("rlimit", true, "ids"), law);
+    is_law(&moved("rlimit", false, "fd"), law);
+    is_law(&moved("rlimit", false, "masked"), law);
+}
+
+#[test]
+fn ready() {
+    let law = "nothing but the gate and exec follows ready";
+    is_law(&moved("ready", false, "check-exec"), law);
+    is_law(&without(19), law);
+}
