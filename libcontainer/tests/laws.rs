@@ -1,0 +1,184 @@
+//! Configurations out of a hat: whatever the combination, the plan keeps the laws, is the same each time, prints itself, and survives its way to init.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::{Value, json};
+use teu::plan::{Plan, Shape, compile, mount_options, verify};
+use teu::{CgroupManager, ErrorKind, Id, Result, Spec};
+use teu_init::program::{HEADER_LEN, Header, Program};
+
+mod support;
+
+const CASES: u32 = 1500;
+
+const NAMESPACES: [&str; 7] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup"];
+const CAPABILITIES: [&str; 6] =
+    ["CAP_CHOWN", "CAP_KILL", "CAP_SYS_ADMIN", "CAP_BPF", "CAP_CHECKPOINT_RESTORE", "CAP_NONSENSE"];
+const DESTINATIONS: [&str; 9] =
+    ["/dev", "/dev/shm", "/sys", "/sys/fs/cgroup", "/a/b", "relative", "/a", "/x/../y", "/dev/"];
+
+/// New, joined, or absent, for each kind.
+fn namespaces() -> impl Strategy<Value = Vec<Value>> {
+    let listed = (subsequence(NAMESPACES.to_vec(), 0..=7), any::<[bool; 7]>());
+    listed.prop_map(|(kinds, joined)| {
+        kinds
+            .into_iter()
+            .zip(joined)
+            .map(|(kind, joined)| match joined {
+                true => json!({"type": kind, "path": format!("/proc/7/ns/{kind}")}),
+                false => json!({"type": kind}),
+            })
+            .collect()
+    })
+}
+
+fn mount() -> impl Strategy<Value = Value> {
+    let words: Vec<&str> = mount_options::names().chain(["size=1k", "mode=755", "x="]).collect();
+    let kinds = vec!["tmpfs", "bind", "cgroup", "sysfs", "devpts", "mqueue", "ext4", "none"];
+    (select(DESTINATIONS.to_vec()), select(kinds), prop::collection::vec(select(words), 0..5)).prop_map(
+        |(destination, kind, options)| {
+            json!({"destination": destination, "type": kind, "source": "/srv/source", "options": options})
+        },
+    )
+}
+
+fn device() -> impl Strategy<Value = Value> {
+    let paths = vec!["/dev/null", "/dev/fuse", "/dev/a/b", "/srv/node"];
+    (select(paths), select(vec!["c", "b", "p", "u"]), 0u32..4096, 0u32..1 << 20, any::<Option<u16>>()).prop_map(
+        |(path, kind, major, minor, mode)| {
+            json!({"path": path, "type": kind, "major": major, "minor": minor, "fileMode": mode, "uid": mode})
+        },
+    )
+}
+
+fn capabilities() -> impl Strategy<Value = Value> {
+    let set = || subsequence(CAPABILITIES.to_vec(), 0..=6);
+    (set(), set(), set(), set()).prop_map(|(bounding, permitted, inheritable, ambient)| {
+        json!({"bounding": bounding, "permitted": permitted, "effective": permitted, "inheritable": inheritable,
+               "ambient": ambient})
+    })
+}
+
+fn process() -> impl Strategy<Value = Value> {
+    let names = vec!["RLIMIT_NOFILE", "RLIMIT_CORE", "RLIMIT_NPROC"];
+    let limits = (subsequence(names, 0..=3), any::<u32>()).prop_map(|(names, soft)| {
+        let limit = |name| json!({"type": name, "soft": soft, "hard": u64::from(soft) + 1});
+        names.into_iter().map(limit).collect::<Vec<_>>()
+    });
+    let env = prop::collection::vec("(PATH|A|B)=[a-z:/.]{0,12}", 0..5);
+    let user = (0u32..3, 0u32..3, prop::collection::vec(0u32..9, 0..3), prop::option::of(0u32..0o1000));
+    let user = user.prop_map(
+        |(uid, gid, groups, umask)| json!({"uid": uid, "gid": gid, "additionalGids": groups, "umask": umask}),
+    );
+    let args = prop::collection::vec("[ -~äß\\t]{1,9}", 1..4);
+    let cwd = "/[a-z /.]{0,9}";
+    (args, cwd, env, user, limits, prop::option::of(capabilities()), any::<Option<bool>>(), prop::option::of(-1000..=1000i32))
+        .prop_map(|(args, cwd, env, user, rlimits, capabilities, no_new_privs, oom)| {
+            json!({"args": args, "cwd": cwd, "env": env, "user": user, "rlimits": rlimits, "capabilities": capabilities,
+                   "noNewPrivileges": no_new_privs, "oomScoreAdj": oom})
+        })
+}
+
+/// A configuration that the validator may still refuse.
+fn config() -> impl Strategy<Value = Value> {
+    let paths = || subsequence(vec!["/proc/kcore", "/proc/sys", "/a", "b", "/with space"], 0..=5);
+    let mounts = prop::collection::vec(mount(), 0..5);
+    let devices = prop::collection::vec(device(), 0..3);
+    let linux = (namespaces(), devices, paths(), paths(), prop::option::of(select(vec!["/pod/web", "web"])));
+    (process(), any::<bool>(), mounts, linux, any::<bool>(), prop::option::of(1i64..100)).prop_map(
+        |(process, readonly, mounts, (namespaces, devices, masked, read_only, cgroup), named, pids)| {
+            // What the validator would refuse teaches nothing.
+            let has = |kind: &str| namespaces.iter().any(|one| one["type"] == kind);
+            let (own_mounts, named) = (has("mount"), named && has("uts"));
+            let only = |list: Vec<&'static str>| if own_mounts { list } else { Vec::new() };
+            let mapped = namespaces.iter().any(|one| one["type"] == "user" && one["path"].is_null());
+            let maps = json!([{"containerID": 0, "hostID": 100_000, "size": 100}]);
+            json!({
+                "ociVersion": "1.3.0",
+                "process": process,
+                "root": {"path": "rootfs", "readonly": readonly && own_mounts},
+                "mounts": if own_mounts { mounts } else { Vec::new() },
+                "hostname": if named { Some("web") } else { None },
+                "linux": {
+                    "namespaces": namespaces, "devices": devices, "maskedPaths": only(masked), "readonlyPaths": only(read_only),
+                    "cgroupsPath": cgroup, "resources": {"pids": pids.map(|limit| json!({"limit": limit}))},
+                    "uidMappings": if mapped { maps.clone() } else { json!([]) },
+                    "gidMappings": if mapped { maps } else { json!([]) },
+                },
+            })
+        },
+    )
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let targets = subsequence((3u32..12).collect::<Vec<_>>(), 0..=9).prop_shuffle();
+    (any::<bool>(), any::<bool>(), prop::bool::weighted(0.2), targets).prop_map(
+        |(no_pivot, no_new_keyring, no_cgroup, targets)| Shape {
+            no_pivot,
+            no_new_keyring,
+            cgroup_manager: if no_cgroup { CgroupManager::Disabled } else { CgroupManager::Cgroupfs },
+            env: vec!["LISTEN_FDS=1".to_owned(); targets.len().min(1)],
+            targets,
+        },
+    )
+}
+
+fn plan(config: &Value, host: &str, shape: &Shape) -> Result<Plan> {
+    let spec = Spec::from_json("/bundle", config.to_string().as_bytes())?;
+    compile(&Id::new("web").unwrap(), &spec, &support::host(host), shape)
+}
+
+/// Init takes the program: the parts are where the header says, and every reference lies inside.
+fn init_accepts(plan: &Plan) {
+    let bytes = plan.program.encode().unwrap();
+    let header = Header::decode(&bytes).unwrap();
+    let [words, arena, ..] = header.parts().unwrap();
+    assert_eq!(bytes.len(), HEADER_LEN + words + arena);
+    assert!(plan.program.encoded_len(&bytes).unwrap() >= bytes.len());
+    let (ops, arena) = bytes[HEADER_LEN..].split_at(words);
+    let ops = &ops[..header.words as usize * 4];
+    let program = Program::check(&header, ops, arena).expect("init refuses the program");
+    assert!(program.ops().flatten().eq(plan.program.ops().iter().copied()));
+    assert_eq!(plan.program.sent() as usize, plan.sources.len());
+}
+
+/// How many of the configurations became plans: a generator that makes only refused ones tests nothing.
+#[derive(Default)]
+struct Tally {
+    plans: u32,
+    refused: BTreeSet<String>,
+}
+
+#[test]
+fn every_configuration_is_refused_or_becomes_a_lawful_plan() {
+    // The same ones each time: a run that fails must fail again. No file beside the source remembers them.
+    let cases = Config { failure_persistence: None, ..Config::with_cases(CASES) };
+    let mut runner = TestRunner::new_with_rng(cases, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let tally = std::cell::RefCell::new(Tally::default());
+    let hosts = select(support::HOSTS.to_vec());
+    let result = runner.run(&(config(), hosts, shape()), |(config, host, shape)| {
+        match plan(&config, host, &shape) {
+            Ok(found) => {
+                tally.borrow_mut().plans += 1;
+                assert_eq!(verify::verify(&found.program), Ok(()), "{found}");
+                init_accepts(&found);
+                let again = plan(&config, host, &shape).unwrap();
+                assert!(found == again, "{found}\n{again}");
+                assert_eq!(found.to_string(), again.to_string());
+                assert!(found.to_string().lines().count() > 20);
+            }
+            Err(error) => {
+                let refused = matches!(error.kind(), ErrorKind::InvalidSpec | ErrorKind::Unsupported);
+                assert!(refused, "{error}");
+                tally.borrow_mut().refused.insert(error.to_string());
+            }
+        }
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+    let Tally { plans, refused } = tally.into_inner();
+    assert!(plans > CASES / 4, "only {plans} plans; refused: {refused:#?}");
+}
