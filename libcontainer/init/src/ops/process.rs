@@ -185,3 +185,6 @@ fn complain(program: &CStr, errno: Errno) {
         let _ = sys::write(Fd(2), part);
     }
 }
+
+#[cfg(test)]
+mod tests;

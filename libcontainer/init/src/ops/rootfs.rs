@@ -90,3 +90,6 @@ pub fn make_cwd(machine: &Machine<'_>, path: Str) -> Outcome {
     path::open_or_make(machine.root, machine.text(path), Leaf::Directory, false)?.close();
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
