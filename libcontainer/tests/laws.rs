@@ -1,4 +1,5 @@
 //! Configurations out of a hat: whatever the combination, the plan keeps the laws, is the same each time, prints itself, and survives its way to init.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests
 
 use std::collections::BTreeSet;
 

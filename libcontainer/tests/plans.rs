@@ -1,5 +1,6 @@
 //! Golden plans: `tests/plans/CASE` has a configuration, the host and options of the case, and the plan as it prints itself. A change of behaviour
 //! is a change of `expect.plan` that a person can read. `BLESS=1` writes the files; read them before you commit them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -101,7 +102,7 @@ fn difference(folder: &Path, expected: &str, found: &str) -> String {
         only.map(|line| format!("{sign} {line}\n")).collect::<String>()
     };
     let lost = lines(expected, found, '-');
-    format!("{}\n{lost}{}", folder.file_name().unwrap().display(), lines(found, expected, '+'))
+    format!("{}\n{lost}{}", folder.display(), lines(found, expected, '+'))
 }
 
 #[test]

@@ -77,3 +77,6 @@ fn open(bytes: &'static mut [u8], sent: u32) -> Result<Image<'static>> {
     let progress = sys::atomic(head.get_mut(PROGRESS_OFFSET..HEADER_LEN).ok_or(EPROTO)?).ok_or(EPROTO)?;
     Ok(Image { progress, program, slots, pointers })
 }
+
+#[cfg(test)]
+mod tests;

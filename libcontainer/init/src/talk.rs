@@ -79,3 +79,6 @@ fn message(iov: &mut IoVec, control: Option<&mut Control>, control_len: usize) -
     let control = control.map_or(core::ptr::null_mut(), |control| control.0.as_mut_ptr());
     MsgHdr { name: 0, name_len: 0, iov, iov_len: 1, control, control_len, flags: 0 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Programs as bytes, good and damaged: whatever arrives, init refuses it or follows references that lie inside. INV-2 of the format: "a damaged
 //! program is refused and never followed".
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests
 
 use proptest::prelude::*;
 use teu_init::program::{

@@ -1,4 +1,5 @@
 //! Hosts for tests of the planner: facts about machines that nobody needs to own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests
 #![allow(dead_code, missing_docs)] // each test program uses its part
 
 use std::path::{Path, PathBuf};
