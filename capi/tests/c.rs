@@ -1,4 +1,5 @@
 //! C programs against the committed header and the libraries of this source.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -79,9 +79,17 @@ fn clippy(project: &Project) -> Tally {
 
 fn doc(project: &Project) -> Tally {
     // With private items, as a contributor reads it: their links are checked too.
-    // Libraries only: the command `teu` and the library `teu` would write to the same folder.
+    // Libraries only, and not the C one: the command `teu`, the C library `teu` and the library `teu` would write to the same folder.
     let step = Step::new("build the documentation of every library", &project.cargo)
-        .args(["doc", "--workspace", "--no-deps", "--lib", "--document-private-items"])
+        .args([
+            "doc",
+            "--workspace",
+            "--exclude",
+            "teu-capi",
+            "--no-deps",
+            "--lib",
+            "--document-private-items",
+        ])
         .args(project.locked())
         .env("RUSTDOCFLAGS", "-D warnings");
     Tally::from_result(step.run(&project.root))
