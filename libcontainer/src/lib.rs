@@ -22,6 +22,7 @@ mod errno;
 mod error;
 mod features;
 mod host;
+mod image;
 mod launch;
 mod lifecycle;
 mod options;

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::cgroup::DeviceCache;
 use crate::container::{Container, remove};
 use crate::host::Host;
+use crate::image;
 use crate::options::{CreateOptions, Delete};
 use crate::plan::{self, Plan, Shape};
 use crate::prepare::Prepared;
@@ -63,7 +64,8 @@ impl Runtime {
         &self.shared.root
     }
 
-    /// Decides everything about a container and does nothing. The result prints itself.
+    /// Decides everything about a container and does nothing. The result prints itself. Beside the machine, the container's passwd is asked for a home
+    /// that the configuration does not name.
     ///
     /// # Errors
     /// `InvalidSpec` with a JSON pointer; `Unsupported`; `Kernel` if the facts about this machine cannot be read.
@@ -78,7 +80,11 @@ impl Runtime {
     /// # Ok::<(), teu::Error>(())
     /// ```
     pub fn plan(&self, id: &Id, spec: &Spec, options: &CreateOptions) -> Result<Plan> {
-        plan::compile(id, spec, &self.host()?, &Shape::of(options)?)
+        let mut shape = Shape::of(options)?;
+        if let (Some(uid), Ok(rootfs)) = (plan::wants_home(spec), plan::rootfs_path(spec)) {
+            shape.home = image::home(&rootfs, uid).map(|home| format!("HOME={home}"));
+        }
+        plan::compile(id, spec, &self.host()?, &shape)
     }
 
     /// Does everything up to the first process: claims the id, opens what the plan names, makes the cgroup. Dropping the result undoes it.

@@ -123,6 +123,7 @@ fn shape() -> impl Strategy<Value = Shape> {
             cgroup_manager: if no_cgroup { CgroupManager::Disabled } else { CgroupManager::Cgroupfs },
             env: vec!["LISTEN_FDS=1".to_owned(); targets.len().min(1)],
             targets,
+            home: None,
         },
     )
 }

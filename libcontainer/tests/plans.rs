@@ -46,6 +46,7 @@ impl Case {
             cgroup_manager: if self.no_cgroup { CgroupManager::Disabled } else { CgroupManager::Cgroupfs },
             targets: self.targets.clone(),
             env: self.env.clone(),
+            home: None,
         }
     }
 }

@@ -129,9 +129,11 @@ fn target(globals: &Arguments) -> Result<Option<File>> {
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let path = text.strip_prefix("file:").map_or(name, |path| path.as_ref());
-    // The engine reads the file after a crash too, hence O_SYNC.
-    let sync = OFlag::O_SYNC.bits();
-    let file = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(sync).open(path);
+    // The engine reads the file after a crash too, hence O_SYNC. In a directory that others may write to, a link is a trap; links of
+    // the kernel to what is open already are not.
+    let follow = ["/dev/", "/proc/"].iter().any(|place| text.starts_with(place));
+    let flags = if follow { OFlag::O_SYNC } else { OFlag::O_SYNC | OFlag::O_NOFOLLOW }.bits();
+    let file = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(flags).open(path);
     file.map(Some).map_err(|error| Error::io(format!("open {}", Path::new(path).display()), &error))
 }
 

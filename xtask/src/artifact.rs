@@ -25,7 +25,7 @@ pub fn build(project: &Project, artifacts: &[Artifact]) -> Result<Vec<PathBuf>, 
         .args(["build", "--release", "--target", &triple, "--target-dir"])
         .arg(&target)
         .args(project.locked())
-        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+        .env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static");
     for artifact in artifacts {
         step = step.args(["--package", artifact.package, "--bin", artifact.file]);
     }

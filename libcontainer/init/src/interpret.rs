@@ -80,7 +80,7 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::Fd { number, from } => process::place(m, number, from),
         Op::EnterCgroup { tasks } => namespace::enter_cgroup(m, tasks),
         Op::Rlimit { resource, soft, hard } => process::rlimit(m, resource, [soft, hard]),
-        Op::Ready {} => process::ready(m),
+        Op::Ready { first, gate } => process::ready(m, first, gate),
         Op::Gate { gate } => process::gate(m, gate),
         Op::Exec { args, env, first } => process::exec(m, args, env, first),
     }

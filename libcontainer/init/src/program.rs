@@ -321,8 +321,9 @@ ops! {
     32 CheckExec "check-exec" { candidates: List }
     /// Puts a descriptor under a number.
     33 Fd "fd" { number: u32, from: Slot }
-    /// Tells the caller that all is done, then waits for its leave to outlive it.
-    34 Ready "ready" {}
+    /// Closes every descriptor from `first` on but the conversation and the gate, tells the caller that all is done, then waits for its leave
+    /// to outlive it.
+    34 Ready "ready" { first: u32, gate: Slot }
     /// Waits for `start`.
     35 Gate "gate" { gate: Slot }
     /// Closes every descriptor from `first` on and executes the chosen program.

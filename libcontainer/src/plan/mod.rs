@@ -119,6 +119,8 @@ pub struct Shape {
     pub targets: Vec<u32>,
     /// Variables added behind those of the configuration.
     pub env: Vec<String>,
+    /// `HOME=...` from the container's passwd, for an environment that does not say.
+    pub home: Option<String>,
 }
 
 impl Shape {
@@ -145,8 +147,15 @@ impl Shape {
             cgroup_manager: options.cgroup_manager,
             targets,
             env: options.env.clone(),
+            home: None,
         })
     }
+}
+
+/// Whether `compile` wants to be told the user's home: the configuration does not say.
+pub fn wants_home(spec: &Spec) -> Option<u32> {
+    let process = spec.config().process().as_ref()?;
+    (!process::has_home(process)).then(|| process.user().uid())
 }
 
 /// What the chapters work on.
@@ -304,7 +313,7 @@ fn push_names(config: &oci_spec::runtime::Spec, out: &mut Builder) {
     }
 }
 
-fn rootfs_path(spec: &Spec) -> Result<PathBuf> {
+pub(crate) fn rootfs_path(spec: &Spec) -> Result<PathBuf> {
     let root = spec.config().root().as_ref();
     let root =
         root.ok_or_else(|| Error::new(ErrorKind::InvalidSpec, "root must be specified").at("/root"))?;

@@ -49,7 +49,7 @@ impl Half<'_> {
         let mask = self.process.user().umask().unwrap_or(DEFAULT_UMASK);
         out.push(Op::Umask { mask }, "/process/user/umask");
         let (args, env) = self.push_program(out)?;
-        out.push(Op::Ready {}, "");
+        out.push(Op::Ready { first, gate: descriptors.gate }, "");
         out.push(Op::Gate { gate: descriptors.gate }, "");
         out.push(Op::Exec { args, env, first }, "/process/args");
         Ok(())
@@ -89,7 +89,9 @@ impl Half<'_> {
     fn push_program(&self, out: &mut Builder) -> Result<(List, List)> {
         let args = self.process.args().as_deref().unwrap_or(&[]);
         let configured = self.process.env().iter().flatten();
-        let env = unique(configured.chain(&self.shape.env).map(String::as_str));
+        let configured = configured.filter(|entry| self.shape.home.is_none() || !entry.starts_with("HOME="));
+        let added = self.shape.home.iter().chain(&self.shape.env);
+        let env = unique(configured.chain(added).map(String::as_str));
         let name = args.first().ok_or_else(|| {
             Error::new(ErrorKind::InvalidSpec, "args must not be empty").at("/process/args")
         })?;
@@ -109,6 +111,12 @@ fn unique<'a>(env: impl Iterator<Item = &'a str> + Clone) -> Vec<&'a str> {
         .filter(|(index, entry)| last.get(name(entry)) == Some(index))
         .map(|(_, entry)| entry)
         .collect()
+}
+
+/// Whether the environment says where home is. As runc, an empty value says nothing.
+pub(super) fn has_home(process: &Process) -> bool {
+    let env = unique(process.env().iter().flatten().map(String::as_str));
+    env.iter().any(|entry| entry.strip_prefix("HOME=").is_some_and(|home| !home.is_empty()))
 }
 
 /// Where the program may be: the name itself if it has a slash, else each absolute directory of the container's PATH.

@@ -141,7 +141,7 @@ fn lookup_last(program: &Program) -> Option<usize> {
 }
 
 fn ready_then_gate(program: &Program) -> Option<usize> {
-    let ready = first(program, |op| matches!(op, Op::Ready {}))?;
+    let ready = first(program, |op| matches!(op, Op::Ready { .. }))?;
     match program.ops().get(ready + 1..) {
         Some([Op::Gate { .. }, Op::Exec { .. }]) => None,
         _ => Some(ready),

@@ -66,7 +66,13 @@ pub fn parse(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
     if !lost.pids_limit {
         lost::forget_pids_limit(&mut config);
     }
-    Ok(config)
+    match lost.device_number {
+        None => Ok(config),
+        Some((index, number)) => {
+            let message = format!("device without a {number} number");
+            Err(Error::new(ErrorKind::InvalidSpec, message).at(format!("/linux/devices/{index}/{number}")))
+        }
+    }
 }
 
 fn parse_leniently(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {

@@ -12,12 +12,14 @@ pub struct Lost {
     pub odd_capability: bool,
     /// `linux.resources.pids.limit` is there.
     pub pids_limit: bool,
+    /// The first of `linux.devices` that lacks a number it needs, and the name of that number.
+    pub device_number: Option<(usize, &'static str)>,
 }
 
 /// Looks at a text that was parsed before. If this look fails (a key is given twice), nothing is taken away.
 pub fn find(json: &[u8]) -> Lost {
     let Ok(document) = serde_json::from_slice::<Document>(json) else {
-        return Lost { odd_capability: true, pids_limit: true };
+        return Lost { odd_capability: true, pids_limit: true, device_number: None };
     };
     let capabilities = document.process.and_then(|process| process.capabilities).unwrap_or_default();
     let sets = [
@@ -27,11 +29,24 @@ pub fn find(json: &[u8]) -> Lost {
         capabilities.permitted,
         capabilities.ambient,
     ];
+    let device_number =
+        document.linux.as_ref().and_then(|linux| linux.devices.as_deref()).and_then(incomplete);
     let pids = document.linux.and_then(|linux| linux.resources).and_then(|resources| resources.pids);
     Lost {
         odd_capability: sets.iter().flatten().flatten().any(|name| !name.spelt_out),
         pids_limit: pids.is_some_and(|pids| pids.limit.is_some()),
+        device_number,
     }
+}
+
+/// A fifo has no numbers; every other node needs both.
+fn incomplete(devices: &[Device]) -> Option<(usize, &'static str)> {
+    devices.iter().enumerate().filter(|(_, device)| device.kind != Some("p")).find_map(|(index, device)| {
+        let missing = [(device.major, "major"), (device.minor, "minor")]
+            .into_iter()
+            .find(|(number, _)| number.is_none());
+        missing.map(|(_, name)| (index, name))
+    })
 }
 
 /// Absent is not 0, which is a limit.
@@ -49,9 +64,10 @@ pub fn is_spelt_out(name: &str) -> bool {
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct Document<'a> {
     process: Option<Process>,
-    linux: Option<Linux>,
+    #[serde(borrow)]
+    linux: Option<Linux<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -69,8 +85,18 @@ struct Sets {
 }
 
 #[derive(Deserialize)]
-struct Linux {
+struct Linux<'a> {
     resources: Option<Resources>,
+    #[serde(borrow)]
+    devices: Option<Vec<Device<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Device<'a> {
+    #[serde(rename = "type")]
+    kind: Option<&'a str>,
+    major: Option<i64>,
+    minor: Option<i64>,
 }
 
 #[derive(Deserialize)]

@@ -14,6 +14,8 @@ use super::Padded;
 pub(crate) enum Resolve {
     /// Everything stays below the directory on its own filesystem, and nothing is a link.
     Beneath,
+    /// The directory is the root of the walk, for links too.
+    InRoot,
 }
 
 impl Resolve {
@@ -25,6 +27,7 @@ impl Resolve {
                     | libc::RESOLVE_NO_MAGICLINKS
                     | libc::RESOLVE_NO_XDEV
             }
+            Self::InRoot => libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS,
         }
     }
 }
@@ -52,6 +55,11 @@ pub(crate) fn open_below(
             Ok(fd) => return above_stdio(fd),
         }
     }
+}
+
+/// Opens a file of a rootfs.
+pub(crate) fn open_in_root(root: BorrowedFd<'_>, path: &str, flags: i32) -> io::Result<OwnedFd> {
+    open_below(root, path, flags, Resolve::InRoot)
 }
 
 fn openat2(dir: BorrowedFd<'_>, path: &CStr, how: &mut Padded) -> io::Result<OwnedFd> {

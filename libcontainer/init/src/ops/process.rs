@@ -136,8 +136,9 @@ pub fn rlimit(machine: &mut Machine<'_>, resource: u32, limit: [u64; 2]) -> Outc
     Ok(sys::set_limit(resource, limit)?)
 }
 
-/// Reports success and waits until the caller has recorded the container.
-pub fn ready(machine: &mut Machine<'_>) -> Outcome {
+/// Reports success and waits until the caller has recorded the container. From here on init holds nothing of the host: it may wait for long.
+pub fn ready(machine: &mut Machine<'_>, first: u32, gate: Slot) -> Outcome {
+    close_all_but(first, [machine.socket, machine.slot(gate)])?;
     if let Some(limit) = machine.nofile.take() {
         sys::set_limit(sys::RLIMIT_NOFILE, limit)?;
     }
@@ -146,6 +147,19 @@ pub fn ready(machine: &mut Machine<'_>) -> Outcome {
     machine.socket.close();
     machine.socket = Fd::NONE;
     Ok(())
+}
+
+/// Closes the gaps between two descriptors, and what lies behind them.
+fn close_all_but(first: u32, kept: [Fd; 2]) -> Result<(), Errno> {
+    let [a, b] = kept.map(|fd| fd.0 as u32);
+    let mut from = first;
+    for keep in [a.min(b), a.max(b)] {
+        if from < keep {
+            sys::close_range(from, keep - 1)?;
+        }
+        from = from.max(keep.saturating_add(1));
+    }
+    sys::close_range(from, u32::MAX)
 }
 
 /// Waits for `start`: one byte. Init holds both ends of the fifo, so only a byte wakes it.

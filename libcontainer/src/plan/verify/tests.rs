@@ -43,7 +43,7 @@ fn good(out: &mut Builder) -> Vec<Op> {
         Op::Chdir { path, again: 1 },
         Op::Caps { effective: 0, permitted: 0, inheritable: 0, ambient: 0 },
         Op::CheckExec { candidates: args },
-        Op::Ready {},
+        Op::Ready { first: 3, gate: Slot(0) },
         Op::Gate { gate },
         Op::Exec { args, env, first: 3 },
     ]
