@@ -239,6 +239,20 @@ fn an_empty_list_outside_the_arena_is_refused() {
 }
 
 #[test]
+fn a_slot_behind_the_last_is_refused() {
+    for op in [
+        |slot| Op::Gate { gate: Slot(slot) },
+        |slot| Op::OpenTree { path: Str { at: 0, len: 0 }, recursive: 0, tree: NewSlot(slot) },
+    ] {
+        for (slot, good) in [(SLOTS - 1, true), (SLOTS, false), (u32::MAX, false)] {
+            let mut draft = Draft { ops: vec![op(slot)], arena: vec![0] };
+            let (header, words, arena) = draft.finish();
+            assert_eq!(Program::check(&header, &words, &arena).is_some(), good, "{slot}");
+        }
+    }
+}
+
+#[test]
 fn every_op_fits_into_the_words_of_one() {
     // Codes are dense from 1. As many words as an op has decode it, and no other number does.
     let mut codes = 0;

@@ -137,6 +137,18 @@ fn forty_links_are_followed_and_the_next_is_refused() {
     assert_eq!(tree.make("loop/x", Leaf::Directory), Err(ELOOP));
 }
 
+/// The kernel sees each of these links only after the directory before it was made, so it never counts them together.
+#[test]
+fn links_hidden_behind_missing_directories_count_too() {
+    for (links, expected) in [(40, Ok(PathBuf::from("l40"))), (41, Err(ELOOP))] {
+        let tree = Tree::new(&format!("hidden{links}"));
+        for number in 0..links {
+            tree.link(&format!("l{number}"), format!("n{number}/../l{}", number + 1));
+        }
+        assert_eq!(tree.make("l0", Leaf::Directory), expected, "{links} links");
+    }
+}
+
 #[test]
 fn plain_walks_refuse_every_link() {
     let tree = Tree::new("plain");
