@@ -236,10 +236,11 @@ fn files(path: &Path, describe: &Describe) -> io::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     let mut next = vec![path.to_path_buf()];
     while let Some(path) = next.pop() {
+        // What goes while it is looked at is gone.
         let Ok(meta) = fs::symlink_metadata(&path) else { continue };
-        found.insert(describe(&path, &meta)?);
+        found.extend(describe(&path, &meta));
         if meta.is_dir() {
-            next.extend(fs::read_dir(&path)?.flatten().map(|entry| entry.path()));
+            next.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
         }
     }
     Ok(found)

@@ -39,7 +39,9 @@ pub fn run(
         let dir = host.work.join(format!("{}-{number}", driver.name()));
         let outcome = match missing(driver, host, test.needs) {
             Some(reason) => Err(Trouble::Skipped(reason)),
-            None => guarded(driver, host, &scope, test, dir)?,
+            // A machine that cannot even be looked at is this test's doing, and no reason to lose the others.
+            None => guarded(driver, host, &scope, test, dir)
+                .unwrap_or_else(|error| Err(format!("the harness itself: {error}").into())),
         };
         let finding = Finding { test: test.full_name(), outcome, took: started.elapsed() };
         told(&finding);
