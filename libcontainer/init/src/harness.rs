@@ -6,12 +6,13 @@
 use crate::machine::{Image, Machine};
 use crate::program::{Header, List, NewSlot, Program, Slot, Str};
 use crate::sys::{self, Fd};
+use std::cell::RefCell;
 use std::ffi::CString;
 use std::io::Read as _;
 use std::os::fd::FromRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, panic};
 
 /// A hanging child ends after this time.
@@ -37,7 +38,25 @@ pub fn in_process(body: impl FnOnce()) {
     });
 }
 
+std::thread_local! {
+    /// Where a child of this thread makes its directories. The child leaves them: it may have mounted anything there, and a removal would follow.
+    static BASE: RefCell<Option<PathBuf>> = const { RefCell::new(None) };
+}
+
 fn in_child(body: impl FnOnce() -> String) {
+    let base = Scratch::new("child");
+    BASE.replace(Some(base.path().to_owned()));
+    let said = fork(body);
+    BASE.take();
+    drop(base);
+    match said.strip_prefix("SKIP ") {
+        Some(reason) => eprintln!("skipped: {reason}"),
+        None => assert_eq!(said, ""),
+    }
+}
+
+/// What the child said, and how it ended if not well.
+fn fork(body: impl FnOnce() -> String) -> String {
     let mut ends = [0; 2];
     // SAFETY: writes two numbers to an array of two.
     assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
@@ -66,7 +85,7 @@ fn child(report: i32, body: impl FnOnce() -> String) -> ! {
     unsafe { libc::_exit(0) }
 }
 
-fn parent(pid: libc::pid_t, ends: [i32; 2]) {
+fn parent(pid: libc::pid_t, ends: [i32; 2]) -> String {
     sys::Fd(ends[1]).close();
     let mut said = String::new();
     // SAFETY: the pipe's end is ours and closed nowhere else.
@@ -75,10 +94,7 @@ fn parent(pid: libc::pid_t, ends: [i32; 2]) {
     let mut status = 0;
     // SAFETY: waits for the child made above.
     assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
-    match said.strip_prefix("SKIP ") {
-        Some(reason) => eprintln!("skipped: {reason}"),
-        None => assert_eq!((said.as_str(), status), ("", 0)),
-    }
+    if status == 0 { said } else { format!("{said}: the child ended with status {status:#x}") }
 }
 
 fn ids() -> (u32, u32) {
@@ -143,8 +159,10 @@ pub struct Scratch(PathBuf);
 
 impl Scratch {
     pub fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("teu-init-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let base = BASE.with_borrow(Clone::clone).unwrap_or_else(std::env::temp_dir);
+        let path = base.join(format!("teu-init-{name}-{}-{count}", std::process::id()));
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         Self(path)
@@ -157,7 +175,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        if BASE.with_borrow(Option::is_none) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
     }
 }
 

@@ -63,6 +63,11 @@ fn host_tree(path: &str, recursive: bool) -> Fd {
     copy_of(Fd::CWD, &harness::c_string(Path::new(path)), recursive).unwrap()
 }
 
+/// A directory with nothing in it, as a detached tree.
+fn empty_tree() -> Fd {
+    host_tree(Scratch::new("empty").path().to_str().unwrap(), false)
+}
+
 fn fault(errno: i32, step: u32) -> Outcome {
     Err(Fault { errno, step })
 }
@@ -163,7 +168,7 @@ fn nothing_is_mounted_on_the_rootfs_itself() {
             assert_eq!(mount(&mut machine, new), fault(EBUSY, step::ON_ROOT));
         }
         for attach in binds {
-            fill(&mut machine, 0, host_tree("/tmp", false));
+            fill(&mut machine, 0, empty_tree());
             assert_eq!(bind(&mut machine, attach), fault(EBUSY, step::ON_ROOT));
         }
     });
@@ -283,13 +288,13 @@ fn only_listed_files_of_procfs_are_covered_and_only_procfs_goes_onto_proc() {
         let listed = Attach { flags: mount_flag::IN_PROC, ..rootfs.attach("/proc/uptime") };
         let tmpfs = rootfs.new_mount("tmpfs", "/proc/sys", &[]);
         let mut machine = rootfs.machine();
-        fill(&mut machine, 0, host_tree("/tmp", false));
+        fill(&mut machine, 0, empty_tree());
         assert_eq!(bind(&mut machine, proc_itself), fault(EINVAL, step::NOT_PROC));
         fill(&mut machine, 0, host_tree("/proc", true));
         assert_eq!(bind(&mut machine, proc_itself), Ok(()));
         symlink("/proc/sys/kernel", rootfs.path("link")).unwrap();
         for attach in [forged, by_link] {
-            fill(&mut machine, 0, host_tree("/tmp", false));
+            fill(&mut machine, 0, empty_tree());
             assert_eq!(bind(&mut machine, attach), fault(EPERM, step::INSIDE_PROC));
         }
         assert_eq!(mount(&mut machine, tmpfs), fault(EPERM, step::INSIDE_PROC));
