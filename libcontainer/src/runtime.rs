@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use crate::cgroup::DeviceCache;
+use crate::cgroup::{self, DeviceCache};
 use crate::container::{Container, remove};
 use crate::host::Host;
 use crate::image;
@@ -84,7 +84,13 @@ impl Runtime {
         if let (Some(uid), Ok(rootfs)) = (plan::wants_home(spec), plan::rootfs_path(spec)) {
             shape.home = image::home(&rootfs, uid).map(|home| format!("HOME={home}"));
         }
-        plan::compile(id, spec, &self.host()?, &shape)
+        let host = self.host()?;
+        let plan = plan::compile(id, spec, &host, &shape)?;
+        if plan.into_cgroup.is_none() || !cgroup::kills_groups(&plan.cgroup, &host.own_cgroup) {
+            return Ok(plan);
+        }
+        shape.clone_outside = true;
+        plan::compile(id, spec, &host, &shape)
     }
 
     /// Does everything up to the first process: claims the id, opens what the plan names, makes the cgroup. Dropping the result undoes it.

@@ -120,6 +120,7 @@ fn shape() -> impl Strategy<Value = Shape> {
         |(no_pivot, no_new_keyring, no_cgroup, targets)| Shape {
             no_pivot,
             no_new_keyring,
+            clone_outside: false,
             cgroup_manager: if no_cgroup { CgroupManager::Disabled } else { CgroupManager::Cgroupfs },
             env: vec!["LISTEN_FDS=1".to_owned(); targets.len().min(1)],
             targets,

@@ -20,6 +20,8 @@ struct Case {
     no_pivot: bool,
     no_new_keyring: bool,
     no_cgroup: bool,
+    clone_outside: bool,
+    home: Option<String>,
     targets: Vec<u32>,
     env: Vec<String>,
 }
@@ -32,6 +34,8 @@ impl Default for Case {
             no_pivot: false,
             no_new_keyring: false,
             no_cgroup: false,
+            clone_outside: false,
+            home: None,
             targets: Vec::new(),
             env: Vec::new(),
         }
@@ -44,9 +48,10 @@ impl Case {
             no_pivot: self.no_pivot,
             no_new_keyring: self.no_new_keyring,
             cgroup_manager: if self.no_cgroup { CgroupManager::Disabled } else { CgroupManager::Cgroupfs },
+            clone_outside: self.clone_outside,
             targets: self.targets.clone(),
             env: self.env.clone(),
-            home: None,
+            home: self.home.clone(),
         }
     }
 }

@@ -100,7 +100,7 @@ impl Cgroup {
     }
 
     /// The index of what was made for a directory of the plan; `None` if the hierarchy was left out.
-    fn made(&self, plan: &CgroupPlan, dir: usize) -> Option<usize> {
+    pub(super) fn made(&self, plan: &CgroupPlan, dir: usize) -> Option<usize> {
         let planned = plan.dirs.get(dir)?;
         self.dirs.iter().position(|dir| dir.hierarchy == planned.hierarchy)
     }

@@ -1,25 +1,79 @@
 //! How init gets into the cgroup: cloned into the cgroup2 directory, and by its own hand into those of v1.
 //!
 //! A thread that moves itself by writing 0 to `tasks` costs microseconds; moving a process from outside waits for a grace period of the whole machine.
+//!
+//! An ancestor with `memory.oom.group` set is the exception: an OOM kill there takes everybody in it at once, and as long as the stub shares the caller's
+//! memory that would be the caller too. Init is then cloned outside and moves itself, by `cgroup.procs`.
 
+use std::fs::OpenOptions;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use super::{Cgroup, failed};
-use crate::sys::fs::{Resolve, open_below};
-use crate::{Error, ErrorKind, Result};
+use crate::host::OwnCgroup;
+use crate::plan::{CgroupDir, CgroupPlan};
+use crate::sys::fs::{Resolve, above_stdio, open_below};
+use crate::{Error, Result};
 
 impl Cgroup {
-    /// The directory of that index, open while the container is being created.
-    pub(crate) fn directory(&self, index: usize) -> Option<BorrowedFd<'_>> {
-        self.dirs.get(index)?.fd.as_ref().map(AsFd::as_fd)
+    /// The directory of that index of the plan, open while the container is being created.
+    pub(crate) fn directory(&self, plan: &CgroupPlan, index: usize) -> Option<BorrowedFd<'_>> {
+        self.dirs.get(self.made(plan, index)?)?.fd.as_ref().map(AsFd::as_fd)
     }
 
-    /// The `tasks` file of the v1 directory of that index, open for writing.
-    pub(crate) fn tasks(&self, index: usize) -> Result<OwnedFd> {
-        let missing = || Error::new(ErrorKind::Internal, format!("the cgroup has no directory {index}"));
-        let dir = self.dirs.get(index).ok_or_else(missing)?;
-        let fd = self.directory(index).ok_or_else(missing)?;
-        open_below(fd, "tasks", libc::O_WRONLY, Resolve::Beneath)
-            .map_err(|error| failed(format!("open {}", dir.file("tasks")), &error))
+    /// The file of the directory of that index by which init enters it. A hierarchy that an unprivileged caller had to leave out swallows the write.
+    pub(crate) fn entrance(&self, plan: &CgroupPlan, index: usize) -> Result<OwnedFd> {
+        let made = self.made(plan, index).and_then(|index| self.dirs.get(index));
+        let (Some(dir), Some(fd)) = (made, self.directory(plan, index)) else {
+            let null =
+                OpenOptions::new().write(true).open("/dev/null").and_then(|null| above_stdio(null.into()));
+            return null.map_err(|error| Error::io("open /dev/null", &error));
+        };
+        let file = if dir.is_v2() { "cgroup.procs" } else { "tasks" };
+        open_below(fd, file, libc::O_WRONLY, Resolve::Beneath)
+            .map_err(|error| failed(format!("open {}", dir.file(file)), &error))
+    }
+}
+
+/// Whether an OOM kill of a group that the container would be in, and the caller is not, takes everybody in it.
+pub(crate) fn kills_groups(plan: &CgroupPlan, own: &OwnCgroup) -> bool {
+    let v2 = plan.dirs.iter().find(|dir| dir.hierarchy.is_empty());
+    v2.is_some_and(|dir| kills_groups_above(dir, own.path("").unwrap_or("/")))
+}
+
+fn kills_groups_above(dir: &CgroupDir, own: &str) -> bool {
+    let own = own.trim_matches('/');
+    let shared =
+        |group: &str| own == group || own.strip_prefix(group).is_some_and(|rest| rest.starts_with('/'));
+    let groups =
+        std::iter::successors(Some(dir.path.as_str()), |path| path.rsplit_once('/').map(|(above, _)| above));
+    groups.filter(|group| !shared(group)).any(|group| is_set(&dir.root.join(group).join("memory.oom.group")))
+}
+
+fn is_set(file: &Path) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|text| text.trim() == "1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_that_dies_as_one_counts_unless_the_caller_is_in_it() {
+        let root = std::env::temp_dir().join(format!("teu-oom-group-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::fs::write(root.join("a/memory.oom.group"), "1\n").unwrap();
+        std::fs::write(root.join("a/b/memory.oom.group"), "0\n").unwrap();
+        let dir = |path: &str| CgroupDir {
+            root: root.clone(),
+            path: path.to_owned(),
+            hierarchy: String::new(),
+            required: true,
+        };
+        assert!(kills_groups_above(&dir("a/b/c"), "/"));
+        assert!(kills_groups_above(&dir("a/b/c"), "/ab"));
+        assert!(!kills_groups_above(&dir("a/b/c"), "/a/x"), "the caller is in a");
+        assert!(!kills_groups_above(&dir("d/c"), "/"));
+        std::fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -14,19 +14,17 @@ mod record;
 mod remove;
 mod walk;
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use self::devices::DeviceCache;
+pub(crate) use self::enter::kills_groups;
 pub use self::record::{CgroupRecord, RecordedDir};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys;
 
 /// How long a rollback waits for a killed init to leave the cgroup.
 const ROLLBACK: Duration = Duration::from_secs(2);
-/// How often the kernel is asked again to take a process that it cannot move yet.
-const PLACE_TRIES: u32 = 6;
 
 /// The cgroup of one container, in each hierarchy.
 #[derive(Debug)]
@@ -58,22 +56,6 @@ struct Late {
 }
 
 impl Cgroup {
-    /// The directory for CLONE_INTO_CGROUP; `None` where init has to be placed by pid.
-    pub fn clone_into(&self) -> Option<BorrowedFd<'_>> {
-        self.dirs.first().filter(|_| self.v2)?.fd.as_ref().map(AsFd::as_fd)
-    }
-
-    /// Moves a process into the cgroup, on hosts where it could not be cloned into it.
-    ///
-    /// # Errors
-    /// The kernel refuses the process in some hierarchy.
-    pub fn place(&self, pid: i32) -> Result<()> {
-        if self.v2 {
-            return Ok(());
-        }
-        self.dirs.iter().try_for_each(|dir| place(dir, pid))
-    }
-
     /// Writes the limits that had to wait until init had exec'd.
     ///
     /// # Errors
@@ -145,26 +127,6 @@ impl Dir {
 
     fn display(&self) -> String {
         format!("{}/{}", self.root.display(), self.path)
-    }
-}
-
-/// Linux answers EINVAL for a task that is still being made; it is ready a moment later.
-fn place(dir: &Dir, pid: i32) -> Result<()> {
-    let mut tries = 0;
-    loop {
-        match dir.write("cgroup.procs", &pid.to_string()) {
-            Ok(()) => return Ok(()),
-            Err(e) if e.raw_os_error() == Some(libc::EINVAL) && tries < PLACE_TRIES => {
-                let pause = Instant::now() + Duration::from_millis(1 << tries);
-                sys::poll::poll(&[], 0, pause).map_err(|e| Error::io("ppoll", &e))?;
-                tries += 1;
-            }
-            Err(e) => {
-                let what =
-                    format!("unable to apply cgroup configuration: place process {pid} in {}", dir.display());
-                return Err(failed(what, &e));
-            }
-        }
     }
 }
 

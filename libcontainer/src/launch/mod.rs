@@ -78,7 +78,8 @@ impl Launch {
         let init = carrier::init().map_err(failed("make the init program"))?;
         let (encoded, len) = &prepared.program;
         let program = carrier::program(encoded, *len).map_err(failed("make the program"))?;
-        let cgroup = prepared.plan.into_cgroup.and_then(|dir| prepared.cgroup.directory(dir));
+        let cgroup =
+            prepared.plan.into_cgroup.and_then(|dir| prepared.cgroup.directory(&prepared.plan.cgroup, dir));
         let child = clone::spawn(prepared.plan.clone_flags, cgroup, theirs.as_fd(), init.as_fd())
             .map_err(failed("clone init"))?;
         Ok(Self { init: Init(Some(child)), socket, program, recorded: false, prepared })

@@ -40,8 +40,8 @@ use program::Builder;
 pub enum Source {
     /// The start gate of the container.
     Gate,
-    /// The `tasks` file of the v1 cgroup directory of that index in the cgroup plan.
-    CgroupTasks(usize),
+    /// The file by which init enters the cgroup directory of that index in the cgroup plan: `tasks` on v1, `cgroup.procs` on v2.
+    CgroupEntrance(usize),
     /// A standard stream.
     Stdio(u32),
     /// The further descriptor of that index in `CreateOptions::fds`.
@@ -115,6 +115,8 @@ pub struct Shape {
     pub no_new_keyring: bool,
     /// Who makes the cgroup.
     pub cgroup_manager: CgroupManager,
+    /// Init is cloned outside its cgroup and enters it by its own hand: see `cgroup/enter.rs`.
+    pub clone_outside: bool,
     /// Numbers of further descriptors.
     pub targets: Vec<u32>,
     /// Variables added behind those of the configuration.
@@ -145,6 +147,7 @@ impl Shape {
             no_pivot: options.no_pivot,
             no_new_keyring: options.no_new_keyring,
             cgroup_manager: options.cgroup_manager,
+            clone_outside: false,
             targets,
             env: options.env.clone(),
             home: None,
@@ -170,6 +173,17 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// The directory of the cgroup plan that init is cloned into.
+    fn born_into(&self) -> Option<usize> {
+        let v2 = self.cgroup.dirs.iter().position(|dir| dir.hierarchy.is_empty());
+        v2.filter(|_| !self.shape.clone_outside)
+    }
+
+    /// Whether init is in all of its cgroup from birth: only then can its cgroup namespace be made by the clone.
+    fn cgroup_at_birth(&self) -> bool {
+        self.cgroup.v2 && !self.shape.clone_outside
+    }
+
     /// Whether the caller opens the sources of binds: init in a user namespace has other rights to the host's files than its caller.
     fn caller_opens(&self) -> bool {
         self.namespaces.has(kind::USER) && self.host.privileged
@@ -201,12 +215,12 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
     let plan = Plan {
         id: id.clone(),
         bundle: spec.bundle().to_owned(),
-        rootfs: subject.rootfs,
+        rootfs: subject.rootfs.clone(),
         annotations: annotations(config),
-        clone_flags: namespaces.first(cgroup.v2),
+        clone_flags: namespaces.first(subject.cgroup_at_birth()),
         respawns: namespaces.respawns(),
         own_pid_namespace: namespaces.new & kind::PID != 0,
-        into_cgroup: cgroup.dirs.iter().position(|dir| dir.hierarchy.is_empty()),
+        into_cgroup: subject.born_into(),
         sources,
         id_maps: idmap::id_maps(config, &namespaces, host),
         rlimits: if namespaces.has(kind::USER) { rlimits::rlimits(process) } else { Vec::new() },
@@ -226,7 +240,7 @@ fn compile_program(
 ) -> Result<(Program, Vec<Source>)> {
     let (mut out, mut sources) = (Builder::default(), Vec::new());
     let descriptors = descriptors(subject.shape, &mut out, &mut sources);
-    let tasks = cgroup_tasks(subject.cgroup, &mut out, &mut sources);
+    let tasks = cgroup_entrances(subject, &mut out, &mut sources);
     let entry = Entry::prepare(subject.namespaces, subject.host, &mut out, &mut sources);
     let rootfs = rootfs::Rootfs::prepare(subject, &mut out, &mut sources);
     let mut mounts = mounts::Mounts::prepare(subject, &mut out, &mut sources)?;
@@ -237,7 +251,7 @@ fn compile_program(
     for tasks in tasks {
         out.push(Op::EnterCgroup { tasks }, "/linux/cgroupsPath");
     }
-    entry.push(subject.namespaces, subject.cgroup.v2, subject.host, &mut out);
+    entry.push(subject.namespaces, subject.cgroup_at_birth(), subject.host, &mut out);
     push_session(id, subject, &mut out);
     rootfs.push_isolation(&mut out);
     mounts.push_sources(&mut out);
@@ -274,14 +288,14 @@ fn descriptors(shape: &Shape, out: &mut Builder, sources: &mut Vec<Source>) -> D
     Descriptors { placed, gate }
 }
 
-/// The v1 directories are entered by init; the cgroup2 one is entered by the clone.
-fn cgroup_tasks(cgroup: &CgroupPlan, out: &mut Builder, sources: &mut Vec<Source>) -> Vec<Slot> {
-    let v1 = cgroup.dirs.iter().enumerate().filter(|(_, dir)| !dir.hierarchy.is_empty());
-    v1.map(|(index, _)| {
-        sources.push(Source::CgroupTasks(index));
+/// The cgroup2 directory is entered by the clone, the others by init.
+fn cgroup_entrances(subject: &Subject<'_>, out: &mut Builder, sources: &mut Vec<Source>) -> Vec<Slot> {
+    let others = (0..subject.cgroup.dirs.len()).filter(|index| Some(*index) != subject.born_into());
+    let slots = others.map(|index| {
+        sources.push(Source::CgroupEntrance(index));
         out.sends()
-    })
-    .collect()
+    });
+    slots.collect()
 }
 
 /// What belongs to the session and the network before the rootfs is touched.

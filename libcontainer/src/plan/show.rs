@@ -55,7 +55,7 @@ impl Display for Source {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gate => f.write_str("gate"),
-            Self::CgroupTasks(index) => write!(f, "tasks of cgroup {index}"),
+            Self::CgroupEntrance(index) => write!(f, "entrance of cgroup {index}"),
             Self::Stdio(number) => write!(f, "stdio {number}"),
             Self::Extra(index) => write!(f, "extra {index}"),
             Self::Tree { path, recursive, .. } => {

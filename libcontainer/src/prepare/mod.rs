@@ -53,7 +53,7 @@ impl Plan {
         let mut slots = opener.open(&self.sources)?;
         let cgroup = Cgroup::create(&self.cgroup, devices)?;
         record.cgroup = cgroup.record();
-        sources::add_cgroup(&self.sources, &cgroup, &mut slots)?;
+        sources::add_cgroup(&self, &cgroup, &mut slots)?;
         let slots = slots.into_iter().flatten().collect();
         Ok(Prepared { plan: self, record, cgroup, claim, slots, program: (encoded, len), pid_file })
     }

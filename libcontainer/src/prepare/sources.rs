@@ -9,7 +9,7 @@ use std::path::Path;
 use super::claim::Claim;
 use crate::cgroup::Cgroup;
 use crate::options::{CreateOptions, FdMap, Stdio};
-use crate::plan::Source;
+use crate::plan::{Plan, Source};
 use crate::sys;
 use crate::{Error, ErrorKind, Result};
 
@@ -34,7 +34,7 @@ impl<'a> Opener<'a> {
 
     fn open_one(&mut self, source: &Source) -> Result<Option<OwnedFd>> {
         let opened = match source {
-            Source::CgroupTasks(_) => return Ok(None),
+            Source::CgroupEntrance(_) => return Ok(None),
             Source::Gate => self.claim.dir().make_gate()?,
             Source::Stdio(number) => self.stdio(*number)?,
             Source::Extra(index) => self.extra(*index)?,
@@ -139,10 +139,10 @@ fn namespace(path: &Path, kind: u32, pointer: &str) -> Result<OwnedFd> {
 }
 
 /// Fills the places that wait for the cgroup.
-pub(super) fn add_cgroup(sources: &[Source], cgroup: &Cgroup, slots: &mut [Option<OwnedFd>]) -> Result<()> {
-    for (source, slot) in sources.iter().zip(slots) {
-        if let Source::CgroupTasks(index) = source {
-            *slot = Some(cgroup.tasks(*index)?);
+pub(super) fn add_cgroup(plan: &Plan, cgroup: &Cgroup, slots: &mut [Option<OwnedFd>]) -> Result<()> {
+    for (source, slot) in plan.sources.iter().zip(slots) {
+        if let Source::CgroupEntrance(index) = source {
+            *slot = Some(cgroup.entrance(&plan.cgroup, *index)?);
         }
     }
     Ok(())

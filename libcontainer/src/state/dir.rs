@@ -101,9 +101,10 @@ impl StateDir {
         lock::acquire(&self.dir, &self.path)
     }
 
-    /// Gives the lock back.
+    /// Gives the lock back and keeps the descriptor. Who waits for the lock waits for a descriptor of the directory to be closed, so one is.
     pub fn unlock(&self) {
         lock::release(&self.dir);
+        let _ = open_in(&self.dir, ".", OFlag::O_DIRECTORY);
     }
 
     /// The container's id.
@@ -216,6 +217,8 @@ impl StateDir {
             }
             other => other.map_err(|error| self.failed("open", GATE, &error))?,
         };
+        // With a reader of our own, an init that dies now does not make the write a SIGPIPE for our host.
+        let _reader = open_in(&self.dir, GATE, OFlag::O_RDONLY | OFlag::O_NONBLOCK);
         gate.write_all(b"s").map_err(|error| self.failed("write", GATE, &error))?;
         self.remove_file(GATE);
         Ok(true)
@@ -277,4 +280,46 @@ fn open_in(dir: &File, name: &str, flags: OFlag) -> io::Result<File> {
 
 fn above_stdio(file: File) -> io::Result<File> {
     crate::sys::fs::above_stdio(file.into()).map(File::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn temporary(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("teu-dir-{name}-{}", std::process::id()))
+    }
+
+    #[test]
+    fn who_waits_for_the_lock_is_woken_when_the_holder_keeps_its_descriptor() {
+        let (root, id) = (temporary("lock"), Id::new("a").unwrap());
+        let holder = StateDir::claim(&root, &id).unwrap();
+        let waiter = StateDir::open(&root, &id).unwrap();
+        assert!(!waiter.is_idle());
+        let waiting = std::thread::spawn(move || waiter.lock());
+        // The other thread may or may not wait yet: both orders must end well.
+        std::thread::yield_now();
+        holder.unlock();
+        waiting.join().unwrap().unwrap();
+        holder.remove().unwrap();
+        std::fs::remove_dir(&root).unwrap();
+    }
+
+    #[test]
+    fn a_gate_lets_pass_once_and_only_while_somebody_waits() {
+        let (root, id) = (temporary("gate"), Id::new("a").unwrap());
+        let dir = StateDir::claim(&root, &id).unwrap();
+        let mut held = File::from(dir.make_gate().unwrap());
+        assert_eq!(dir.gate().unwrap(), GateState::Unpublished);
+        dir.publish_gate().unwrap();
+        assert_eq!(dir.gate().unwrap(), GateState::Closed);
+        assert!(dir.pass_gate().unwrap());
+        let mut token = [0];
+        held.read_exact(&mut token).unwrap();
+        assert_eq!(&token, b"s");
+        assert_eq!(dir.gate().unwrap(), GateState::Open);
+        assert!(!dir.pass_gate().unwrap(), "the gate is gone");
+        dir.remove().unwrap();
+        std::fs::remove_dir(&root).unwrap();
+    }
 }
