@@ -1,7 +1,8 @@
 //! The state of one run: descriptors, the root handle, and what an op leaves for a later one.
 
+use crate::abi::AT_EMPTY_PATH;
 use crate::program::{Blob, List, NewSlot, Program, Slot, Str};
-use crate::sys::{Errno, Fd};
+use crate::sys::{self, Errno, Fd};
 use crate::wire::{NOTE_LEN, step};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -57,6 +58,8 @@ pub struct Machine<'a> {
     pub socket: Fd,
     /// The root handle: every path of the container starts here.
     pub root: Fd,
+    /// Mount and inode of the root handle.
+    pub root_id: (u64, u64),
     /// A read-only, empty tmpfs that covers masked directories; the first use attaches it, later ones copy it.
     pub empty: Fd,
     /// The directory in which a file was made last, and its path.
@@ -80,6 +83,7 @@ impl<'a> Machine<'a> {
             image,
             socket,
             root: Fd::NONE,
+            root_id: (0, 0),
             empty: Fd::NONE,
             directory: None,
             null_used: false,
@@ -135,6 +139,14 @@ impl<'a> Machine<'a> {
         if let Some(place) = self.image.slots.get_mut(at..at + 4) {
             place.copy_from_slice(&(fd.0 + 1).to_ne_bytes());
         }
+    }
+
+    /// Makes `root` the root handle.
+    pub fn set_root(&mut self, root: Fd) -> Result<(), Errno> {
+        let found = sys::statx(root, c"", AT_EMPTY_PATH)?;
+        self.root = root;
+        self.root_id = (found.mnt_id, found.ino);
+        Ok(())
     }
 
     /// Replaces the directory of the last made file.

@@ -47,7 +47,7 @@ impl Host {
 
 fn own_cgroup() -> Result<OwnCgroup> {
     // A kernel without cgroups has no such file; the container then runs without one.
-    match std::fs::read_to_string("/proc/self/cgroup") {
+    match sys::fs::read_small("/proc/self/cgroup") {
         Ok(text) => Ok(OwnCgroup::parse(&text)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && Path::new("/proc/self").exists() => {
             Ok(OwnCgroup::default())
@@ -66,7 +66,7 @@ fn in_userns() -> Result<bool> {
 }
 
 fn read(path: &str) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|e| Error::io(format!("open {path}"), &e))
+    sys::fs::read_small(path).map_err(|e| Error::io(format!("open {path}"), &e))
 }
 
 fn number(what: &str, text: &str) -> Result<u32> {

@@ -184,6 +184,11 @@ impl Subject<'_> {
         self.cgroup.v2 && !self.shape.clone_outside
     }
 
+    /// Whether the network namespace is the container's alone.
+    fn own_network(&self) -> bool {
+        self.namespaces.new & kind::NETWORK != 0
+    }
+
     /// Whether the caller opens the sources of binds: init in a user namespace has other rights to the host's files than its caller.
     fn caller_opens(&self) -> bool {
         self.namespaces.has(kind::USER) && self.host.privileged

@@ -169,7 +169,7 @@ fn simplify<'a>(subject: &Subject<'a>, mount: &'a Mount, pointer: &str) -> Resul
     if kind == "cgroup" {
         return cgroup_mounts::simplify(subject, &options, target, pointer);
     }
-    Ok(vec![filesystem(mount, kind, options, target, pointer)?])
+    Ok(vec![filesystem(subject, mount, options, target, pointer)?])
 }
 
 pub(super) fn plain<'a>(options: &MountOptions<'_>, target: Cow<'a, str>, pointer: &str) -> Simple<'a> {
@@ -219,7 +219,7 @@ fn components(path: &str) -> Vec<&str> {
 }
 
 /// What the target means for procfs: allowed there, only procfs, or refused.
-fn proc_flags(target: &str, kind: &str) -> Result<u32> {
+fn proc_flags(target: &str, kind: &str, own_network: bool) -> Result<u32> {
     let parts = components(target);
     match parts.split_first() {
         Some((&"proc", [])) if kind == "proc" => Ok(mount_flag::IN_PROC),
@@ -229,6 +229,8 @@ fn proc_flags(target: &str, kind: &str) -> Result<u32> {
             Err(Error::new(ErrorKind::InvalidSpec, message))
         }
         Some((&"proc", below)) if MAY_COVER.contains(&below.join("/").as_str()) => Ok(mount_flag::IN_PROC),
+        // The sysctls of a network that is the container's alone.
+        Some((&"proc", &["sys", "net", ..])) if own_network => Ok(mount_flag::IN_PROC),
         Some((&"proc", _)) => {
             let message = format!("{target:?} cannot be mounted because it is inside /proc");
             Err(Error::new(ErrorKind::InvalidSpec, message))
@@ -264,19 +266,21 @@ fn bind<'a>(
     let source = mount.source().as_deref().filter(|source| !source.as_os_str().is_empty());
     let source = source.ok_or_else(|| Error::new(ErrorKind::InvalidSpec, "bind mount without a source"))?;
     let recursive = options.bind.unwrap_or(false);
-    let flags = proc_flags(&target, "bind")?;
+    let flags = proc_flags(&target, "bind", subject.own_network())?;
     let what = What::Bind { source: subject.bundle.join(source), recursive };
     Ok(Simple { what, flags, ..plain(&options, target, pointer) })
 }
 
 fn filesystem<'a>(
+    subject: &Subject<'_>,
     mount: &'a Mount,
-    kind: &'a str,
     options: MountOptions<'a>,
     target: Cow<'a, str>,
     pointer: &str,
 ) -> Result<Simple<'a>> {
-    let mut simple = Simple { flags: proc_flags(&target, kind)?, ..plain(&options, target, pointer) };
+    let kind = mount.typ().as_deref().unwrap_or("");
+    let flags = proc_flags(&target, kind, subject.own_network())?;
+    let mut simple = Simple { flags, ..plain(&options, target, pointer) };
     // Nothing is mounted below a new mount: what is asked for all of it is asked for its top.
     simple.top.add(std::mem::take(&mut simple.all));
     // What init fills later must be writable until then.
@@ -328,12 +332,14 @@ mod tests {
 
     #[test]
     fn only_listed_files_of_procfs_may_be_covered() {
-        assert_eq!(proc_flags("/proc", "proc").unwrap(), mount_flag::IN_PROC);
-        assert_eq!(proc_flags("/proc/./meminfo", "bind").unwrap(), mount_flag::IN_PROC);
-        assert!(proc_flags("/proc/self", "bind").is_err());
-        assert!(proc_flags("/x/../proc/sys", "tmpfs").is_err());
-        assert!(proc_flags("/proc", "tmpfs").is_err());
-        assert_eq!(proc_flags("/process", "tmpfs").unwrap(), 0);
+        assert_eq!(proc_flags("/proc", "proc", false).unwrap(), mount_flag::IN_PROC);
+        assert_eq!(proc_flags("/proc/./meminfo", "bind", false).unwrap(), mount_flag::IN_PROC);
+        assert!(proc_flags("/proc/self", "bind", true).is_err());
+        assert!(proc_flags("/x/../proc/sys", "tmpfs", true).is_err());
+        assert!(proc_flags("/proc", "tmpfs", true).is_err());
+        assert_eq!(proc_flags("/proc/sys/net", "bind", true).unwrap(), mount_flag::IN_PROC);
+        assert!(proc_flags("/proc/sys/net", "bind", false).is_err());
+        assert_eq!(proc_flags("/process", "tmpfs", false).unwrap(), 0);
     }
 
     #[test]

@@ -49,9 +49,10 @@ impl Plan {
         let mut record = self.record();
         claim.dir().write(&record)?;
         let pid_file = options.pid_file.clone();
+        // The cgroup first: a mount of the container may be a bind of it.
+        let cgroup = Cgroup::create(&self.cgroup, devices)?;
         let opener = sources::Opener::new(&claim, options);
         let mut slots = opener.open(&self.sources)?;
-        let cgroup = Cgroup::create(&self.cgroup, devices)?;
         record.cgroup = cgroup.record();
         sources::add_cgroup(&self, &cgroup, &mut slots)?;
         let slots = slots.into_iter().flatten().collect();

@@ -9,6 +9,7 @@ use nix::sys::stat::fstat;
 use nix::sys::statfs::{FsType, fstatfs};
 
 use super::format::InitRecord;
+use crate::sys::fs::read_small;
 use crate::sys::pidfd::pidfd_open;
 
 /// The filesystem of pidfds since Linux 6.9 ("PIDF").
@@ -59,7 +60,7 @@ fn start_time(pid: i32) -> Option<u64> {
 fn boot_id() -> &'static str {
     static BOOT: OnceLock<String> = OnceLock::new();
     BOOT.get_or_init(|| {
-        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        let text = read_small("/proc/sys/kernel/random/boot_id");
         text.map(|text| text.trim_end().to_owned()).unwrap_or_default()
     })
 }

@@ -107,6 +107,19 @@ pub(crate) fn open_directory_plain(path: &Path) -> io::Result<OwnedFd> {
     above_stdio(openat2(here, &path, &mut how)?)
 }
 
+/// The text of a small file of procfs or sysfs: open, read and close, where the standard library asks for its size and its end as well.
+pub(crate) fn read_small(path: &str) -> io::Result<String> {
+    use std::io::Read;
+    let mut file = std::fs::File::open(path)?;
+    let mut buffer = [0u8; 4096];
+    let length = file.read(&mut buffer)?;
+    let mut text = buffer.get(..length).unwrap_or(&[]).to_vec();
+    if length == buffer.len() {
+        file.read_to_end(&mut text)?;
+    }
+    String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
 /// Locks or unlocks an open file (LOCK_*). False if somebody else holds it and the operation does not wait.
 pub(crate) fn flock(file: BorrowedFd<'_>, operation: i32) -> io::Result<bool> {
     loop {

@@ -64,12 +64,12 @@ pub fn open_tree(machine: &mut Machine<'_>, path: Str, recursive: bool, tree: Ne
 
 /// Makes the rootfs the root handle.
 pub fn root(machine: &mut Machine<'_>, tree: Slot, attach: bool) -> Outcome {
-    machine.root = machine.slot(tree);
+    let tree = machine.slot(tree);
     if attach {
         // Over the present root: needs no path of the host, and pivot_root takes it from there.
-        sys::move_mount(machine.root, Fd::CWD, c"/", MOVE_MOUNT_F_EMPTY_PATH).at(step::ATTACH)?;
+        sys::move_mount(tree, Fd::CWD, c"/", MOVE_MOUNT_F_EMPTY_PATH).at(step::ATTACH)?;
     }
-    Ok(())
+    Ok(machine.set_root(tree)?)
 }
 
 /// Mounts a new filesystem.
@@ -242,8 +242,8 @@ fn open_target(
     machine.keep_directory(None); // what is mounted may cover it
     let plain = flags & mount_flag::NO_SYMLINKS != 0;
     let target = path::open_or_make(machine.root, machine.text(target), leaf, plain).at(step::TARGET)?;
-    let (here, root) = (stat(target)?, stat(machine.root)?);
-    if (here.mnt_id, here.ino) == (root.mnt_id, root.ino) {
+    let here = stat(target)?;
+    if (here.mnt_id, here.ino) == machine.root_id {
         return Err(Fault { errno: EBUSY, step: step::ON_ROOT });
     }
     // Checked on the descriptor, because a link may lead there: what covers procfs files swallows label and sysctl writes.
