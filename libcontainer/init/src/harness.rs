@@ -143,7 +143,9 @@ impl Script {
         let progress: &'static AtomicU32 = Box::leak(Box::new(AtomicU32::new(0)));
         let image = Image { progress, program, slots: vec![0; 32].leak(), pointers: vec![0; 64].leak() };
         let mut machine = Machine::new(image, Fd::NONE);
-        machine.set_root(root).unwrap();
+        if root != Fd::NONE {
+            machine.set_root(root).unwrap();
+        }
         machine
     }
 }
