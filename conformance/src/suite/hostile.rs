@@ -46,7 +46,7 @@ fn shapes(ctx: &Ctx<'_>) -> Vec<String> {
         format!("{canary}/dir/"),
         format!("{canary}/secret"),
         format!("{up}{canary}"),
-        format!("/proc/self/root/../..{canary}"),
+        format!("/proc/self/root{up}{canary}"),
         format!("{canary}/dir/../dir/./new"),
     ]
 }
