@@ -37,6 +37,7 @@ pub const PACKAGES: &[Package] = &[
     package("crun", Probe::Program("crun"), "the fastest other runtime, for the parity table and the demo"),
     package("busybox-static", Probe::StaticBusybox, "small static programs inside test containers"),
     package("strace", Probe::Program("strace"), "counts the system calls of one create"),
+    package("patchelf", Probe::Program("patchelf"), "runs the lab's newer runc and crun outside of it"),
     package("debootstrap", Probe::Program("debootstrap"), "makes the lab, a real Debian root filesystem"),
     package(
         "debian-archive-keyring",

@@ -25,7 +25,9 @@ const fn lane(name: &'static str, why: &'static str, run: fn(&Project) -> Result
 const LANES: &[Lane] = &[
     Lane { needs_root: false, ..lane("unit", "unit, golden plan and law tests of every crate", unit) },
     lane("native", "conformance on this machine's own cgroup layout", native),
+    lane("native-library", "the same, with the library in the suite's own process", native_library),
     lane("v2", "conformance in a view that has cgroup v2 only", v2),
+    lane("v2-library", "the same, with the library in the suite's own process", v2_library),
     Lane {
         slow: true,
         ..lane(
@@ -101,6 +103,14 @@ fn v2(project: &Project) -> Result<Tally, String> {
     tally(project, &Suite::build(project)?.step("v2", true))
 }
 
+fn native_library(project: &Project) -> Result<Tally, String> {
+    tally(project, &Suite::build(project)?.library("native"))
+}
+
+fn v2_library(project: &Project) -> Result<Tally, String> {
+    tally(project, &Suite::build(project)?.library("v2"))
+}
+
 fn repeat(project: &Project) -> Result<Tally, String> {
     let suite = Suite::build(project)?;
     let mut sum = Tally::default();
@@ -132,19 +142,37 @@ impl Suite {
 
     /// One run in one view of cgroups; with `parity` the other runtimes of this machine show what they do.
     fn step(&self, view: &str, parity: bool) -> Step {
-        let mut step = Step::new(format!("run the conformance suite, {view} view"), &self.program)
-            .args(["--lane", view])
-            .args([format!("--runtime=teu={}", self.teu.display())])
-            .limit_seconds(900);
-        if let Some(lab) = &self.lab {
-            step = step.arg("--debian").arg(lab);
-        }
+        let mut step = self.plain(view).args([format!("--runtime=teu={}", self.teu.display())]);
         if parity {
-            let others = ["runc", "crun"].into_iter().filter_map(|name| Some((name, program(name)?)));
+            let others = ["runc", "crun"].into_iter().filter_map(|name| Some((name, self.contender(name)?)));
             step = step.args(others.map(|(name, path)| format!("--runtime={name}={}", path.display())));
             step = step.arg("--json").arg(self.reports.join(format!("conformance-{view}.json")));
         }
         step
+    }
+
+    /// The same bodies through the library in the suite's own process.
+    fn library(&self, view: &str) -> Step {
+        let json = self.reports.join(format!("conformance-{view}-library.json"));
+        self.plain(view).args(["--library", "lib", "--subject", "lib"]).arg("--json").arg(json)
+    }
+
+    fn plain(&self, view: &str) -> Step {
+        let step = Step::new(format!("run the conformance suite, {view} view"), &self.program)
+            .args(["--lane", view])
+            .limit_seconds(900);
+        match &self.lab {
+            Some(lab) => step.arg("--debian").arg(lab),
+            None => step,
+        }
+    }
+
+    /// Another runtime for the parity table: the lab's, which is newer, if it can be run from there.
+    fn contender(&self, name: &str) -> Option<PathBuf> {
+        let places =
+            self.lab.iter().flat_map(|lab| [lab.join("usr/sbin").join(name), lab.join("usr/bin").join(name)]);
+        let newer = places.into_iter().find(|path| path.is_file()).filter(|_| program("patchelf").is_some());
+        newer.or_else(|| program(name))
     }
 }
 
@@ -165,7 +193,8 @@ mod tests {
     #[test]
     fn no_name_picks_every_lane_that_is_not_slow_and_a_wrong_one_is_an_error() {
         let names = |lanes: Vec<&Lane>| lanes.iter().map(|lane| lane.name).collect::<Vec<_>>();
-        assert_eq!(pick(&[]).map(names), Ok(vec!["unit", "native", "v2"]));
+        let usual = vec!["unit", "native", "native-library", "v2", "v2-library"];
+        assert_eq!(pick(&[]).map(names), Ok(usual));
         assert_eq!(pick(&["repeat".to_owned()]).map(names), Ok(vec!["repeat"]));
         assert!(pick(&["v3".to_owned()]).is_err());
     }

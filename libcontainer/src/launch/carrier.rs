@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use teu_init::wire::SOCKET_FD;
 
 /// The program, compiled by the build script.
 static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/teu-init"));
@@ -22,7 +23,8 @@ pub(super) fn init() -> io::Result<OwnedFd> {
     let seals =
         SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(file.into())
+    // The stub puts the conversation on its number before it executes this.
+    crate::sys::fs::above(file.into(), SOCKET_FD)
 }
 
 /// Makes the file of a program: `encoded`, and zeros up to `len`. Its size is sealed, its content not: init keeps its progress there.
@@ -42,4 +44,18 @@ fn memfd(name: &std::ffi::CStr, exec: u32) -> io::Result<OwnedFd> {
         other => Ok(other?),
     }
     .and_then(crate::sys::fs::above_stdio)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn init_never_lies_where_its_socket_goes() {
+        // As many as it takes to have been offered every low number.
+        let copies: Vec<OwnedFd> = (0..8).map(|_| init().unwrap()).collect();
+        assert!(copies.iter().all(|copy| copy.as_raw_fd() > SOCKET_FD));
+    }
 }
