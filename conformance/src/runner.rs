@@ -90,8 +90,7 @@ fn guarded(
 /// What a runtime says of itself that it cannot do yet: a gap that is counted as skipped with these words, and not as a defect.
 fn not_yet(text: &str) -> Option<String> {
     let end = text.find(" is not supported yet by this build")?;
-    let start =
-        text[..end].rfind(['"', ' ', '\n']).map_or(0, |at| text[..at].rfind(": ").map_or(0, |at| at + 2));
+    let start = text[..end].rfind(": ").map_or(0, |at| at + 2);
     Some(format!("refused by the runtime: {} is not supported yet", text[start..end].trim()))
 }
 
