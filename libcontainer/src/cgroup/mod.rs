@@ -56,6 +56,11 @@ struct Late {
 }
 
 impl Cgroup {
+    /// Whether there are limits that have to wait until init has exec'd.
+    pub(crate) fn has_late(&self) -> bool {
+        !self.late.is_empty()
+    }
+
     /// Writes the limits that had to wait until init had exec'd.
     ///
     /// # Errors

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! caller                                     init
-//! clone3, execveat ────────────────────────► fresh image, one descriptor
-//! late limits
-//! program, descriptors ────────────────────► check, run the ops
+//! program, descriptors ──────────┐           sent ahead, unless a limit has to wait for exec
+//! clone3, execveat ──────────────┼─────────► fresh image, one descriptor
+//! [late limits]                  └─────────► check, run the ops
 //! [second process ◄─ Respawned, Go ─────────► ]      only if a namespace needs another clone
 //! [maps ◄──────── NeedMaps, Go ────────────► ]      only with a new user namespace
 //! record the pid (meanwhile)
@@ -42,8 +42,8 @@ impl Prepared {
     /// # Errors
     /// What init reports, with the place in config.json that it comes from.
     pub fn launch(self) -> Result<Container> {
-        let mut launch = Launch::start(self)?;
-        launch.feed()?;
+        let mut launch = Launch::new(self)?;
+        launch.start()?;
         launch.converse()?;
         launch.commit()
     }
@@ -53,6 +53,8 @@ impl Prepared {
 struct Launch {
     init: Init,
     socket: OwnedFd,
+    /// Init's end of the conversation, until init has it.
+    theirs: Option<OwnedFd>,
     program: OwnedFd,
     recorded: bool,
     prepared: Prepared,
@@ -70,27 +72,42 @@ impl Drop for Init {
 }
 
 impl Launch {
-    fn start(prepared: Prepared) -> Result<Self> {
-        let failed = |what: &'static str| {
-            move |error: io::Error| Error::io(what, &error).context("unable to start container process")
-        };
-        let (socket, theirs) = pair().map_err(failed("socketpair"))?;
-        let init = carrier::init().map_err(failed("make the init program"))?;
+    fn new(prepared: Prepared) -> Result<Self> {
         let (encoded, len) = &prepared.program;
         let program = carrier::program(encoded, *len).map_err(failed("make the program"))?;
-        let cgroup =
-            prepared.plan.into_cgroup.and_then(|dir| prepared.cgroup.directory(&prepared.plan.cgroup, dir));
-        let child = clone::spawn(prepared.plan.clone_flags, cgroup, theirs.as_fd(), init.as_fd())
-            .map_err(failed("clone init"))?;
-        Ok(Self { init: Init(Some(child)), socket, program, recorded: false, prepared })
+        let (socket, theirs) = pair().map_err(failed("socketpair"))?;
+        Ok(Self { init: Init(None), socket, theirs: Some(theirs), program, recorded: false, prepared })
     }
 
-    /// Limits that had to wait for exec, then the program. Our copies of the descriptors are closed: only init holds the gate.
-    fn feed(&mut self) -> Result<()> {
-        self.prepared.cgroup.apply_late()?;
-        if let Some(score) = self.prepared.plan.oom_score_adj {
-            idmap::write_oom_score(self.pid(), score)?;
+    /// Clones init and feeds it. What nothing has to come before is sent first: init finds it waiting.
+    fn start(&mut self) -> Result<()> {
+        let waits = self.prepared.plan.oom_score_adj.is_some() || self.prepared.cgroup.has_late();
+        if !waits {
+            self.feed()?;
         }
+        self.spawn()?;
+        if waits {
+            self.prepared.cgroup.apply_late()?;
+            if let Some(score) = self.prepared.plan.oom_score_adj {
+                idmap::write_oom_score(self.pid(), score)?;
+            }
+            self.feed()?;
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self) -> Result<()> {
+        let Some(theirs) = self.theirs.take() else { return Ok(()) };
+        let Prepared { plan, cgroup, .. } = &self.prepared;
+        let init = carrier::init().map_err(failed("make the init program"))?;
+        let cgroup = plan.into_cgroup.and_then(|dir| cgroup.directory(&plan.cgroup, dir));
+        let child = clone::spawn(plan.clone_flags, cgroup, theirs.as_fd(), init.as_fd());
+        self.init = Init(Some(child.map_err(failed("clone init"))?));
+        Ok(())
+    }
+
+    /// Sends the program and its descriptors. Our copies are closed: only init holds the gate.
+    fn feed(&mut self) -> Result<()> {
         let slots = std::mem::take(&mut self.prepared.slots);
         match talk::send_program(&self.socket, &self.program, self.prepared.program.1, &slots) {
             Err(error) if error.raw_os_error() != Some(libc::EPIPE) => {
@@ -170,6 +187,10 @@ impl Launch {
         let ended = self.init.0.take().and_then(|child| reap::wait(&child.pidfd));
         report::obituary(&self.prepared.plan, &self.prepared.cgroup, &self.program, ended)
     }
+}
+
+fn failed(what: &'static str) -> impl Fn(io::Error) -> Error {
+    move |error| Error::io(what, &error).context("unable to start container process")
 }
 
 /// Both ends close-on-exec and above the number at which init looks for its own.
