@@ -213,9 +213,19 @@ fn settings() -> io::Result<BTreeSet<String>> {
     let status = fs::read_to_string("/proc/self/status")?;
     let kept = ["Umask", "Uid", "Gid", "Groups", "SigBlk", "SigIgn", "CapEff", "NoNewPrivs"];
     let is_kept = |line: &&str| line.split_once(':').is_some_and(|(key, _)| kept.contains(&key));
-    seen.extend(status.lines().filter(is_kept).map(String::from));
+    seen.extend(status.lines().filter(is_kept).map(without_libc_signals));
     seen.insert(format!("cwd {}", std::env::current_dir()?.display()));
     Ok(seen)
+}
+
+/// Signals 32 and 33 are libc's own: it takes them with the first thread, whatever the process was started with.
+fn without_libc_signals(line: &str) -> String {
+    const LIBC: u64 = 0b11 << 31;
+    let (name, mask) = line.split_once(':').unwrap_or((line, ""));
+    match u64::from_str_radix(mask.trim(), 16) {
+        Ok(mask) if name.starts_with("Sig") => format!("{name}:\t{:016x}", mask & !LIBC),
+        _ => line.to_owned(),
+    }
 }
 
 fn digest(path: &Path, meta: &fs::Metadata) -> io::Result<String> {
