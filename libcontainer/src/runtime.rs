@@ -93,7 +93,7 @@ impl Runtime {
         plan::compile(id, spec, &host, &shape)
     }
 
-    /// Does everything up to the first process: claims the id, opens what the plan names, makes the cgroup. Dropping the result undoes it.
+    /// Does everything up to the first process: claims the id, makes the cgroup, opens what the plan names. Dropping the result undoes it.
     ///
     /// # Errors
     /// `AlreadyExists`; what cannot be opened or made.

@@ -1,4 +1,4 @@
-//! Effects of the caller, first half: claims the id, opens what the plan names, makes the cgroup and the gate. No process yet.
+//! Effects of the caller, first half: claims the id, makes the cgroup and the gate, opens what the plan names. No process yet.
 //!
 //! A [`Prepared`] owns all of it, and dropping it takes all of it back.
 

@@ -27,7 +27,7 @@ impl<'a> Opener<'a> {
         Self { claim, stdio: options.stdio, extra: options.fds.into_iter().map(Some).collect(), null: None }
     }
 
-    /// One descriptor for each source; cgroup files come later, with the cgroup.
+    /// One descriptor for each source; the places of cgroup files stay empty, see [`add_cgroup`].
     pub fn open(mut self, sources: &[Source]) -> Result<Vec<Option<OwnedFd>>> {
         sources.iter().map(|source| self.open_one(source)).collect()
     }
@@ -138,7 +138,7 @@ fn namespace(path: &Path, kind: u32, pointer: &str) -> Result<OwnedFd> {
     }
 }
 
-/// Fills the places that wait for the cgroup.
+/// Fills the places of cgroup files.
 pub(super) fn add_cgroup(plan: &Plan, cgroup: &Cgroup, slots: &mut [Option<OwnedFd>]) -> Result<()> {
     for (source, slot) in plan.sources.iter().zip(slots) {
         if let Source::CgroupEntrance(index) = source {
