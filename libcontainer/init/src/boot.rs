@@ -1,6 +1,6 @@
 //! The first steps of the process: close what leaked in, receive the program and its descriptors, check them.
 
-use crate::abi::{EINVAL, EPROTO, PR_SET_DUMPABLE};
+use crate::abi::{EINVAL, EPROTO};
 use crate::machine::Image;
 use crate::program::{HEADER_LEN, Header, PROGRESS_OFFSET, Program};
 use crate::sys::{self, Fd, Result};
@@ -25,8 +25,6 @@ pub fn boot() -> ! {
 }
 
 fn receive() -> Result<Image<'static>> {
-    // Nobody who shares a namespace with us may look into us or trace us.
-    sys::prctl(PR_SET_DUMPABLE, 0, 0)?;
     sys::close_range(PROGRAM.0 as u32, u32::MAX)?;
     // The caller's standard streams are not ours. Something must sit there, so that no descriptor that we receive does.
     for number in 0..SOCKET_FD {

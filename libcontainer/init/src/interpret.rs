@@ -78,6 +78,7 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         }
         Op::CheckExec { candidates } => process::check_exec(m, candidates),
         Op::Fd { number, from } => process::place(m, number, from),
+        Op::Hide {} => process::hide(),
         Op::EnterCgroup { tasks } => namespace::enter_cgroup(m, tasks),
         Op::Rlimit { resource, soft, hard } => process::rlimit(m, resource, [soft, hard]),
         Op::Ready { first, gate } => process::ready(m, first, gate),

@@ -328,8 +328,11 @@ ops! {
     35 Gate "gate" { gate: Slot }
     /// Closes every descriptor from `first` on and executes the chosen program.
     36 Exec "exec" { args: List, env: List, first: u32 }
-    /// Moves init into a v1 cgroup by writing to its `tasks` file: a single thread moves itself in microseconds.
+    /// Moves init into a cgroup by writing 0 to its `tasks` file (v1, where a thread moves itself in microseconds) or `cgroup.procs` (v2).
     37 EnterCgroup "enter-cgroup" { tasks: Slot }
+    /// Becomes undumpable: nobody who shares a namespace with init may look into it or trace it. A caller without privilege can write id maps only
+    /// before.
+    39 Hide "hide" {}
     /// Sets a limit of the process (RLIMIT_* number), while it still has the rights of its caller.
     38 Rlimit "rlimit" { resource: u32, soft: u64, hard: u64 }
 }

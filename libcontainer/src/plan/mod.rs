@@ -252,6 +252,9 @@ fn compile_program(
     let mut devices = devices::Devices::of(subject);
     let own_dev = !mounts.dev_is_bind();
 
+    if !subject.namespaces.hides_late(subject.host) {
+        out.push(Op::Hide {}, "");
+    }
     out.push(Op::Reset {}, "");
     for tasks in tasks {
         out.push(Op::EnterCgroup { tasks }, "/linux/cgroupsPath");

@@ -95,6 +95,11 @@ impl Namespaces {
         self.has(kind::USER) || self.joins(kind::PID)
     }
 
+    /// Whether init stays dumpable until its id maps are written: a caller without privilege could not write them otherwise.
+    pub fn hides_late(&self, host: &Host) -> bool {
+        self.new & kind::USER != 0 && !host.privileged
+    }
+
     /// Kinds for the first clone. The cgroup namespace is among them only if init is cloned into its cgroup.
     pub fn first(&self, into_cgroup: bool) -> u32 {
         match (self.has(kind::USER), into_cgroup) {
@@ -163,6 +168,9 @@ impl Entry {
         }
         if namespaces.new & kind::USER != 0 {
             out.push(Op::AwaitMaps {}, "/linux/uidMappings");
+        }
+        if namespaces.hides_late(host) {
+            out.push(Op::Hide {}, "");
         }
         if user {
             out.push(Op::BecomeRoot { setgroups: u32::from(idmap::may_set_groups(host)) }, site());

@@ -97,7 +97,7 @@ impl Program {
             | Op::Pivot {}
             | Op::Chroot {}
             | Op::Loopback {} => String::new(),
-            Op::NoNewPrivs {} => String::new(),
+            Op::NoNewPrivs {} | Op::Hide {} => String::new(),
             Op::Ready { first, gate } => format!("close {first}- but {{{}}}", gate.0),
             Op::Keyring { name } | Op::Hostname { name } | Op::Domainname { name } => quoted(self.text(name)),
             Op::Join { kind, namespace } => format!("{} {{{}}}", joined_word(kind), namespace.0),

@@ -18,7 +18,7 @@ pub fn verify(program: &Program) -> Result<(), String> {
 /// A law returns the index of the op that breaks it.
 type Law = fn(&Program) -> Option<usize>;
 
-const LAWS: [(&str, Law); 11] = [
+const LAWS: [(&str, Law); 12] = [
     (
         "the namespace is cut off from the host, all of it, before anything is opened, mounted or dropped",
         isolation_first,
@@ -32,6 +32,7 @@ const LAWS: [(&str, Law); 11] = [
     ("read-only attributes come after everything that is made in the rootfs", read_only_late),
     ("the program is looked up with its final identity and directory", lookup_last),
     ("limits come when nothing is opened any more, and before the rights to raise them go", limits_in_order),
+    ("init hides before it joins, opens or mounts anything", hidden_first),
     ("nothing but the gate and exec follows ready", ready_then_gate),
 ];
 
@@ -84,6 +85,17 @@ fn isolation_first(program: &Program) -> Option<usize> {
         matches!(op, Op::OpenTree { .. } | Op::Root { .. } | Op::Mount { .. } | Op::Bind { .. })
     });
     (isolated.is_none() || isolated > touched).then_some(private)
+}
+
+/// With a new user namespace the maps come first: an unprivileged caller could not write them for a hidden init. What comes before is a respawn alone.
+fn hidden_first(program: &Program) -> Option<usize> {
+    let touches = |op: &Op| {
+        matches!(op, Op::OpenTree { .. } | Op::Root { .. } | Op::Keyring { .. } | Op::Propagation { .. })
+    };
+    match first(program, |op| matches!(op, Op::Hide {})) {
+        None => first(program, touches),
+        Some(hidden) => first(program, touches).filter(|touched| *touched < hidden),
+    }
 }
 
 fn credentials_in_order(program: &Program) -> Option<usize> {

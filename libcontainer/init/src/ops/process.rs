@@ -2,8 +2,8 @@
 
 use crate::abi::{
     E2BIG, EACCES, EINVAL, EISDIR, ENOENT, ENOEXEC, ENOMEM, ENOTDIR, EPERM, PR_CAP_AMBIENT,
-    PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS,
-    PR_SET_TIMERSLACK, S_IFDIR, S_IFMT, SIGKILL, SIGNALS, SIGSTOP, X_OK,
+    PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
+    PR_SET_NO_NEW_PRIVS, PR_SET_TIMERSLACK, S_IFDIR, S_IFMT, SIGKILL, SIGNALS, SIGSTOP, X_OK,
 };
 use crate::machine::{Fault, Machine, Outcome};
 use crate::program::{List, Slot};
@@ -49,6 +49,12 @@ pub fn caps(effective: u64, permitted: u64, inheritable: u64, ambient: u64) -> O
     for capability in (0..64u64).filter(|capability| ambient >> capability & 1 == 1) {
         sys::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)?;
     }
+    Ok(())
+}
+
+/// Becomes undumpable.
+pub fn hide() -> Outcome {
+    sys::prctl(PR_SET_DUMPABLE, 0, 0)?;
     Ok(())
 }
 

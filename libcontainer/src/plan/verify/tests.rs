@@ -16,7 +16,7 @@ fn good(out: &mut Builder) -> Vec<Op> {
     let (args, env) = (out.texts(["sh"]), out.texts([""; 0]));
     let gids = out.bytes(&[]);
     vec![
-        Op::Reset {},
+        Op::Hide {},
         Op::Propagation { flags: MS_REC_SLAVE },
         Op::OpenTree { path, recursive: 0, tree: NewSlot(tree) },
         Op::Root { tree: root, attach: 1 },
@@ -190,4 +190,11 @@ fn ready() {
     let law = "nothing but the gate and exec follows ready";
     is_law(&moved("ready", false, "check-exec"), law);
     is_law(&without(19), law);
+}
+
+#[test]
+fn hiding() {
+    let law = "init hides before it joins, opens or mounts anything";
+    is_law(&moved("hide", true, "open-tree"), law);
+    is_law(&without(0), law);
 }
