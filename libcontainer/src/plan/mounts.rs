@@ -10,6 +10,7 @@ use teu_init::program::{NewSlot, Op, Slot, mount_flag};
 use super::mount_options::{Attributes, MountOptions};
 use super::program::Builder;
 use super::{Source, Subject, cgroup_mounts};
+use crate::spec::INSIDE_PROC;
 use crate::{Error, ErrorKind, Result};
 
 /// One mount in the form that init knows.
@@ -38,20 +39,6 @@ pub(super) enum What<'a> {
     /// Only attributes of what is there.
     Change,
 }
-
-/// Files of procfs that may be covered.
-const MAY_COVER: [&str; 10] = [
-    "cpuinfo",
-    "diskstats",
-    "meminfo",
-    "stat",
-    "swaps",
-    "uptime",
-    "loadavg",
-    "slabinfo",
-    "sys/kernel/ns_last_pid",
-    "sys/crypto/fips_enabled",
-];
 
 /// The mounts of a container and the slots of their trees.
 pub(super) struct Mounts<'a> {
@@ -228,7 +215,7 @@ fn proc_flags(target: &str, kind: &str, own_network: bool) -> Result<u32> {
             let message = format!("{target:?} cannot be mounted because it is not of type proc");
             Err(Error::new(ErrorKind::InvalidSpec, message))
         }
-        Some((&"proc", below)) if MAY_COVER.contains(&below.join("/").as_str()) => Ok(mount_flag::IN_PROC),
+        Some((&"proc", below)) if INSIDE_PROC.contains(&below.join("/").as_str()) => Ok(mount_flag::IN_PROC),
         // The sysctls of a network that is the container's alone.
         Some((&"proc", &["sys", "net", ..])) if own_network => Ok(mount_flag::IN_PROC),
         Some((&"proc", _)) => {

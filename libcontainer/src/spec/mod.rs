@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 pub use example::example;
 pub use id::Id;
+pub(crate) use validate::INSIDE_PROC;
 
 use crate::{Error, ErrorKind, Result};
 

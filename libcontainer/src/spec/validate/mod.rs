@@ -12,6 +12,7 @@ mod resources;
 mod sysctl;
 mod top;
 
+pub(crate) use self::mounts::INSIDE_PROC;
 use std::ffi::OsStr;
 
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Spec as Config};

@@ -9,7 +9,7 @@ use super::{Warnings, invalid, limit_entries, limit_path, list, namespace, needs
 use crate::Result;
 
 /// What may be mounted inside `/proc`: files that lxcfs and the like emulate.
-const INSIDE_PROC: [&str; 10] = [
+pub const INSIDE_PROC: [&str; 10] = [
     "cpuinfo",
     "diskstats",
     "meminfo",
