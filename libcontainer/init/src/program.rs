@@ -343,8 +343,6 @@ pub mod mount_flag {
     pub const NO_SYMLINKS: u32 = 1;
     /// Without a `mode` option a tmpfs takes the mode of the directory it covers.
     pub const INHERIT_MODE: u32 = 2;
-    /// The target is a file when it has to be made.
-    pub const FILE: u32 = 4;
     /// The target may lie on a procfs: it is on the list of files that may be covered there, or procfs itself is mounted.
     pub const IN_PROC: u32 = 8;
     /// The tree must be a procfs, because it goes onto `/proc`.

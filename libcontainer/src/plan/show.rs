@@ -211,7 +211,6 @@ fn show_flags(flags: u32) -> String {
     let table = [
         (mount_flag::NO_SYMLINKS, "no-symlinks"),
         (mount_flag::INHERIT_MODE, "inherit-mode"),
-        (mount_flag::FILE, "file"),
         (mount_flag::IN_PROC, "in-proc"),
         (mount_flag::ONLY_PROC, "only-proc"),
     ];

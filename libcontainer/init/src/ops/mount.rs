@@ -74,9 +74,8 @@ pub fn root(machine: &mut Machine<'_>, tree: Slot, attach: bool) -> Outcome {
 
 /// Mounts a new filesystem.
 pub fn mount(machine: &mut Machine<'_>, new: NewMount) -> Outcome {
-    let leaf = if new.flags & mount_flag::FILE == 0 { Leaf::Directory } else { Leaf::File };
     let mode = covered_mode(machine, &new);
-    let target = open_target(machine, new.target, leaf, new.flags)?;
+    let target = open_target(machine, new.target, Leaf::Directory, new.flags)?;
     let context = sys::fsopen(machine.text(new.fs)).at(step::FSOPEN)?;
     let made = superblock(machine, context, &new, mode)
         .and_then(|()| sys::fsmount(context, new.attr).at(step::SUPERBLOCK));
