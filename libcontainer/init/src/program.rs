@@ -218,6 +218,9 @@ macro_rules! ops {
         pub enum Op { $($(#[$doc])* $name { $($field: $ty),* },)* }
 
         impl Op {
+            /// Every op of the table, by code and word in a printed plan.
+            pub const TABLE: &[(u32, &'static str)] = &[$(($code, $text)),*];
+
             /// The op's word in a printed plan.
             pub fn name(&self) -> &'static str {
                 match self { $(Self::$name { .. } => $text,)* }

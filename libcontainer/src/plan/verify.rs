@@ -18,7 +18,7 @@ pub fn verify(program: &Program) -> Result<(), String> {
 /// A law returns the index of the op that breaks it.
 type Law = fn(&Program) -> Option<usize>;
 
-const LAWS: [(&str, Law); 12] = [
+const LAWS: &[(&str, Law)] = &[
     (
         "the namespace is cut off from the host, all of it, before anything is opened, mounted or dropped",
         isolation_first,
