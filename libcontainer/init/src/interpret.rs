@@ -80,6 +80,7 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::Fd { number, from } => process::place(m, number, from),
         Op::Hide {} => process::hide(),
         Op::EnterCgroup { tasks } => namespace::enter_cgroup(m, tasks),
+        Op::Ask { what } => process::ask(m, what),
         Op::Rlimit { resource, soft, hard } => process::rlimit(m, resource, [soft, hard]),
         Op::Ready { first, gate } => process::ready(m, first, gate),
         Op::Gate { gate } => process::gate(m, gate),

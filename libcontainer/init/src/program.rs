@@ -336,8 +336,19 @@ ops! {
     /// Becomes undumpable: nobody who shares a namespace with init may look into it or trace it. A caller without privilege can write id maps only
     /// before.
     39 Hide "hide" {}
+    /// Stops until the caller has done `what` (see [`ask`]) and says so.
+    45 Ask "ask" { what: u32 }
     /// Sets a limit of the process (RLIMIT_* number), while it still has the rights of its caller.
     38 Rlimit "rlimit" { resource: u32, soft: u64, hard: u64 }
+}
+
+/// What [`Op::Ask`] asks the caller for. The caller's answers are the table in its `launch/ask.rs`.
+pub mod ask {
+    /// To run the hooks of the runtime's namespace: the mounts are made, the root is not switched.
+    pub const RUNTIME_HOOKS: u32 = 1;
+
+    /// Every question, with its word in a printed plan.
+    pub const TABLE: &[(u32, &str)] = &[(RUNTIME_HOOKS, "runtime-hooks")];
 }
 
 /// Bits of `flags` of [`Op::Mount`] and [`Op::Bind`].

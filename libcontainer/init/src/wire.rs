@@ -1,7 +1,7 @@
 //! The conversation between caller and init: 16-byte frames on a SOCK_SEQPACKET pair, which also is the lifeline.
 //!
 //! Down: [`HELLO`] with the program and the slots as SCM_RIGHTS, then one [`GO`] for each question, then [`COMMIT`].
-//! Up: questions ([`NEED_MAPS`]), [`RESPAWNED`] with a pidfd, and at the end [`READY`] or [`FAILED`]. End of file on init's side means that the creator died
+//! Up: questions ([`NEED_MAPS`], [`ASK`]), [`RESPAWNED`] with a pidfd, and at the end [`READY`] or [`FAILED`]. End of file on init's side means that the creator died
 //! before it committed: init exits. End of file on the caller's side means that init died.
 
 /// Length of a frame.
@@ -21,6 +21,8 @@ pub const FAILED: u32 = 2;
 pub const NEED_MAPS: u32 = 3;
 /// Up: init continues in another process; its pidfd is attached.
 pub const RESPAWNED: u32 = 4;
+/// Up: init stopped at op `op` until the caller has done `value` (see `program::ask`); it waits for [`GO`].
+pub const ASK: u32 = 5;
 /// Down: the answer to a question.
 pub const GO: u32 = 16;
 /// Down: the container is recorded; it may outlive its creator.

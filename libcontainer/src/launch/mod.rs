@@ -7,12 +7,14 @@
 //! [late limits]                  └─────────► check, run the ops
 //! [second process ◄─ Respawned, Go ─────────► ]      only if a namespace needs another clone
 //! [maps ◄──────── NeedMaps, Go ────────────► ]      only with a new user namespace
+//! [what it asks ◄ Ask(what), Go ───────────► ]      for each `ask` of the program: see ask.rs
 //! record the pid (meanwhile)
 //! ◄──────────────────────────────── Ready            or Failed, or end of file: it died
 //! rlimits, publish the gate
 //! Commit ──────────────────────────────────► may outlive its creator; waits at the gate
 //! ```
 
+mod ask;
 mod carrier;
 mod clone;
 mod idmap;
@@ -128,6 +130,10 @@ impl Launch {
                 wire::READY => break,
                 wire::FAILED => return Err(report::failure(&self.prepared.plan, &heard)),
                 wire::RESPAWNED => self.adopt(heard.fd)?,
+                wire::ASK => {
+                    self.answer(heard.frame.value)?;
+                    self.say(wire::GO)?;
+                }
                 wire::NEED_MAPS => {
                     idmap::write(self.pid(), self.prepared.plan.id_maps.as_ref())?;
                     self.say(wire::GO)?;

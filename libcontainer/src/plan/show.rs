@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
-use teu_init::program::Op;
+use teu_init::program::{Op, ask};
 
 use super::capabilities::NAMES;
 use super::mount_options::{self, Attributes};
@@ -173,6 +173,10 @@ impl Program {
             Op::CheckExec { candidates } => self.texts(candidates).map(quoted).collect::<Vec<_>>().join(" "),
             Op::Fd { number, from } => format!("{number} {{{}}}", from.0),
             Op::Rlimit { resource, soft, hard } => format!("{} {soft} {hard}", rlimits::name(resource)),
+            Op::Ask { what } => {
+                let known = ask::TABLE.iter().find(|(number, _)| *number == what);
+                known.map_or_else(|| what.to_string(), |(_, word)| (*word).to_owned())
+            }
             Op::EnterCgroup { tasks } => format!("{{{}}}", tasks.0),
             Op::Gate { gate } => format!("{{{}}}", gate.0),
             Op::Exec { args, env, first } => {

@@ -142,6 +142,13 @@ pub fn rlimit(machine: &mut Machine<'_>, resource: u32, limit: [u64; 2]) -> Outc
     Ok(sys::set_limit(resource, limit)?)
 }
 
+/// Stops until the caller has done `what`.
+pub fn ask(machine: &Machine<'_>, what: u32) -> Outcome {
+    let frame = Frame { value: what, ..Frame::word(wire::ASK) };
+    talk::send(machine.socket, &frame, &[])?;
+    Ok(talk::expect(machine.socket, wire::GO)?)
+}
+
 /// Reports success and waits until the caller has recorded the container. From here on init holds nothing of the host: it may wait for long.
 pub fn ready(machine: &mut Machine<'_>, first: u32, gate: Slot) -> Outcome {
     close_all_but(first, [machine.socket, machine.slot(gate)])?;

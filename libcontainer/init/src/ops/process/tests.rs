@@ -258,3 +258,22 @@ fn the_program_gets_its_arguments_and_nothing_but_its_environment() {
         assert_eq!(fs::read_to_string(out).unwrap(), "zero,one,1,\n");
     });
 }
+
+#[test]
+fn a_question_waits_for_its_answer_and_takes_no_other_word() {
+    in_process(|| {
+        for (answer, outcome) in [(wire::GO, Ok(())), (wire::COMMIT, Err(crate::abi::EPROTO.into()))] {
+            let mut ends = [0; 2];
+            // SAFETY: writes two numbers to an array of two.
+            let made = unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0, ends.as_mut_ptr()) };
+            assert_eq!(made, 0);
+            let [caller, init] = ends.map(Fd);
+            let mut machine = machine();
+            machine.socket = init;
+            talk::send(caller, &Frame::word(answer), &[]).unwrap();
+            assert_eq!(ask(&machine, 7), outcome);
+            let heard = talk::receive(caller, |fd| panic!("{fd:?}"));
+            assert_eq!(heard, Ok(Frame { value: 7, ..Frame::word(wire::ASK) }));
+        }
+    });
+}
