@@ -131,8 +131,8 @@ pub fn features() -> Value {
             "capabilities": CAPABILITIES,
             "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": false },
             "seccomp": disabled(),
-            "apparmor": disabled(),
-            "selinux": disabled(),
+            "apparmor": { "enabled": true },
+            "selinux": { "enabled": true },
             "intelRdt": disabled(),
             "mountExtensions": { "idmap": disabled() },
             "netDevices": disabled(),
@@ -173,7 +173,7 @@ mod tests {
             assert!(!options.iter().any(|option| option == refused), "{refused}");
         }
         assert_eq!(features["hooks"], serde_json::json!([]));
-        for part in ["seccomp", "apparmor", "selinux", "intelRdt", "netDevices"] {
+        for part in ["seccomp", "intelRdt", "netDevices"] {
             assert_eq!(features["linux"][part]["enabled"], false, "{part}");
         }
         assert!(!NAMESPACES.contains(&"time"));

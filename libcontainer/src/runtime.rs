@@ -84,7 +84,10 @@ impl Runtime {
         if let (Some(uid), Ok(rootfs)) = (plan::wants_home(spec), plan::rootfs_path(spec)) {
             shape.home = image::home(&rootfs, uid).map(|home| format!("HOME={home}"));
         }
-        let host = self.host()?;
+        let mut host = self.host()?;
+        if plan::wants_security_modules(spec.config()) {
+            host.probe_security_modules();
+        }
         let plan = plan::compile(id, spec, &host, &shape)?;
         if plan.into_cgroup.is_none() || !cgroup::kills_groups(&plan.cgroup, &host.own_cgroup) {
             return Ok(plan);

@@ -36,8 +36,10 @@ pub const O_EXCL: u32 = 0o200;
 pub const O_CLOEXEC: u32 = 0o2000000;
 pub const O_PATH: u32 = 0o10000000;
 
+pub const RESOLVE_NO_XDEV: u64 = 0x01;
 pub const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 pub const RESOLVE_NO_SYMLINKS: u64 = 0x04;
+pub const RESOLVE_BENEATH: u64 = 0x08;
 pub const RESOLVE_IN_ROOT: u64 = 0x10;
 
 pub const S_IFMT: u32 = 0o170000;
@@ -67,6 +69,8 @@ pub const MS_RELATIME: u64 = 1 << 21;
 pub const MS_STRICTATIME: u64 = 1 << 24;
 
 pub const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+/// Inode of the root directory of every procfs.
+pub const PROC_ROOT_INO: u64 = 1;
 pub const MNT_DETACH: u32 = 2;
 pub const OPEN_TREE_CLONE: u32 = 1;
 pub const OPEN_TREE_CLOEXEC: u32 = O_CLOEXEC;

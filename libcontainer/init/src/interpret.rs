@@ -3,7 +3,7 @@
 use crate::machine::{Fault, Image, Machine, Outcome};
 use crate::ops::mount::{Attach, NewMount};
 use crate::ops::rootfs::Node;
-use crate::ops::{mount, namespace, process, rootfs};
+use crate::ops::{mount, namespace, process, procfs, rootfs};
 use crate::program::Op;
 use crate::sys::{self, Fd};
 use crate::talk;
@@ -59,6 +59,8 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::Readonly { path } => mount::readonly(m, path),
         Op::Hostname { name } => Ok(sys::sethostname(m.text(name))?),
         Op::Domainname { name } => Ok(sys::setdomainname(m.text(name))?),
+        Op::Procfs { whole, proc } => procfs::open(m, whole != 0, proc),
+        Op::ProcWrite { proc, paths, value } => procfs::write(m, proc, paths, value),
         Op::Loopback {} => namespace::loopback(),
         Op::NoNewPrivs {} => process::no_new_privs(),
         Op::CapsBound { keep, last } => process::bound(keep, last),

@@ -301,6 +301,10 @@ ops! {
     21 Hostname "hostname" { name: Str }
     /// Sets the NIS domain name.
     22 Domainname "domainname" { name: Str }
+    /// Opens a procfs for writing to its files, before anything hostile can be reached. `whole` 0 leaves all but the processes out.
+    40 Procfs "procfs" { whole: u32, proc: NewSlot }
+    /// Writes `value` to the first of `paths`, below the procfs, that exists.
+    41 ProcWrite "proc-write" { proc: Slot, paths: List, value: Str }
     /// Brings the loopback device up.
     23 Loopback "loopback" {}
     /// Sets no_new_privs.

@@ -64,6 +64,8 @@ pub mod step {
     pub const INSIDE_PROC: u32 = 14;
     /// Something else than a procfs goes onto `/proc`.
     pub const NOT_PROC: u32 = 15;
+    /// There is no procfs that can be trusted.
+    pub const UNTRUSTED: u32 = 16;
 }
 
 /// One message.

@@ -20,6 +20,10 @@ pub struct Host {
     pub last_cap: u32,
     /// Kernel version, major and minor.
     pub kernel: (u32, u32),
+    /// AppArmor is on. Asked for only where a plan depends on it: see [`Host::probe_security_modules`].
+    pub apparmor: bool,
+    /// SELinux is on; asked for as AppArmor.
+    pub selinux: bool,
     /// Which cgroup filesystems are mounted, and where.
     pub cgroup: CgroupLayout,
     /// The cgroups that the caller is in.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, TMPFS_MAGIC, statfs};
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, SELINUX_MAGIC, TMPFS_MAGIC, statfs};
 use nix::unistd::geteuid;
 
 use super::{CgroupLayout, Hierarchy, Host, OwnCgroup};
@@ -30,6 +30,8 @@ impl Host {
             in_userns,
             last_cap: number("/proc/sys/kernel/cap_last_cap", &read("/proc/sys/kernel/cap_last_cap")?)?,
             kernel: kernel(&read("/proc/sys/kernel/osrelease")?)?,
+            apparmor: false,
+            selinux: false,
             cgroup: layout(Path::new(CGROUP_ROOT), &own_cgroup),
             own_cgroup,
         })
@@ -43,6 +45,25 @@ impl Host {
         self.own_cgroup = own_cgroup()?;
         Ok(())
     }
+}
+
+impl Host {
+    /// Asks which security modules label processes. Apart from [`Host::probe`], because most containers name no label.
+    pub fn probe_security_modules(&mut self) {
+        self.apparmor = apparmor(Path::new("/sys/module/apparmor/parameters/enabled"));
+        self.selinux = selinux(Path::new("/sys/fs/selinux"), Path::new("/proc/self/attr/current"));
+    }
+}
+
+/// What the module says of itself; `enabled` is `Y` or `N`.
+fn apparmor(enabled: &Path) -> bool {
+    std::fs::read(enabled).is_ok_and(|text| text.first() == Some(&b'Y'))
+}
+
+/// Without a policy every process is called `kernel`.
+fn selinux(mount: &Path, own_label: &Path) -> bool {
+    let labelled = || std::fs::read(own_label).is_ok_and(|label| !label.starts_with(b"kernel\0"));
+    filesystem(mount) == Some(SELINUX_MAGIC) && labelled()
 }
 
 fn own_cgroup() -> Result<OwnCgroup> {
@@ -123,6 +144,20 @@ mod tests {
             assert_eq!(kernel(release).unwrap(), expected, "{release}");
         }
         assert!(kernel("linux").is_err());
+    }
+
+    #[test]
+    fn apparmor_is_on_if_its_module_says_so() {
+        let folder = std::env::temp_dir().join(format!("teu-host-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("enabled");
+        assert!(!apparmor(&file), "no module");
+        for (text, on) in [("Y\n", true), ("N\n", false), ("", false)] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(apparmor(&file), on, "{text:?}");
+        }
+        assert!(!selinux(&folder, &file), "a directory is no selinuxfs");
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -52,6 +52,11 @@ fn sentence(plan: &Plan, op: &Op, errno: i32, detail: u32, note: &str) -> Error 
             }
             Error::os(what, errno)
         }
+        Op::ProcWrite { paths, value, .. } => {
+            let paths: Vec<_> = program.texts(paths).map(|path| format!("`/proc/{path}`")).collect();
+            let verb = if detail == step::TARGET { "open" } else { "write" };
+            Error::os(format!("{verb} {}: {:?}", paths.join(" or "), program.text(value)), errno)
+        }
         Op::Rlimit { resource, soft, hard } => limit(resource, soft, hard, errno),
         _ => {
             let operands = program.operands(op);
@@ -86,6 +91,7 @@ fn mount(what: &str, errno: i32, detail: u32, note: &str) -> Error {
         step::ON_ROOT => Some("mountpoint is on the top of rootfs"),
         step::INSIDE_PROC => Some("the target is inside /proc"),
         step::NOT_PROC => Some("cannot be mounted because it is not of type proc"),
+        step::UNTRUSTED => Some("no procfs can be made or found that is surely one"),
         step::MISMATCH => Some("exists and is something else"),
         _ => None,
     };

@@ -8,11 +8,13 @@ pub mod cgroup;
 mod cgroup_mounts;
 mod devices;
 mod idmap;
+mod labels;
 mod masks;
 pub mod mount_options;
 mod mounts;
 pub mod namespaces;
 mod process;
+mod procfs;
 pub mod program;
 pub mod rlimits;
 mod rootfs;
@@ -25,14 +27,17 @@ use teu_init::program::{Op, Slot};
 
 pub use self::cgroup::{CgroupDir, CgroupPlan};
 pub use self::idmap::IdMaps;
+pub use self::labels::wants_security_modules;
 pub use self::program::Program;
 pub use self::rlimits::Rlimit;
 use crate::host::Host;
 use crate::options::{CgroupManager, CreateOptions};
 use crate::spec::{Id, Spec};
 use crate::{Error, ErrorKind, Result};
+use labels::Labels;
 use namespaces::{Entry, Namespaces, kind};
 use process::{Descriptors, Half};
+use procfs::Procfs;
 use program::Builder;
 
 /// A descriptor that the caller opens and sends with the program.
@@ -260,7 +265,9 @@ fn compile_program(
         out.push(Op::EnterCgroup { tasks }, "/linux/cgroupsPath");
     }
     entry.push(subject.namespaces, subject.cgroup_at_birth(), subject.host, &mut out);
-    push_session(id, subject, &mut out);
+    let procfs = Procfs::push(subject.config, &mut out);
+    let labels = Labels::of(process, subject.host, procfs)?;
+    push_session(id, subject, &labels, &mut out);
     rootfs.push_isolation(&mut out);
     mounts.push_sources(&mut out);
     if own_dev {
@@ -277,8 +284,10 @@ fn compile_program(
     mounts.push_late(&mut out);
     rootfs.push_read_only(subject, &mut out);
     push_names(subject.config, &mut out);
+    labels.push_profile(&mut out);
     masks.push(&mut out);
-    let half = Half { process, host: subject.host, namespaces: subject.namespaces, shape: subject.shape };
+    let Subject { host, namespaces, shape, .. } = *subject;
+    let half = Half { process, host, namespaces, shape, labels };
     half.push(&descriptors, &mut out)?;
     Ok((out.finish(), sources))
 }
@@ -307,9 +316,10 @@ fn cgroup_entrances(subject: &Subject<'_>, out: &mut Builder, sources: &mut Vec<
 }
 
 /// What belongs to the session and the network before the rootfs is touched.
-fn push_session(id: &Id, subject: &Subject<'_>, out: &mut Builder) {
+fn push_session(id: &Id, subject: &Subject<'_>, labels: &Labels<'_>, out: &mut Builder) {
     out.push(Op::Setsid {}, "");
     if !subject.shape.no_new_keyring {
+        labels.push_keys(out);
         let name = out.text(format!("_ses.{}", id.as_str()));
         out.push(Op::Keyring { name }, "");
     }

@@ -4,6 +4,7 @@ use oci_spec::runtime::Process;
 use teu_init::program::{List, Op, Slot};
 
 use super::capabilities::Sets;
+use super::labels::Labels;
 use super::namespaces::{Namespaces, kind};
 use super::program::Builder;
 use super::rlimits::{Rlimit, rlimits};
@@ -20,6 +21,7 @@ pub(super) struct Half<'a> {
     pub host: &'a Host,
     pub namespaces: &'a Namespaces,
     pub shape: &'a Shape,
+    pub labels: Labels<'a>,
 }
 
 /// Descriptors that the process half uses.
@@ -43,6 +45,7 @@ impl Half<'_> {
         if self.process.no_new_privileges().unwrap_or(false) {
             out.push(Op::NoNewPrivs {}, "/process/noNewPrivileges");
         }
+        self.labels.push_label(out);
         sets.push_bounding(self.host, out);
         self.push_user(out)?;
         sets.push(out);

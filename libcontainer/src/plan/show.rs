@@ -171,6 +171,13 @@ impl Program {
                 format!("{}{}", quoted(self.text(path)), if again == 0 { "" } else { " if denied before" })
             }
             Op::CheckExec { candidates } => self.texts(candidates).map(quoted).collect::<Vec<_>>().join(" "),
+            Op::Procfs { whole, proc } => {
+                format!("{}-> {{{}}}", if whole == 0 { "pid " } else { "" }, proc.0)
+            }
+            Op::ProcWrite { proc, paths, value } => {
+                let paths = self.texts(paths).map(quoted).collect::<Vec<_>>().join("|");
+                format!("{{{}}} {paths} {:?}", proc.0, self.text(value))
+            }
             Op::Fd { number, from } => format!("{number} {{{}}}", from.0),
             Op::Rlimit { resource, soft, hard } => format!("{} {soft} {hard}", rlimits::name(resource)),
             Op::Ask { what } => {

@@ -33,6 +33,7 @@ const LAWS: &[(&str, Law)] = &[
     ("the program is looked up with its final identity and directory", lookup_last),
     ("limits come when nothing is opened any more, and before the rights to raise them go", limits_in_order),
     ("init hides before it joins, opens or mounts anything", hidden_first),
+    ("the procfs for labels is opened before a path of the container can lead anywhere", procfs_early),
     ("nothing but the gate and exec follows ready", ready_then_gate),
 ];
 
@@ -90,7 +91,14 @@ fn isolation_first(program: &Program) -> Option<usize> {
 /// With a new user namespace the maps come first: an unprivileged caller could not write them for a hidden init. What comes before is a respawn alone.
 fn hidden_first(program: &Program) -> Option<usize> {
     let touches = |op: &Op| {
-        matches!(op, Op::OpenTree { .. } | Op::Root { .. } | Op::Keyring { .. } | Op::Propagation { .. })
+        matches!(
+            op,
+            Op::OpenTree { .. }
+                | Op::Root { .. }
+                | Op::Keyring { .. }
+                | Op::Propagation { .. }
+                | Op::Procfs { .. }
+        )
     };
     match first(program, |op| matches!(op, Op::Hide {})) {
         None => first(program, touches),
@@ -150,6 +158,14 @@ fn read_only_late(program: &Program) -> Option<usize> {
 fn lookup_last(program: &Program) -> Option<usize> {
     let identity = |op: &Op| matches!(op, Op::Ids { .. } | Op::Caps { .. } | Op::Chdir { .. });
     ordered(program, identity, |op| matches!(op, Op::CheckExec { .. }))
+}
+
+/// Where a fresh procfs is refused the host's `/proc` stands in: it must still be the host's.
+fn procfs_early(program: &Program) -> Option<usize> {
+    let late = |op: &Op| is_mount(op) || is_switch(op) || matches!(op, Op::Root { .. });
+    let is_procfs = |op: &Op| matches!(op, Op::Procfs { .. });
+    let entered = |op: &Op| matches!(op, Op::Join { .. } | Op::Respawn { .. } | Op::AwaitMaps {});
+    ordered(program, is_procfs, late).or_else(|| ordered(program, entered, is_procfs))
 }
 
 fn ready_then_gate(program: &Program) -> Option<usize> {

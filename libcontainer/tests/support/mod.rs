@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use teu::{CgroupLayout, Hierarchy, Host, OwnCgroup};
 
-pub const HOSTS: [&str; 7] = ["v2", "hybrid", "v1", "no-cgroup", "rootless", "rootless-no-cgroup", "nested"];
+pub const HOSTS: [&str; 8] =
+    ["v2", "hybrid", "v1", "no-cgroup", "rootless", "rootless-no-cgroup", "nested", "labels"];
 
 /// A [`Host`] as `tests/plans/hosts/NAME.json` has it.
 #[derive(Deserialize)]
@@ -18,6 +19,10 @@ struct Facts {
     in_userns: bool,
     last_cap: u32,
     kernel: (u32, u32),
+    #[serde(default)]
+    apparmor: bool,
+    #[serde(default)]
+    selinux: bool,
     cgroup: Option<Layout>,
     /// Lines of `/proc/self/cgroup`.
     own_cgroup: Vec<String>,
@@ -44,6 +49,8 @@ pub fn host(name: &str) -> Host {
         in_userns: facts.in_userns,
         last_cap: facts.last_cap,
         kernel: facts.kernel,
+        apparmor: facts.apparmor,
+        selinux: facts.selinux,
         cgroup: facts.cgroup.map_or(CgroupLayout::None, layout),
         own_cgroup: OwnCgroup::parse(&facts.own_cgroup.join("\n")),
     }

@@ -3,4 +3,5 @@
 pub mod mount;
 pub mod namespace;
 pub mod process;
+pub mod procfs;
 pub mod rootfs;

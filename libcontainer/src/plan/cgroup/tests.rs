@@ -18,6 +18,8 @@ fn v2_host() -> Host {
         privileged: true,
         in_userns: false,
         last_cap: 40,
+        apparmor: false,
+        selinux: false,
         kernel: (6, 1),
         cgroup: CgroupLayout::V2 { root: "/sys/fs/cgroup".into() },
         own_cgroup: OwnCgroup::parse("4:memory:/own\n0::/own\n"),

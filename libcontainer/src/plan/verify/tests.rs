@@ -12,6 +12,7 @@ fn good(out: &mut Builder) -> Vec<Op> {
     let gate = out.sends();
     let root = out.sends();
     let NewSlot(tree) = out.opens();
+    out.opens(); // for what a test adds
     let path = out.text("/");
     let (args, env) = (out.texts(["sh"]), out.texts([""; 0]));
     let gids = out.bytes(&[]);
@@ -197,4 +198,20 @@ fn hiding() {
     let law = "init hides before it joins, opens or mounts anything";
     is_law(&moved("hide", true, "open-tree"), law);
     is_law(&without(0), law);
+}
+
+#[test]
+fn procfs() {
+    let law = "the procfs for labels is opened before a path of the container can lead anywhere";
+    let procfs = Op::Procfs { whole: 0, proc: NewSlot(2) };
+    is_law(&broken(|ops| ops.insert(4, procfs)), law);
+    is_law(&broken(|ops| ops.insert(7, procfs)), law);
+    is_law(
+        &broken(|ops| {
+            ops.insert(1, Op::AwaitMaps {});
+            ops.insert(1, procfs);
+        }),
+        law,
+    );
+    is_law(&broken(|ops| ops.insert(0, procfs)), "init hides before it joins, opens or mounts anything");
 }

@@ -12,8 +12,6 @@ type Wanted = fn(&Config) -> bool;
 
 const NOT_YET: &[(&str, Wanted)] = &[
     ("/process/terminal", |c| process(c).is_some_and(|p| p.terminal() == Some(true))),
-    ("/process/apparmorProfile", |c| process(c).is_some_and(|p| p.apparmor_profile().is_some())),
-    ("/process/selinuxLabel", |c| process(c).is_some_and(|p| p.selinux_label().is_some())),
     ("/process/scheduler", |c| process(c).is_some_and(|p| p.scheduler().is_some())),
     ("/process/ioPriority", |c| process(c).is_some_and(|p| p.io_priority().is_some())),
     ("/hooks/prestart", |c| hooks(c, |h| h.prestart())),

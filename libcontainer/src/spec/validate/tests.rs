@@ -220,6 +220,18 @@ fn rlimits_are_given_once_and_in_order() {
 }
 
 #[test]
+fn labels_are_one_line_that_the_kernel_takes_whole() {
+    for place in ["/process/apparmorProfile", "/process/selinuxLabel"] {
+        for label in ["a\nb", "\u{7f}", "\t"] {
+            invalid(&[(&[(place, json!(label))], place, "has a control character")]);
+        }
+        invalid(&[(&[(place, json!("x".repeat(4001)))], place, "is longer than 4,000 bytes")]);
+        accepted(place, &["x".repeat(4000), "docker default//&:ns://a".to_owned()].map(Value::from));
+        invalid(&[(&[(place, json!(5))], place, "invalid type")]);
+    }
+}
+
+#[test]
 fn capability_sets_are_possible_ones() {
     invalid(&[(
         &[("/process/capabilities/permitted", json!(["CAP_KILL"]))],
@@ -466,8 +478,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
     let weight = json!({"weight": 10});
     for (place, value) in [
         ("/process/terminal", json!(true)),
-        ("/process/apparmorProfile", json!("x")),
-        ("/process/selinuxLabel", json!("x")),
         ("/process/scheduler", json!({"policy": "SCHED_BATCH"})),
         ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 4})),
         ("/linux/timeOffsets", json!({"monotonic": {"secs": 1}})),

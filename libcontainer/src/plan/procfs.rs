@@ -1,0 +1,34 @@
+//! The procfs of init's own, for what is written to files of `/proc`: labels and sysctls. Made before the rootfs is touched, and only where something is
+//! written.
+
+use oci_spec::runtime::Spec as Config;
+use teu_init::program::{NewSlot, Op, Slot};
+
+use super::program::{Builder, Pointer};
+
+/// The procfs of a plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Procfs(Slot);
+
+impl Procfs {
+    /// Opens the procfs if the configuration has something to write. Comes after everything that is sent.
+    pub fn push(config: &Config, out: &mut Builder) -> Option<Self> {
+        let process = config.process().as_ref();
+        let labels = process
+            .is_some_and(|process| process.apparmor_profile().is_some() || process.selinux_label().is_some());
+        let linux = config.linux().as_ref();
+        let sysctls =
+            linux.is_some_and(|linux| linux.sysctl().as_ref().is_some_and(|sysctls| !sysctls.is_empty()));
+        (labels || sysctls).then(|| {
+            let NewSlot(proc) = out.opens();
+            out.push(Op::Procfs { whole: sysctls.into(), proc: NewSlot(proc) }, "");
+            Self(Slot(proc))
+        })
+    }
+
+    /// Writes `value` to the first of `paths` (relative to `/proc`) that exists.
+    pub fn write(self, paths: &[&str], value: &str, site: impl Into<Pointer>, out: &mut Builder) {
+        let (paths, value) = (out.texts(paths), out.text(value));
+        out.push(Op::ProcWrite { proc: self.0, paths, value }, site);
+    }
+}
