@@ -8,6 +8,7 @@
 //! cgroup layout the runtimes see. The *probe* is the static program that runs in the containers and tells what it sees.
 
 pub mod bundle;
+pub mod coverage;
 pub mod ctx;
 pub mod defaults;
 pub mod driver;

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use teu_conformance::coverage::Coverage;
 use teu_conformance::driver::{Cli, Driver, Library};
 use teu_conformance::host::{Host, Lane, enter};
 use teu_conformance::report::{Report, detail, totals, word};
@@ -17,9 +18,10 @@ const LIBRARY: &str = "";
 
 const USAGE: &str =
     "usage: teu-conformance [--runtime NAME=PATH]... [--library NAME] [--subject NAME] [--lane native|v2]
-                       [--filter TEXT]... [--debian ROOTFS] [--json FILE] [--quiet] [--list]
+                       [--filter TEXT]... [--debian ROOTFS] [--json FILE] [--coverage FILE] [--quiet] [--list]
 The exit code is 0 if no behaviour of the subject (default: the first runtime) failed.
-A runtime may be a program of ROOTFS, which patchelf makes usable here.";
+A runtime may be a program of ROOTFS, which patchelf makes usable here.
+--coverage adds to FILE which fields of the specification the behaviours set, as the subject ran them.";
 
 struct Options {
     runtimes: Vec<(String, PathBuf)>,
@@ -28,6 +30,7 @@ struct Options {
     filters: Vec<String>,
     debian: Option<PathBuf>,
     json: Option<PathBuf>,
+    coverage: Option<PathBuf>,
     quiet: bool,
     list: bool,
 }
@@ -50,6 +53,7 @@ fn parse() -> Result<Options, String> {
         filters: Vec::new(),
         debian: None,
         json: None,
+        coverage: None,
         quiet: false,
         list: false,
     };
@@ -66,6 +70,7 @@ fn parse() -> Result<Options, String> {
             Long("filter") => options.filters.push(text(args.value().map_err(wrong)?)),
             Long("debian") => options.debian = Some(existing(args.value().map_err(wrong)?)?),
             Long("json") => options.json = Some(args.value().map_err(wrong)?.into()),
+            Long("coverage") => options.coverage = Some(args.value().map_err(wrong)?.into()),
             Long("quiet") => options.quiet = true,
             Long("list") => options.list = true,
             other => return Err(wrong(other.unexpected())),
@@ -131,10 +136,20 @@ fn conformance(options: &Options) -> Result<ExitCode, String> {
         let text = serde_json::to_vec_pretty(&report.json()).map_err(|error| error.to_string())?;
         fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))?;
     }
+    if let Some(file) = &options.coverage {
+        add_coverage(file, report.findings(subject))
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+    }
     println!("{}\n\n{subject}:\n{}", report.table(), report.reasons(subject));
     let totals = totals(report.findings(subject));
     println!("{totals}");
     Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn add_coverage(file: &Path, findings: &[runner::Finding]) -> io::Result<()> {
+    let mut coverage = Coverage::read(file)?;
+    findings.iter().for_each(|finding| coverage.add(&finding.test, finding.fields.clone()));
+    fs::write(file, coverage.text())
 }
 
 fn measure(options: &Options, tests: &[Test]) -> io::Result<Report> {
@@ -161,7 +176,9 @@ fn all_runtimes(
                 println!("{name} {} {test} ({took} ms) {}", word(finding), detail(finding));
             }
         };
-        columns.push((name.clone(), runner::run(driver.as_ref(), host, program.as_slice(), tests, &told)?));
+        let (canaries, rehearse) = (program.as_slice(), options.coverage.is_some());
+        let run = runner::Run { host, canaries, tests, rehearse, told: &told };
+        columns.push((name.clone(), runner::run(driver.as_ref(), &run)?));
     }
     Ok(columns)
 }

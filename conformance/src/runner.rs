@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::coverage::{Fields, Mute, Recorder};
 use crate::ctx::Ctx;
 use crate::driver::Driver;
 use crate::host::{Host, Need};
@@ -22,29 +23,45 @@ pub struct Finding {
     pub outcome: Outcome,
     /// How long it took, the oracle included.
     pub took: Duration,
+    /// The fields of the specification that it set.
+    pub fields: Fields,
+}
+
+/// What to run.
+pub struct Run<'a> {
+    /// The machine.
+    pub host: &'a Host,
+    /// Trees that must not change, beside the host's own.
+    pub canaries: &'a [PathBuf],
+    /// The behaviours, in order.
+    pub tests: &'a [Test],
+    /// Let behaviours whose needs are missing tell what they would set.
+    pub rehearse: bool,
+    /// Is told each finding as it is made.
+    pub told: &'a dyn Fn(&Finding),
 }
 
 /// Runs the tests in order, reporting each as it ends.
-pub fn run(
-    driver: &dyn Driver,
-    host: &Host,
-    canaries: &[PathBuf],
-    tests: &[Test],
-    told: &dyn Fn(&Finding),
-) -> io::Result<Vec<Finding>> {
-    let scope = Scope::of(host, driver.root(), canaries);
+pub fn run(driver: &dyn Driver, run: &Run<'_>) -> io::Result<Vec<Finding>> {
+    let scope = Scope::of(run.host, driver.root(), run.canaries);
     let mut findings = Vec::new();
-    for (number, test) in tests.iter().enumerate() {
+    for (number, test) in run.tests.iter().enumerate() {
         let started = Instant::now();
-        let dir = host.work.join(format!("{}-{number}", driver.name()));
-        let outcome = match missing(driver, host, test.needs) {
-            Some(reason) => Err(Trouble::Skipped(reason)),
+        let dir = run.host.work.join(format!("{}-{number}", driver.name()));
+        let (outcome, fields) = match missing(driver, run.host, test.needs) {
+            Some(reason) if run.rehearse => {
+                let mute = Mute(driver);
+                let fields = guarded(&mute, run.host, &scope, test, dir).map(|(_, fields)| fields);
+                (Err(Trouble::Skipped(reason)), fields.unwrap_or_default())
+            }
+            Some(reason) => (Err(Trouble::Skipped(reason)), Fields::default()),
             // A machine that cannot even be looked at is this test's doing, and no reason to lose the others.
-            None => guarded(driver, host, &scope, test, dir)
-                .unwrap_or_else(|error| Err(format!("the harness itself: {error}").into())),
+            None => guarded(driver, run.host, &scope, test, dir).unwrap_or_else(|error| {
+                (Err(format!("the harness itself: {error}").into()), Fields::default())
+            }),
         };
-        let finding = Finding { test: test.full_name(), outcome, took: started.elapsed() };
-        told(&finding);
+        let finding = Finding { test: test.full_name(), outcome, took: started.elapsed(), fields };
+        (run.told)(&finding);
         findings.push(finding);
     }
     Ok(findings)
@@ -63,19 +80,25 @@ fn guarded(
     scope: &Scope,
     test: &Test,
     dir: PathBuf,
-) -> io::Result<Outcome> {
+) -> io::Result<(Outcome, Fields)> {
     fs::create_dir(&dir)?;
     fs::create_dir_all(driver.root())?;
     let before = scope.look()?;
-    let outcome = catch_unwind(AssertUnwindSafe(|| (test.body)(&Ctx::new(driver, host, dir.clone()))));
+    let recorder = Recorder::new(driver);
+    let outcome = catch_unwind(AssertUnwindSafe(|| (test.body)(&Ctx::new(&recorder, host, dir.clone()))));
     let outcome = outcome.unwrap_or_else(|_| Err("the test itself panicked".into()));
     let left = leftovers(scope, &before)?;
     if !left.is_empty() {
         scope.clean(&before)?;
         host.replant()?;
     }
+    let fields = recorder.fields(&dir, outcome.is_ok());
     fs::remove_dir_all(&dir)?;
-    Ok(match (outcome, left.is_empty()) {
+    Ok((with_leftovers(outcome, &left), fields))
+}
+
+fn with_leftovers(outcome: Outcome, left: &[String]) -> Outcome {
+    match (outcome, left.is_empty()) {
         (Err(Trouble::Failed(text)), true) if not_yet(&text).is_some() => {
             Err(Trouble::Skipped(not_yet(&text).unwrap_or_default()))
         }
@@ -84,7 +107,7 @@ fn guarded(
         (Err(Trouble::Failed(text) | Trouble::Worded(text)), false) => {
             Err(format!("{text}; and {}", left.join("; ")).into())
         }
-    })
+    }
 }
 
 /// What a runtime says of itself that it cannot do yet: a gap that is counted as skipped with these words, and not as a defect.
