@@ -16,6 +16,7 @@ mod project;
 mod setup;
 mod step;
 mod summary;
+mod support;
 mod test;
 
 use project::Project;
@@ -69,6 +70,12 @@ const COMMANDS: &[Command] = &[
         lanes: Vec::new,
     },
     Command {
+        name: "spec-support",
+        about: "measure which fields the behaviours set (root), and write docs/spec-support.md",
+        run: support::run,
+        lanes: Vec::new,
+    },
+    Command {
         name: "setup",
         about: "install what the tests need (root, apt-get) and build the lab",
         run: setup::run,
@@ -115,7 +122,7 @@ fn help() -> String {
 }
 
 fn command_help(command: &Command) -> String {
-    let mut text = format!("  {:<8}{}\n", command.name, command.about);
+    let mut text = format!("  {:<13}{}\n", command.name, command.about);
     for (name, why) in (command.lanes)() {
         text.push_str(&format!("          {name:<10}{why}\n"));
     }

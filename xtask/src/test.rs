@@ -6,7 +6,7 @@ use crate::project::{Project, program};
 use crate::step::Step;
 use crate::summary::{Summary, Tally};
 use crate::{lab, setup};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A group of tests that can be run by its name.
 struct Lane {
@@ -123,7 +123,7 @@ fn repeat(project: &Project) -> Result<Tally, String> {
 }
 
 /// The conformance suite, built, and where it finds what it needs.
-struct Suite {
+pub struct Suite {
     program: PathBuf,
     teu: PathBuf,
     lab: Option<PathBuf>,
@@ -131,7 +131,7 @@ struct Suite {
 }
 
 impl Suite {
-    fn build(project: &Project) -> Result<Suite, String> {
+    pub fn build(project: &Project) -> Result<Suite, String> {
         let built = artifact::build(project, &[TEU, CONFORMANCE])?;
         let [teu, program] = built.as_slice() else { return Err("the build gave no programs".to_owned()) };
         let reports = project.lab();
@@ -149,6 +149,11 @@ impl Suite {
             step = step.arg("--json").arg(self.reports.join(format!("conformance-{view}.json")));
         }
         step
+    }
+
+    /// One run of teu that adds to `file` which fields the behaviours set.
+    pub fn coverage(&self, view: &str, file: &Path) -> Step {
+        self.step(view, false).args(["--quiet", "--coverage"]).arg(file)
     }
 
     /// The same bodies through the library in the suite's own process.
