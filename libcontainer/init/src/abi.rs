@@ -118,6 +118,8 @@ pub const SIOCSIFFLAGS: u64 = 0x8914;
 pub const IFF_UP: u16 = 1;
 
 pub const F_DUPFD_CLOEXEC: u32 = 1030;
+pub const F_SETFD: u32 = 2;
+pub const FD_CLOEXEC: u32 = 1;
 pub const SIG_SETMASK: u32 = 2;
 pub const SIGKILL: u32 = 9;
 pub const SIGSTOP: u32 = 19;

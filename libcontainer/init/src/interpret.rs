@@ -84,8 +84,9 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::EnterCgroup { tasks } => namespace::enter_cgroup(m, tasks),
         Op::Ask { what } => process::ask(m, what),
         Op::Rlimit { resource, soft, hard } => process::rlimit(m, resource, [soft, hard]),
-        Op::Ready { first, gate } => process::ready(m, first, gate),
+        Op::CloseRest { first, gate } => process::close_rest(m, first, gate),
+        Op::Ready {} => process::ready(m),
         Op::Gate { gate } => process::gate(m, gate),
-        Op::Exec { args, env, first } => process::exec(m, args, env, first),
+        Op::Exec { args, env } => process::exec(m, args, env),
     }
 }

@@ -328,13 +328,14 @@ ops! {
     32 CheckExec "check-exec" { candidates: List }
     /// Puts a descriptor under a number.
     33 Fd "fd" { number: u32, from: Slot }
-    /// Closes every descriptor from `first` on but the conversation and the gate, tells the caller that all is done, then waits for its leave
-    /// to outlive it.
-    34 Ready "ready" { first: u32, gate: Slot }
+    /// Closes every descriptor from `first` on but the conversation and the gate: from here on init holds nothing of the host.
+    42 CloseRest "close-rest" { first: u32, gate: Slot }
+    /// Tells the caller that all is done, then waits for its leave to outlive it.
+    34 Ready "ready" {}
     /// Waits for `start`.
     35 Gate "gate" { gate: Slot }
-    /// Closes every descriptor from `first` on and executes the chosen program.
-    36 Exec "exec" { args: List, env: List, first: u32 }
+    /// Executes the chosen program. What is still open closes itself.
+    36 Exec "exec" { args: List, env: List }
     /// Moves init into a cgroup by writing 0 to its `tasks` file (v1, where a thread moves itself in microseconds) or `cgroup.procs` (v2).
     37 EnterCgroup "enter-cgroup" { tasks: Slot }
     /// Becomes undumpable: nobody who shares a namespace with init may look into it or trace it. A caller without privilege can write id maps only

@@ -30,13 +30,12 @@ impl Control {
     }
 }
 
-/// Sends a frame with an explanation behind it.
+/// Sends a frame with an explanation behind it. By `write`: a filter of the container's may already be in force.
 pub fn send(socket: Fd, frame: &Frame, note: &[u8]) -> Result<()> {
     let mut bytes = [0u8; FRAME_LEN + NOTE_LEN];
     let content = frame.encode().into_iter().chain(note.iter().copied());
     let length = bytes.iter_mut().zip(content).map(|(place, byte)| *place = byte).count();
-    let mut iov = IoVec { base: bytes.as_mut_ptr(), len: length };
-    sys::sendmsg(socket, &message(&mut iov, None, 0), MSG_NOSIGNAL).map(drop)
+    sys::write(socket, bytes.get(..length).unwrap_or(&[])).map(drop)
 }
 
 /// Sends a frame with one descriptor.
@@ -69,9 +68,14 @@ pub fn receive(socket: Fd, mut take: impl FnMut(Fd)) -> Result<Frame> {
     Frame::decode(bytes.get(..length).unwrap_or(&[])).ok_or(EPROTO)
 }
 
-/// Waits for the frame of kind `kind`.
+/// Waits for the frame of kind `kind`, which has no descriptors; by `read`, as [`send`]. End of file is the creator's end, and ours.
 pub fn expect(socket: Fd, kind: u32) -> Result<()> {
-    let frame = receive(socket, Fd::close)?;
+    let mut bytes = [0u8; FRAME_LEN];
+    let length = sys::read(socket, &mut bytes)?;
+    if length == 0 {
+        sys::exit(0);
+    }
+    let frame = Frame::decode(bytes.get(..length).unwrap_or(&[])).ok_or(EPROTO)?;
     if frame.kind == kind { Ok(()) } else { Err(EPROTO) }
 }
 

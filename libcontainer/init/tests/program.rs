@@ -67,7 +67,7 @@ fn add(draft: &mut Draft, kind: u8, number: u64, slot: u32, texts: &[String]) {
         0 => Op::Hostname { name: draft.text(&first) },
         1 => Op::Join { kind: number as u32, namespace: Slot(slot) },
         2 => Op::OpenTree { path: draft.text(&first), recursive: 1, tree: NewSlot(slot) },
-        3 => Op::Exec { args: draft.texts(texts), env: draft.texts(&[]), first: 3 },
+        3 => Op::Exec { args: draft.texts(texts), env: draft.texts(&[]) },
         4 => Op::Groups { gids: draft.bytes(&number.to_le_bytes()) },
         5 => Op::Bind {
             tree: Slot(slot),
@@ -233,7 +233,7 @@ fn an_empty_list_outside_the_arena_is_refused() {
     let env = List { at: 4096, len: 1 << 20, count: 0 };
     let mut draft = Draft::default();
     let args = draft.texts(&["sh".to_owned()]);
-    draft.ops.push(Op::Exec { args, env, first: 3 });
+    draft.ops.push(Op::Exec { args, env });
     let (header, words, arena) = draft.finish();
     assert!(Program::check(&header, &words, &arena).is_none());
 }

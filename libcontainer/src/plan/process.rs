@@ -52,9 +52,10 @@ impl Half<'_> {
         let mask = self.process.user().umask().unwrap_or(DEFAULT_UMASK);
         out.push(Op::Umask { mask }, "/process/user/umask");
         let (args, env) = self.push_program(out)?;
-        out.push(Op::Ready { first, gate: descriptors.gate }, "");
+        out.push(Op::CloseRest { first, gate: descriptors.gate }, "");
+        out.push(Op::Ready {}, "");
         out.push(Op::Gate { gate: descriptors.gate }, "");
-        out.push(Op::Exec { args, env, first }, "/process/args");
+        out.push(Op::Exec { args, env }, "/process/args");
         Ok(())
     }
 

@@ -97,8 +97,8 @@ impl Program {
             | Op::Pivot {}
             | Op::Chroot {}
             | Op::Loopback {} => String::new(),
-            Op::NoNewPrivs {} | Op::Hide {} => String::new(),
-            Op::Ready { first, gate } => format!("close {first}- but {{{}}}", gate.0),
+            Op::NoNewPrivs {} | Op::Hide {} | Op::Ready {} => String::new(),
+            Op::CloseRest { first, gate } => format!("{first}- but {{{}}}", gate.0),
             Op::Keyring { name } | Op::Hostname { name } | Op::Domainname { name } => quoted(self.text(name)),
             Op::Join { kind, namespace } => format!("{} {{{}}}", joined_word(kind), namespace.0),
             Op::Unshare { flags } | Op::Respawn { flags } => namespaces::words(flags).join(" "),
@@ -186,9 +186,9 @@ impl Program {
             }
             Op::EnterCgroup { tasks } => format!("{{{}}}", tasks.0),
             Op::Gate { gate } => format!("{{{}}}", gate.0),
-            Op::Exec { args, env, first } => {
+            Op::Exec { args, env } => {
                 let args = self.texts(args).map(quoted).collect::<Vec<_>>().join(" ");
-                format!("{args} env[{}] close {first}-", env.count)
+                format!("{args} env[{}]", env.count)
             }
         }
     }

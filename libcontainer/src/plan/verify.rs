@@ -34,6 +34,7 @@ const LAWS: &[(&str, Law)] = &[
     ("limits come when nothing is opened any more, and before the rights to raise them go", limits_in_order),
     ("init hides before it joins, opens or mounts anything", hidden_first),
     ("the procfs for labels is opened before a path of the container can lead anywhere", procfs_early),
+    ("nothing is opened after the rest was closed", nothing_opened_late),
     ("nothing but the gate and exec follows ready", ready_then_gate),
 ];
 
@@ -166,6 +167,20 @@ fn procfs_early(program: &Program) -> Option<usize> {
     let is_procfs = |op: &Op| matches!(op, Op::Procfs { .. });
     let entered = |op: &Op| matches!(op, Op::Join { .. } | Op::Respawn { .. } | Op::AwaitMaps {});
     ordered(program, is_procfs, late).or_else(|| ordered(program, entered, is_procfs))
+}
+
+fn nothing_opened_late(program: &Program) -> Option<usize> {
+    let opens = |op: &Op| {
+        let mut opens = is_mount(op)
+            || is_mask(op)
+            || matches!(op, Op::Fd { .. } | Op::ProcWrite { .. } | Op::MakeCwd { .. });
+        op.visit(&mut |_, operand| opens |= matches!(operand, Operand::Writes(_)));
+        opens
+    };
+    match first(program, |op| matches!(op, Op::CloseRest { .. })) {
+        None => Some(program.ops().len()),
+        Some(_) => ordered(program, opens, |op| matches!(op, Op::CloseRest { .. })),
+    }
 }
 
 fn ready_then_gate(program: &Program) -> Option<usize> {

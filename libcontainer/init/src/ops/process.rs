@@ -149,12 +149,19 @@ pub fn ask(machine: &Machine<'_>, what: u32) -> Outcome {
     Ok(talk::expect(machine.socket, wire::GO)?)
 }
 
-/// Reports success and waits until the caller has recorded the container. From here on init holds nothing of the host: it may wait for long.
-pub fn ready(machine: &mut Machine<'_>, first: u32, gate: Slot) -> Outcome {
+/// Closes everything but the conversation and the gate, both of which exec closes. From here on init holds nothing of the host and opens nothing: it may
+/// wait for long.
+pub fn close_rest(machine: &mut Machine<'_>, first: u32, gate: Slot) -> Outcome {
     close_all_but(first, [machine.socket, machine.slot(gate)])?;
-    if let Some(limit) = machine.nofile.take() {
-        sys::set_limit(sys::RLIMIT_NOFILE, limit)?;
+    sys::close_on_exec(machine.socket)?;
+    match machine.nofile.take() {
+        Some(limit) => Ok(sys::set_limit(sys::RLIMIT_NOFILE, limit)?),
+        None => Ok(()),
     }
+}
+
+/// Reports success and waits until the caller has recorded the container.
+pub fn ready(machine: &mut Machine<'_>) -> Outcome {
     talk::send(machine.socket, &Frame::word(wire::READY), &[])?;
     talk::expect(machine.socket, wire::COMMIT)?;
     machine.socket.close();
@@ -189,9 +196,8 @@ pub fn gate(machine: &Machine<'_>, gate: Slot) -> Outcome {
 }
 
 /// Executes the program; returns only if the kernel refuses it, after saying so on standard error.
-pub fn exec(machine: &mut Machine<'_>, args: List, env: List, first: u32) -> Outcome {
+pub fn exec(machine: &mut Machine<'_>, args: List, env: List) -> Outcome {
     let program = machine.program_path.ok_or(EINVAL)?;
-    sys::close_range(first, u32::MAX)?;
     let (args, env) = (machine.texts(args), machine.texts(env));
     let errno = sys::execve(program, machine.pointers(), args, env);
     complain(program, errno);

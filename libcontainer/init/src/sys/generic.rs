@@ -1,6 +1,7 @@
 //! System call numbers of the architectures that use the kernel's generic table.
 pub const WRITE: usize = 64;
 pub const READ: usize = 63;
+pub const CLOSE: usize = 57;
 pub const MMAP: usize = 222;
 pub const RT_SIGACTION: usize = 134;
 pub const RT_SIGPROCMASK: usize = 135;
@@ -29,6 +30,7 @@ pub const UMOUNT2: usize = 39;
 pub const SETHOSTNAME: usize = 161;
 pub const SETDOMAINNAME: usize = 162;
 pub const SCHED_SETAFFINITY: usize = 122;
+pub const EXIT: usize = 93;
 pub const EXIT_GROUP: usize = 94;
 pub const KEYCTL: usize = 219;
 pub const MKDIRAT: usize = 34;
@@ -43,4 +45,5 @@ pub const SETNS: usize = 268;
 pub const STATX: usize = 291;
 pub const FSTATFS: usize = 44;
 pub const PRLIMIT64: usize = 261;
+pub const SECCOMP: usize = 277;
 pub const EXECVEAT: usize = 281;

@@ -56,8 +56,9 @@ impl Fd {
 
     /// Closes the descriptor.
     pub fn close(self) {
-        if let Ok(number) = u32::try_from(self.0) {
-            let _ = close_range(number, number);
+        if self != Self::NONE {
+            // SAFETY: takes no pointer. Init owns every descriptor of its process.
+            let _ = unsafe { syscall(nr::CLOSE, [self.arg(), 0, 0, 0, 0, 0]) };
         }
     }
 }
@@ -86,12 +87,13 @@ fn at_mut<T>(value: &mut T) -> usize {
     core::ptr::from_mut(value) as usize
 }
 
-/// Ends the process.
+/// Ends the process. Where a filter refuses that, by an instruction that no program survives.
 pub fn exit(code: i32) -> ! {
-    loop {
+    for number in [nr::EXIT_GROUP, nr::EXIT] {
         // SAFETY: takes no pointer.
-        let _ = unsafe { syscall(nr::EXIT_GROUP, [code as usize, 0, 0, 0, 0, 0]) };
+        let _ = unsafe { syscall(number, [code as usize, 0, 0, 0, 0, 0]) };
     }
+    arch::trap()
 }
 
 pub fn read(from: Fd, buffer: &mut [u8]) -> Result<usize> {
@@ -224,6 +226,12 @@ pub fn duplicate_above(file: Fd, lowest: u32) -> Result<Fd> {
     fd(unsafe {
         syscall(nr::FCNTL, [file.arg(), crate::abi::F_DUPFD_CLOEXEC as usize, lowest as usize, 0, 0, 0])
     })
+}
+
+pub fn close_on_exec(file: Fd) -> Result<()> {
+    let (command, flag) = (crate::abi::F_SETFD as usize, crate::abi::FD_CLOEXEC as usize);
+    // SAFETY: takes no pointer.
+    done(unsafe { syscall(nr::FCNTL, [file.arg(), command, flag, 0, 0, 0]) })
 }
 
 pub fn dup3(from: Fd, to: Fd, flags: u32) -> Result<()> {

@@ -4,6 +4,7 @@ use core::arch::asm;
 pub mod nr {
     pub const WRITE: usize = 1;
     pub const READ: usize = 0;
+    pub const CLOSE: usize = 3;
     pub const MMAP: usize = 9;
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
@@ -32,6 +33,7 @@ pub mod nr {
     pub const SETHOSTNAME: usize = 170;
     pub const SETDOMAINNAME: usize = 171;
     pub const SCHED_SETAFFINITY: usize = 203;
+    pub const EXIT: usize = 60;
     pub const EXIT_GROUP: usize = 231;
     pub const KEYCTL: usize = 250;
     pub const MKDIRAT: usize = 258;
@@ -45,6 +47,7 @@ pub mod nr {
     pub const SETNS: usize = 308;
     pub const FSTATFS: usize = 138;
     pub const PRLIMIT64: usize = 302;
+    pub const SECCOMP: usize = 317;
     pub const EXECVEAT: usize = 322;
     pub const STATX: usize = 332;
 }
@@ -62,4 +65,10 @@ pub unsafe fn syscall(nr: usize, args: [usize; 6]) -> isize {
              in("r10") args[3], in("r8") args[4], in("r9") args[5], lateout("rcx") _, lateout("r11") _, options(nostack));
     }
     result
+}
+
+/// Ends the process by a signal that cannot be handled.
+pub fn trap() -> ! {
+    // SAFETY: an instruction that is none: the kernel ends the process.
+    unsafe { asm!("ud2", options(noreturn, nostack)) }
 }

@@ -44,9 +44,10 @@ fn good(out: &mut Builder) -> Vec<Op> {
         Op::Chdir { path, again: 1 },
         Op::Caps { effective: 0, permitted: 0, inheritable: 0, ambient: 0 },
         Op::CheckExec { candidates: args },
-        Op::Ready { first: 3, gate: Slot(0) },
+        Op::CloseRest { first: 3, gate: Slot(0) },
+        Op::Ready {},
         Op::Gate { gate },
-        Op::Exec { args, env, first: 3 },
+        Op::Exec { args, env },
     ]
 }
 
@@ -190,7 +191,7 @@ fn limits() {
 fn ready() {
     let law = "nothing but the gate and exec follows ready";
     is_law(&moved("ready", false, "check-exec"), law);
-    is_law(&without(19), law);
+    is_law(&without(20), law);
 }
 
 #[test]
@@ -214,4 +215,18 @@ fn procfs() {
         law,
     );
     is_law(&broken(|ops| ops.insert(0, procfs)), "init hides before it joins, opens or mounts anything");
+}
+
+#[test]
+fn closing() {
+    let law = "nothing is opened after the rest was closed";
+    is_law(&without(18), law);
+    let write = |ops: &mut Vec<Op>| {
+        let (Op::OpenTree { path: value, .. }, Op::CheckExec { candidates: paths }) = (ops[2], ops[17])
+        else {
+            panic!()
+        };
+        ops.insert(19, Op::ProcWrite { proc: Slot(0), paths, value });
+    };
+    is_law(&broken(write), law);
 }
