@@ -17,6 +17,7 @@ mod setup;
 mod step;
 mod summary;
 mod support;
+mod syscalls;
 mod test;
 
 use project::Project;
@@ -79,6 +80,12 @@ const COMMANDS: &[Command] = &[
         name: "setup",
         about: "install what the tests need (root, apt-get) and build the lab",
         run: setup::run,
+        lanes: Vec::new,
+    },
+    Command {
+        name: "syscalls",
+        about: "write seccomp's table of system calls anew, from the newest kernel headers in Debian",
+        run: syscalls::run,
         lanes: Vec::new,
     },
 ];
