@@ -29,6 +29,7 @@ mod options;
 pub mod plan;
 mod prepare;
 mod runtime;
+pub mod seccomp;
 pub mod spec;
 mod state;
 mod sys;

@@ -9,6 +9,7 @@ mod not_yet;
 mod paths;
 mod process;
 mod resources;
+mod seccomp;
 mod sysctl;
 mod top;
 
@@ -40,6 +41,7 @@ const CHAPTERS: &[Chapter] = &[
     mappings::mappings,
     devices::devices,
     resources::resources,
+    seccomp::seccomp,
     sysctl::sysctl,
     sysctl::personality,
     paths::propagation,
