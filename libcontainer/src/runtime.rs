@@ -89,6 +89,9 @@ impl Runtime {
             host.probe_security_modules();
         }
         let plan = plan::compile(id, spec, &host, &shape)?;
+        for warning in &plan.cgroup.ignored {
+            log::warn!("config.json: {}: {}", warning.pointer, warning.message);
+        }
         if plan.into_cgroup.is_none() || !cgroup::kills_groups(&plan.cgroup, &host.own_cgroup) {
             return Ok(plan);
         }

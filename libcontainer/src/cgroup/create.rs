@@ -2,17 +2,18 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::stat::fstat;
 
-use super::files::{is_tolerated, key, write_open};
+use super::files::{is_tolerated, key};
+use super::write::{Writer, open_for};
 use super::{Cgroup, DeviceCache, Dir, Late, failed, files, parents};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::cgroup::{CgroupDir, CgroupPlan, DeviceProgram, FileWrite, Tolerate};
 use crate::sys::fs::{Resolve, open_below};
 
-const CONTEXT: &str = "unable to apply cgroup configuration";
+pub(super) const CONTEXT: &str = "unable to apply cgroup configuration";
 
 impl Cgroup {
     /// Makes the cgroup, with everything in force but the late writes.
@@ -24,7 +25,7 @@ impl Cgroup {
         for dir in &plan.dirs {
             cgroup.make(dir)?;
         }
-        cgroup.write_early(plan)?;
+        Writer::new(&cgroup, plan).write_all()?;
         if let Some(program) = &plan.devices.program {
             cgroup.attach(plan, program, cache)?;
         }
@@ -36,8 +37,14 @@ impl Cgroup {
 
     fn make(&mut self, planned: &CgroupDir) -> Result<()> {
         let CgroupDir { root, path, hierarchy, required } = planned;
-        let mut dir =
-            Dir { root: root.clone(), path: path.clone(), hierarchy: hierarchy.clone(), inode: 0, fd: None };
+        let mut dir = Dir {
+            root: root.clone(),
+            path: path.clone(),
+            hierarchy: hierarchy.clone(),
+            inode: 0,
+            fd: None,
+            found: false,
+        };
         let made = dir.open_root().and_then(|root| Ok((parents::make(root.as_fd(), &dir)?, root)));
         let (made, root) = match made {
             Ok(made) => made,
@@ -47,6 +54,7 @@ impl Cgroup {
             }
             Err(e) => return Err(failed(format!("{CONTEXT}: mkdir {}", dir.display()), &e)),
         };
+        dir.found = !made;
         let opened = open_made(root.as_fd(), &mut dir);
         // From here on a failure removes the directory, unless it was there before and is somebody's.
         let checked = opened.and_then(|()| check(&dir, made));
@@ -56,34 +64,11 @@ impl Cgroup {
         checked
     }
 
-    /// Consecutive writes to one file share its descriptor: a v1 device filter is a dozen lines for one file.
-    fn write_early(&self, plan: &CgroupPlan) -> Result<()> {
-        let mut last: Option<(&FileWrite, OwnedFd)> = None;
-        for write in &plan.early {
-            let Some(dir) = self.made(plan, write.dir).and_then(|index| self.dirs.get(index)) else {
-                continue;
-            };
-            let fd = match last
-                .take()
-                .filter(|(before, _)| before.dir == write.dir && before.file == write.file)
-            {
-                Some((_, fd)) => fd,
-                None => match open_for(dir, write)? {
-                    Some(fd) => fd,
-                    None => continue,
-                },
-            };
-            write_open(fd.as_fd(), write, &dir.file(&write.file))?;
-            last = Some((write, fd));
-        }
-        Ok(())
-    }
-
     fn open_late(&mut self, plan: &CgroupPlan, write: &FileWrite) -> Result<()> {
         let Some(index) = self.made(plan, write.dir) else { return Ok(()) };
         let Some(dir) = self.dirs.get(index) else { return Ok(()) };
-        if let Some(fd) = open_for(dir, write)? {
-            self.late.push(Late { fd, dir: index, write: write.clone() });
+        if let Some((fd, write)) = open_for(dir, write)? {
+            self.late.push(Late { fd, dir: index, write: write.into_owned() });
         }
         Ok(())
     }
@@ -138,38 +123,9 @@ fn check(dir: &Dir, made: bool) -> Result<()> {
     Ok(())
 }
 
-/// Opens the file of a planned write. On cgroup2 it exists only when the directories above have its controller enabled, so
-/// they are asked for that when it does not. `None` is a file whose absence the plan tolerates.
-fn open_for(dir: &Dir, write: &FileWrite) -> Result<Option<OwnedFd>> {
-    let first = dir.open_file(&write.file, libc::O_WRONLY);
-    let opened = match first {
-        Err(e) if e.raw_os_error() == Some(libc::ENOENT) && dir.is_v2() => {
-            match enable(dir, write.controller()) {
-                Err(e) if e.kind() == ErrorKind::Unsupported && write.tolerate != Tolerate::Nothing => {
-                    return Ok(None);
-                }
-                Err(e) => return Err(e.at(write.pointer.clone())),
-                Ok(()) => dir.open_file(&write.file, libc::O_WRONLY),
-            }
-        }
-        other => other,
-    };
-    match opened {
-        Ok(fd) => Ok(Some(fd)),
-        Err(e) if is_tolerated(&e, write.tolerate) => Ok(None),
-        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {
-            let message = format!("cgroup: {} does not exist", dir.file(&write.file));
-            Err(Error::new(ErrorKind::Unsupported, message).at(write.pointer.clone()))
-        }
-        Err(e) => {
-            Err(failed(format!("{CONTEXT}: open {}", dir.file(&write.file)), &e).at(write.pointer.clone()))
-        }
-    }
-}
-
 /// Enables a controller in every cgroup above `dir`, from the root down. What is enabled already may belong to somebody
 /// who lets us read it only.
-fn enable(dir: &Dir, controller: &str) -> Result<()> {
+pub(super) fn enable(dir: &Dir, controller: &str) -> Result<()> {
     let root = dir.open_root().map_err(|e| failed(format!("{CONTEXT}: open {}", dir.root.display()), &e))?;
     let ends = dir.path.match_indices('/').map(|(end, _)| end);
     for above in std::iter::once(0).chain(ends).filter_map(|end| dir.path.get(..end)) {

@@ -13,6 +13,7 @@ mod parents;
 mod record;
 mod remove;
 mod walk;
+mod write;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ struct Dir {
     inode: u64,
     /// Held from create to commit.
     fd: Option<OwnedFd>,
+    /// It was there before, with the settings of whoever left it.
+    found: bool,
 }
 
 /// A write that waits until init has exec'd: its file is open already, so that it cannot fail for want of the file.

@@ -77,6 +77,7 @@ impl Cgroup {
             hierarchy: dir.hierarchy.clone(),
             inode: dir.inode,
             fd: None,
+            found: false,
         });
         Ok(Self { v2: record.v2, dirs: dirs.collect(), late: Vec::new(), rollback: false })
     }

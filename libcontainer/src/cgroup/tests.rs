@@ -165,6 +165,7 @@ fn a_failing_create_leaves_nothing() {
             value: "nonsense".into(),
             pointer: "/test".into(),
             tolerate: crate::plan::cgroup::Tolerate::Nothing,
+            care: crate::plan::cgroup::Care::default(),
         };
         plan.early.push(write);
         let error = create(&plan).unwrap_err();
@@ -435,6 +436,76 @@ fn limits_are_in_force_or_the_missing_controller_is_named() {
             }
         }
         assert_eq!(left(&plan), [""; 0]);
+    }
+}
+
+/// A burst may not be above the quota. Whichever of the old values is in the way, the new pair gets in.
+#[test]
+fn limits_of_a_cgroup_that_is_used_again_may_grow_and_shrink() {
+    for host in hosts() {
+        let path = fresh_path();
+        let limits = |quota: u32, burst: u32, memory: u32| {
+            let cpu = format!(r#"{{"quota":{quota},"burst":{burst},"period":100000}}"#);
+            let memory = format!(r#"{{"limit":{memory},"swap":{memory}}}"#);
+            plan_at(&host, &path, &format!(r#"{{"cpu":{cpu},"memory":{memory}}}"#))
+        };
+        let mut last = None;
+        for (quota, burst, memory) in
+            [(5_000, 5_000, 8 << 20), (50_000, 20_000, 32 << 20), (5_000, 1_000, 8 << 20)]
+        {
+            let plan = limits(quota, burst, memory);
+            match create(&plan) {
+                Ok(mut cgroup) => {
+                    cgroup.commit();
+                    for write in plan.early.iter().filter(|write| write.controller() != "devices") {
+                        let dir = plan.dirs.get(write.dir).unwrap();
+                        let found = fs::read_to_string(dir.root.join(&dir.path).join(&*write.file)).unwrap();
+                        assert_eq!(found.trim(), write.value, "{}", write.file);
+                    }
+                    last = Some(cgroup);
+                }
+                Err(error) => {
+                    assert!(last.is_none(), "{error}");
+                    println!("skipped: {error}");
+                }
+            }
+        }
+        last.iter().for_each(|cgroup| cgroup.remove(PATIENCE).unwrap());
+        assert_eq!(left(&limits(5_000, 1_000, 4096)), [""; 0]);
+    }
+}
+
+/// The kernel refuses a new default for a device list as long as there are cgroups below.
+#[test]
+fn the_device_rules_of_a_v1_cgroup_that_is_used_again_are_changed_one_by_one() {
+    for host in hosts().into_iter().filter(|host| matches!(host.cgroup, CgroupLayout::V1 { .. })) {
+        let path = fresh_path();
+        let rule = |minor: u32| {
+            plan_at(
+                &host,
+                &path,
+                &format!(
+                    r#"{{"devices":[{{"allow":true,"type":"c","major":10,"minor":{minor},"access":"rw"}}]}}"#
+                ),
+            )
+        };
+        let mut first = create(&rule(1)).unwrap();
+        first.commit();
+        let Some(dir) = first.dirs.iter().find(|dir| dir.serves("devices")) else { continue };
+        fs::create_dir(dir.root.join(&dir.path).join("below")).unwrap();
+        let before = dir.read("devices.list").unwrap();
+        create(&rule(1)).unwrap().commit();
+        assert_eq!(dir.read("devices.list").unwrap(), before);
+        create(&rule(2)).unwrap().commit();
+        let sorted = |text: String| {
+            let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let expected = sorted(before.replace("c 10:1 rw", "c 10:2 rw"));
+        assert_eq!(sorted(dir.read("devices.list").unwrap()), expected);
+        first.remove(PATIENCE).unwrap();
+        assert_eq!(left(&rule(1)), [""; 0]);
     }
 }
 

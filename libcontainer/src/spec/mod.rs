@@ -26,7 +26,7 @@ mod id;
 mod lenient;
 mod load;
 mod lost;
-mod pointer;
+pub(crate) mod pointer;
 mod validate;
 
 use std::path::{Path, PathBuf};

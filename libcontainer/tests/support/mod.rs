@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use teu::{CgroupLayout, Hierarchy, Host, OwnCgroup};
 
-pub const HOSTS: [&str; 8] =
-    ["v2", "hybrid", "v1", "no-cgroup", "rootless", "rootless-no-cgroup", "nested", "labels"];
+pub const HOSTS: [&str; 9] =
+    ["v2", "hybrid", "v1", "v1-all", "no-cgroup", "rootless", "rootless-no-cgroup", "nested", "labels"];
 
 /// A [`Host`] as `tests/plans/hosts/NAME.json` has it.
 #[derive(Deserialize)]

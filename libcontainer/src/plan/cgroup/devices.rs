@@ -13,6 +13,7 @@ use std::fmt;
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
 
 pub(super) use self::program::program;
+pub(crate) use self::v1::device_transition;
 pub(super) use self::v1::writes;
 use super::invalid;
 use crate::error::Result;

@@ -1,13 +1,17 @@
 //! Turns `linux.cgroupsPath` and `linux.resources` into directories to make and files to write. Pure.
 //!
-//! v1 and v2 differ in translation only: `v1` and `v2` turn the same resources into *settings*, a setting becomes a
-//! [`FileWrite`] as soon as its directory is known. *Early* writes are done before init is cloned. *Late* ones wait until
-//! init has exec'd: up to then init shares its creator's memory, and an OOM kill in the cgroup could choose the creator.
+//! v1 and v2 differ in translation only: `table` has a row for each field, with its file and value in both. What a row yields
+//! is a *setting*; it becomes a [`FileWrite`] as soon as its directory is known. *Early* writes are done before init is
+//! cloned. *Late* ones wait until init has exec'd: up to then init shares its creator's memory, and an OOM kill in the
+//! cgroup could choose the creator.
 
+mod blkio;
+mod cpu;
 mod devices;
+mod memory;
+mod other;
 mod path;
-mod v1;
-mod v2;
+mod table;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,10 +19,13 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::{LinuxResources, Spec};
 
+pub(crate) use self::devices::device_transition;
 pub use self::devices::{DeviceKind, DevicePlan, DeviceProgram, DeviceRule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{CgroupLayout, Host};
 use crate::options::CgroupManager;
+use crate::spec::Warning;
+use table::{Cell, Formula, Item, TABLE};
 
 /// Everything that is done to the cgroup filesystem for one container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +40,8 @@ pub struct CgroupPlan {
     pub late: Vec<FileWrite>,
     /// The device filter.
     pub devices: DevicePlan,
+    /// Fields that this version of cgroups has nothing for.
+    pub ignored: Vec<Warning>,
 }
 
 /// The container's cgroup in one hierarchy.
@@ -61,6 +70,19 @@ pub struct FileWrite {
     pub pointer: Cow<'static, str>,
     /// Which refusal of the kernel is no error.
     pub tolerate: Tolerate,
+    /// What else there is to it; nothing for most.
+    pub care: Care,
+}
+
+/// What a write needs beyond being done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Care {
+    /// Where the file does not exist: another file, and its value.
+    pub instead: Option<(Cow<'static, str>, String)>,
+    /// EINVAL may be due to an older value that a later write changes: it is tried once more after all others.
+    pub again: bool,
+    /// A file, and what the number in it must be below: how much is in use, and the new limit.
+    pub usage: Option<(&'static str, u64)>,
 }
 
 /// Which refusal of the kernel is no error.
@@ -74,14 +96,15 @@ pub enum Tolerate {
     Denied,
 }
 
-/// A value for a file before its directory is known: what [`v1`] and [`v2`] produce.
+/// A value for a file before its directory is known: what a row of the table yields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Setting {
-    file: &'static str,
+    file: String,
     value: String,
-    pointer: &'static str,
+    pointer: String,
     late: bool,
     tolerate: Tolerate,
+    care: Care,
 }
 
 /// Plans the cgroup of container `id`.
@@ -92,9 +115,8 @@ pub fn plan(config: &Spec, id: &str, host: &Host, manager: CgroupManager) -> Res
     let linux = config.linux().as_ref();
     let none = LinuxResources::default();
     let resources = linux.and_then(|linux| linux.resources().as_ref()).unwrap_or(&none);
-    refuse_unplanned(resources)?;
     let v2 = matches!(host.cgroup, CgroupLayout::V2 { .. });
-    let settings = if v2 { v2::settings(resources)? } else { v1::settings(resources)? };
+    let settings = settings(resources, v2)?;
     if manager == CgroupManager::Disabled {
         return without_cgroup(&settings, "the cgroup manager is disabled");
     }
@@ -109,7 +131,7 @@ pub fn plan(config: &Spec, id: &str, host: &Host, manager: CgroupManager) -> Res
             false => without_cgroup(&settings, "no cgroup filesystem is mounted at /sys/fs/cgroup"),
         };
     }
-    let mut plan = CgroupPlan { v2, dirs, ..CgroupPlan::default() };
+    let mut plan = CgroupPlan { v2, dirs, ignored: ignored(resources, v2), ..CgroupPlan::default() };
     plan.add_settings(settings)?;
     plan.add_devices(devices::rules(resources.devices().as_deref().unwrap_or_default())?, host)?;
     Ok(plan)
@@ -118,14 +140,13 @@ pub fn plan(config: &Spec, id: &str, host: &Host, manager: CgroupManager) -> Res
 impl CgroupPlan {
     fn add_settings(&mut self, settings: Vec<Setting>) -> Result<()> {
         for setting in settings {
-            let dir = self
-                .dir_of(setting.controller())
-                .ok_or_else(|| self.lacks(setting.controller()).at(setting.pointer))?;
+            let dir = self.dir_of(setting.controller());
+            let dir = dir.ok_or_else(|| self.lacks(setting.controller()).at(setting.pointer.clone()))?;
             if let Some(dir) = self.dirs.get_mut(dir) {
                 dir.required = true;
             }
-            let Setting { file, value, pointer, late, tolerate } = setting;
-            let write = FileWrite { dir, file: file.into(), value, pointer: pointer.into(), tolerate };
+            let Setting { file, value, pointer, late, tolerate, care } = setting;
+            let write = FileWrite { dir, file: file.into(), value, pointer: pointer.into(), tolerate, care };
             if late { self.late.push(write) } else { self.early.push(write) }
         }
         Ok(())
@@ -176,23 +197,64 @@ impl FileWrite {
 }
 
 impl Setting {
-    fn early(file: &'static str, value: impl ToString, pointer: &'static str) -> Self {
-        Self { file, value: value.to_string(), pointer, late: false, tolerate: Tolerate::Nothing }
+    /// The values that one cell of the table yields.
+    fn of(field: &str, cell: &Cell, resources: &LinuxResources) -> Vec<Self> {
+        let items = cell.formula.items(resources);
+        // Both files have the same entries.
+        let other = cell.instead.map(|(file, formula)| (file, formula.items(resources)));
+        let other = |index: usize| {
+            let (file, items) = other.as_ref()?;
+            Some((Cow::Borrowed(*file), items.get(index)?.value.clone()))
+        };
+        let usage = cell.usage.and_then(|(file, limit)| Some((file, limit(resources)?)));
+        let setting = |(index, item): (usize, Item)| {
+            let file = cell.file.replace("{}", &item.key);
+            let tolerate = match cell.optional || cell.absent_means.contains(&item.value.as_str()) {
+                true => Tolerate::Missing,
+                false => Tolerate::Nothing,
+            };
+            Self {
+                late: (cell.late)(&file, &item.value),
+                pointer: format!("/linux/resources/{field}{}", item.below),
+                care: Care { instead: other(index), again: cell.again, usage },
+                tolerate,
+                value: item.value,
+                file,
+            }
+        };
+        items.into_iter().enumerate().map(setting).collect()
     }
 
-    fn late(self) -> Self {
-        Self { late: true, ..self }
+    fn controller(&self) -> &str {
+        controller(&self.file)
     }
+}
 
-    /// A missing file is no error when the value is what a kernel without the file does.
-    fn missing_is(self, values: &[&str]) -> Self {
-        let tolerate = if values.contains(&self.value.as_str()) { Tolerate::Missing } else { self.tolerate };
-        Self { tolerate, ..self }
+/// What the resources ask for, in the order of the table.
+fn settings(resources: &LinuxResources, v2: bool) -> Result<Vec<Setting>> {
+    if !v2 && resources.unified().as_ref().is_some_and(|unified| !unified.is_empty()) {
+        let message = "invalid configuration: cannot use unified on cgroup v1";
+        return Err(Error::new(ErrorKind::Unsupported, message).at("/linux/resources/unified"));
     }
+    let cell = |row: &table::Row| if v2 { row.v2 } else { row.v1 };
+    Ok(TABLE.iter().flat_map(|row| Setting::of(row.field, &cell(row), resources)).collect())
+}
 
-    fn controller(&self) -> &'static str {
-        controller(self.file)
-    }
+/// Fields that are set and that this version of cgroups has nothing for, each once.
+fn ignored(resources: &LinuxResources, v2: bool) -> Vec<Warning> {
+    let version = if v2 { "v2" } else { "v1" };
+    let warning = |row: &table::Row| {
+        let (here, there) = if v2 { (row.v2, row.v1) } else { (row.v1, row.v2) };
+        let first = match here.formula {
+            Formula::Nothing => there.formula.items(resources).into_iter().next()?,
+            _ => return None,
+        };
+        let place = format!("{}{}", row.field, first.below);
+        let words: Vec<_> = place.split('/').filter(|word| word.parse::<usize>().is_err()).collect();
+        let message = format!("cgroup {version} has no {}, it is ignored", words.join(" "));
+        Some(Warning { pointer: format!("/linux/resources/{place}"), message })
+    };
+    TABLE.iter().filter_map(warning).collect()
 }
 
 /// Controller files are named `controller.rest` in both versions.
@@ -204,82 +266,14 @@ fn without_cgroup(settings: &[Setting], why: &str) -> Result<CgroupPlan> {
     match settings.first() {
         Some(setting) => {
             let message = format!("cgroup: cannot set {}: {why}", setting.file);
-            Err(Error::new(ErrorKind::Unsupported, message).at(setting.pointer))
+            Err(Error::new(ErrorKind::Unsupported, message).at(setting.pointer.clone()))
         }
         None => Ok(CgroupPlan::default()),
     }
 }
 
-/// A limit that is asked for and not enforced would be worse than an error.
-fn refuse_unplanned(resources: &LinuxResources) -> Result<()> {
-    let block_io = resources.block_io().as_ref().is_some_and(|io| {
-        io.weight().is_some_and(|weight| weight != 0)
-            || io.leaf_weight().is_some_and(|weight| weight != 0)
-            || io.weight_device().as_ref().is_some_and(|list| !list.is_empty())
-            || [
-                io.throttle_read_bps_device(),
-                io.throttle_write_bps_device(),
-                io.throttle_read_iops_device(),
-                io.throttle_write_iops_device(),
-            ]
-            .iter()
-            .any(|list| list.as_ref().is_some_and(|list| !list.is_empty()))
-    });
-    let network = resources.network().as_ref().is_some_and(|network| {
-        network.class_id().is_some_and(|class| class != 0)
-            || network.priorities().as_ref().is_some_and(|list| !list.is_empty())
-    });
-    let asked = [
-        ("blockIO", block_io),
-        ("hugepageLimits", resources.hugepage_limits().as_ref().is_some_and(|list| !list.is_empty())),
-        ("network", network),
-        ("rdma", resources.rdma().as_ref().is_some_and(|map| !map.is_empty())),
-        ("unified", resources.unified().as_ref().is_some_and(|map| !map.is_empty())),
-    ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        Some((name, _)) => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("cgroup: {name} is not supported by this version"),
-        )
-        .at(format!("/linux/resources/{name}"))),
-        None => Ok(()),
-    }
-}
-
 fn invalid(message: impl Into<String>, pointer: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidSpec, message).at(pointer)
-}
-
-/// The limit in bytes of `memory.swap` as v2 counts it (without memory), or `None` if it is unset. -1 is no limit.
-fn swap_alone(memswap: i64, memory: i64) -> Result<Option<i64>> {
-    const POINTER: &str = "/linux/resources/memory/swap";
-    match (memswap, memory) {
-        (0, -1) => Ok(Some(-1)),
-        (0, _) => Ok(None),
-        (-1, _) => Ok(Some(-1)),
-        (_, -1) => Ok(Some(memswap)),
-        (_, 0) => Err(invalid("unable to set swap limit without memory limit", POINTER)),
-        (_, memory) if memory < 0 => {
-            Err(invalid(format!("invalid memory value: {memory}"), "/linux/resources/memory/limit"))
-        }
-        (memswap, memory) if memswap < memory => {
-            Err(invalid("memory+swap limit should be >= memory limit", POINTER))
-        }
-        (memswap, memory) => Ok(Some(memswap - memory)),
-    }
-}
-
-/// A memory amount: 0 is unset, -1 no limit.
-fn amount(value: Option<i64>, pointer: &'static str) -> Result<Option<i64>> {
-    match value {
-        None | Some(0) => Ok(None),
-        Some(value) if value < -1 => Err(invalid(format!("invalid memory value: {value}"), pointer)),
-        value => Ok(value),
-    }
-}
-
-fn list(value: Option<&String>) -> Option<&str> {
-    value.map(|list| list.trim()).filter(|list| !list.is_empty())
 }
 
 impl fmt::Display for CgroupPlan {
@@ -290,11 +284,30 @@ impl fmt::Display for CgroupPlan {
         }
         for (verb, writes) in [("write", &self.early), ("late", &self.late)] {
             for write in writes {
-                let text = format!("{} {}", write.file, write.value);
-                writeln!(f, "{verb:<8} {text:<42} {}", write.pointer)?;
+                writeln!(f, "{verb:<8} {:<42} {}", write.to_string(), write.pointer)?;
             }
         }
-        self.devices.fmt(f)
+        self.devices.fmt(f)?;
+        for warning in &self.ignored {
+            writeln!(f, "ignored  {:<42} {}", warning.message, warning.pointer)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for FileWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.file, self.value.trim_end())?;
+        if let Some((file, value)) = &self.care.instead {
+            write!(f, ", else {file} {value}")?;
+        }
+        if self.care.again {
+            f.write_str(", again")?;
+        }
+        match self.care.usage {
+            Some((file, limit)) => write!(f, ", if {file} < {limit}"),
+            None => Ok(()),
+        }
     }
 }
 

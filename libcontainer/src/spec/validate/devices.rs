@@ -8,8 +8,8 @@ use super::{Warnings, invalid, limit_entries, limit_path, list};
 use crate::Result;
 
 /// The widths of the two halves of the kernel's dev_t.
-const MAJOR: RangeInclusive<i64> = 0..=0xfff;
-const MINOR: RangeInclusive<i64> = 0..=0xf_ffff;
+pub(super) const MAJOR: RangeInclusive<i64> = 0..=0xfff;
+pub(super) const MINOR: RangeInclusive<i64> = 0..=0xf_ffff;
 const NO_ID: u32 = u32::MAX;
 
 pub fn devices(config: &Config, _: &mut Warnings) -> Result<()> {

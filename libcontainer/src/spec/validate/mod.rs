@@ -2,6 +2,7 @@
 //! The first broken rule ends the check. What needs the host or the rootfs is checked where they are known. Pure.
 
 mod devices;
+mod limits;
 mod mappings;
 mod mounts;
 mod namespaces;

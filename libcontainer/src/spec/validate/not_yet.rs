@@ -1,9 +1,6 @@
 //! What this build cannot do yet. It is refused, never ignored; a line goes when the feature comes. Empty values are absent.
 
-use oci_spec::runtime::{
-    Hook, Linux, LinuxBlockIo, LinuxNamespaceType, LinuxPersonalityDomain, LinuxResources, Process,
-    Spec as Config,
-};
+use oci_spec::runtime::{Hook, Linux, LinuxNamespaceType, LinuxPersonalityDomain, Process, Spec as Config};
 
 use super::{Warnings, list, namespace};
 use crate::{Error, ErrorKind, Result};
@@ -25,19 +22,6 @@ const NOT_YET: &[(&str, Wanted)] = &[
     }),
     ("/linux/netDevices", |c| {
         linux(c).is_some_and(|l| l.net_devices().as_ref().is_some_and(|d| !d.is_empty()))
-    }),
-    ("/linux/resources/blockIO", |c| {
-        resources(c).is_some_and(|r| r.block_io().as_ref().is_some_and(block_io))
-    }),
-    ("/linux/resources/hugepageLimits", |c| {
-        resources(c).is_some_and(|r| !list(r.hugepage_limits()).is_empty())
-    }),
-    ("/linux/resources/network", |c| resources(c).is_some_and(network)),
-    ("/linux/resources/rdma", |c| {
-        resources(c).is_some_and(|r| r.rdma().as_ref().is_some_and(|r| !r.is_empty()))
-    }),
-    ("/linux/resources/unified", |c| {
-        resources(c).is_some_and(|r| r.unified().as_ref().is_some_and(|u| !u.is_empty()))
     }),
     ("/linux/sysctl", |c| linux(c).is_some_and(|l| l.sysctl().as_ref().is_some_and(|s| !s.is_empty()))),
     ("/linux/seccomp", |c| linux(c).is_some_and(|l| l.seccomp().is_some())),
@@ -114,30 +98,8 @@ fn linux(config: &Config) -> Option<&Linux> {
     config.linux().as_ref()
 }
 
-fn resources(config: &Config) -> Option<&LinuxResources> {
-    linux(config)?.resources().as_ref()
-}
-
 fn hooks(config: &Config, of: fn(&oci_spec::runtime::Hooks) -> &Option<Vec<Hook>>) -> bool {
     config.hooks().as_ref().is_some_and(|hooks| !list(of(hooks)).is_empty())
-}
-
-fn block_io(io: &LinuxBlockIo) -> bool {
-    let throttles = [
-        io.throttle_read_bps_device(),
-        io.throttle_write_bps_device(),
-        io.throttle_read_iops_device(),
-        io.throttle_write_iops_device(),
-    ];
-    [io.weight(), io.leaf_weight()].iter().any(|weight| weight.is_some_and(|weight| weight != 0))
-        || !list(io.weight_device()).is_empty()
-        || throttles.iter().any(|devices| !list(devices).is_empty())
-}
-
-fn network(resources: &LinuxResources) -> bool {
-    resources.network().as_ref().is_some_and(|network| {
-        network.class_id().is_some_and(|id| id != 0) || !list(network.priorities()).is_empty()
-    })
 }
 
 /// LINUX is what every process has; flags are ignored.

@@ -4,7 +4,7 @@ use oci_spec::runtime::{
     LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxPids, LinuxResources, Spec as Config,
 };
 
-use super::{Warnings, invalid, limit_entries, list, warning};
+use super::{Warnings, invalid, limit_entries, limits, list, warning};
 use crate::Result;
 
 const MEMORY: &str = "/linux/resources/memory";
@@ -21,7 +21,8 @@ pub fn resources(config: &Config, warnings: &mut Warnings) -> Result<()> {
     devices(resources)?;
     resources.memory().as_ref().map_or(Ok(()), |limits| memory(limits, warnings))?;
     resources.cpu().as_ref().map_or(Ok(()), cpu)?;
-    resources.pids().as_ref().map_or(Ok(()), pids)
+    resources.pids().as_ref().map_or(Ok(()), pids)?;
+    limits::limits(resources)
 }
 
 fn devices(resources: &LinuxResources) -> Result<()> {
@@ -80,6 +81,10 @@ fn ignored_kernel_limits(memory: &LinuxMemory, warnings: &mut Warnings) {
             warnings.push(warning(format!("{MEMORY}/{key}"), format!("memory {key} limit is ignored")));
         }
     }
+    if memory.use_hierarchy() == Some(false) {
+        let message = "memory useHierarchy is ignored: limits hold for the groups below as well";
+        warnings.push(warning(format!("{MEMORY}/useHierarchy"), message));
+    }
 }
 
 fn cpu(cpu: &LinuxCpu) -> Result<()> {
@@ -93,6 +98,13 @@ fn cpu(cpu: &LinuxCpu) -> Result<()> {
     }
     if quota > 0 && cpu.burst().unwrap_or(0) > quota.unsigned_abs() {
         return at("burst", "cpu burst is larger than the quota".into());
+    }
+    let (runtime, rt_period) = (cpu.realtime_runtime().unwrap_or(0), cpu.realtime_period().unwrap_or(0));
+    if runtime < -1 {
+        return at("realtimeRuntime", format!("cpu realtimeRuntime {runtime} is negative, only -1 may be"));
+    }
+    if rt_period > 0 && runtime > 0 && runtime.unsigned_abs() > rt_period {
+        return at("realtimeRuntime", "cpu realtimeRuntime is larger than the realtimePeriod".into());
     }
     if let Some(idle) = cpu.idle().filter(|idle| !(0..=1).contains(idle)) {
         return at("idle", format!("cpu idle {idle} is neither 0 nor 1"));

@@ -401,6 +401,12 @@ fn limits_make_sense() {
             "/linux/resources/cpu/burst",
             "larger than the quota",
         ),
+        (&[cpu(json!({"realtimeRuntime": -2}))], "/linux/resources/cpu/realtimeRuntime", "only -1 may be"),
+        (
+            &[cpu(json!({"realtimeRuntime": 3, "realtimePeriod": 2}))],
+            "/linux/resources/cpu/realtimeRuntime",
+            "larger than the realtimePeriod",
+        ),
         (&[cpu(json!({"idle": 2}))], "/linux/resources/cpu/idle", "neither 0 nor 1"),
         (&[cpu(json!({"cpus": "0-"}))], "/linux/resources/cpu/cpus", "is not a list"),
         (&[cpu(json!({"cpus": "3-0"}))], "/linux/resources/cpu/cpus", "is not a list"),
@@ -415,10 +421,139 @@ fn limits_make_sense() {
 }
 
 #[test]
+fn block_io_limits_are_for_devices_and_within_the_range() {
+    let io = |value: Value| ("/linux/resources/blockIO", value);
+    let at = |key: &str| format!("/linux/resources/blockIO/{key}");
+    let weight =
+        |key: &str, value: Value| io(json!({"weightDevice": [{"major": 8, "minor": 0, key: value}]}));
+    let within = "is not within 10 and 1000";
+    invalid(&[
+        (&[io(json!({"weight": 9}))], &at("weight"), within),
+        (&[io(json!({"leafWeight": 1001}))], &at("leafWeight"), within),
+        (&[weight("weight", json!(1001))], &at("weightDevice/0/weight"), within),
+        (&[weight("leafWeight", json!(1))], &at("weightDevice/0/leafWeight"), within),
+        (&[weight("weight", Value::Null)], &at("weightDevice/0"), "neither weight nor leafWeight"),
+        (&[weight("minor", json!(-1))], &at("weightDevice/0/minor"), "minor -1 is not within 0 and 1048575"),
+        (&[io(json!({"weight": 65_536}))], &at("weight"), "expected u16"),
+        (&[io(json!({"weight": "10"}))], &at("weight"), "expected u16"),
+    ]);
+    for key in [
+        "throttleReadBpsDevice",
+        "throttleWriteBpsDevice",
+        "throttleReadIOPSDevice",
+        "throttleWriteIOPSDevice",
+    ] {
+        let throttle = |major: i64, rate: i64| io(json!({key: [{"major": major, "minor": 0, "rate": rate}]}));
+        invalid(&[
+            (&[throttle(4096, 1)], &at(&format!("{key}/0/major")), "major 4096 is not within 0 and 4095"),
+            (&[throttle(8, -1)], &at(&format!("{key}/0/rate")), "expected u64"),
+        ]);
+        accepted("/linux/resources/blockIO", &[throttle(8, 0).1]);
+    }
+    accepted("/linux/resources/blockIO", &[json!({"weight": 10, "leafWeight": 1000}), json!({"weight": 0})]);
+}
+
+#[test]
+fn huge_pages_have_a_size_and_a_limit_once() {
+    let place = "/linux/resources/hugepageLimits";
+    let limit = |size: &str, limit: i64| json!({"pageSize": size, "limit": limit});
+    for size in
+        ["", "2M", "2mB", "02MB", "-2MB", "MB", "2 MB", "2MB/../x", "2.5MB", "2MB\n", "1TB", "0KB", "2MBMB"]
+    {
+        let rows: &[Row] = &[(
+            &[(place, json!([limit("1GB", 1), limit(size, 0)]))],
+            "/linux/resources/hugepageLimits/1/pageSize",
+            "is not of the form 64KB, 2MB or 1GB",
+        )];
+        invalid(rows);
+    }
+    invalid(&[
+        (
+            &[(place, json!([limit("2MB", 1), limit("2MB", 1)]))],
+            "/linux/resources/hugepageLimits/1/pageSize",
+            "2MB is given twice",
+        ),
+        (&[(place, json!([limit("2MB", -1)]))], "/linux/resources/hugepageLimits/0/limit", "is negative"),
+        (
+            &[(place, json!([limit(&"9".repeat(1 << 20), 1)]))],
+            "/linux/resources/hugepageLimits/0/pageSize",
+            "form",
+        ),
+    ]);
+    accepted(place, &[json!([limit("64KB", 0), limit("2MB", i64::MAX), limit("1GB", 1)])]);
+}
+
+#[test]
+fn network_priorities_are_for_interfaces() {
+    let place = "/linux/resources/network";
+    let named = |name: &str| (place, json!({"priorities": [{"name": name, "priority": 1}]}));
+    for name in ["", ".", "..", "a b", "a/b", "a\nb", "sixteen-letters-", "a:b"] {
+        let rows: &[Row] = &[(
+            &[named(name)],
+            "/linux/resources/network/priorities/0/name",
+            "is no name of a network interface",
+        )];
+        invalid(rows);
+    }
+    let twice = json!({"priorities": [{"name": "lo", "priority": 1}, {"name": "lo", "priority": 1}]});
+    invalid(&[
+        (&[(place, twice)], "/linux/resources/network/priorities/1/name", "lo is given twice"),
+        (&[(place, json!({"classID": -1}))], "/linux/resources/network/classID", "expected u32"),
+        (&[(place, json!({"classID": 1_u64 << 32}))], "/linux/resources/network/classID", "expected u32"),
+    ]);
+    accepted(place, &[json!({"classID": u32::MAX}), named("eth0.100@if7").1]);
+}
+
+#[test]
+fn rdma_devices_have_a_name_and_a_limit() {
+    let place = "/linux/resources/rdma";
+    let device = |name: &str, limits: Value| (place, json!({ name: limits }));
+    invalid(&[
+        (&[device("mlx5", json!({}))], "/linux/resources/rdma/mlx5", "neither hcaHandles nor hcaObjects"),
+        (&[device("", json!({"hcaObjects": 1}))], "/linux/resources/rdma/", "is empty, too long"),
+        (&[device("a b", json!({"hcaObjects": 1}))], "/linux/resources/rdma/a b", "has blanks"),
+        (&[device("a\nb", json!({"hcaObjects": 1}))], "/linux/resources/rdma/a\\u000ab", "has blanks"),
+        (&[device("a", json!({"hcaObjects": -1}))], "/linux/resources/rdma/a/hcaObjects", "expected u32"),
+    ]);
+    accepted(
+        place,
+        &[json!({"mlx5_1": {"hcaHandles": 3, "hcaObjects": 10_000}}), json!({"a": {"hcaHandles": 0}})],
+    );
+}
+
+#[test]
+fn unified_keys_are_settings_of_the_container_s_own_cgroup() {
+    let place = "/linux/resources/unified";
+    for (key, pointer, words) in [
+        ("../memory.max", "..~1memory.max", "must be a file name (no slashes)"),
+        ("a/memory.max", "a~1memory.max", "must be a file name"),
+        ("..", "..", "must be a file name"),
+        (".", ".", "must be a file name"),
+        ("", "", "is no name of a file"),
+        ("memory.max\n", "memory.max\\u000a", "is no name of a file"),
+        ("cgroup.procs", "cgroup.procs", "is no setting"),
+        ("cgroup.threads", "cgroup.threads", "is no setting"),
+        ("cgroup.kill", "cgroup.kill", "is no setting"),
+        ("cgroup.freeze", "cgroup.freeze", "is no setting"),
+    ] {
+        invalid(&[(&[(place, json!({ key: "1" }))], &format!("{place}/{pointer}"), words)]);
+    }
+    let long = "x".repeat(5000);
+    invalid(&[
+        (&[(place, json!({ "memory.max": long }))], "/linux/resources/unified/memory.max", "more than 4096"),
+        (&[(place, json!({ &long: "" }))], &format!("{place}/{long}"), "is no name of a file"),
+        (&[(place, json!({ "memory.max": 1 }))], "/linux/resources/unified/memory.max", "expected a string"),
+    ]);
+    accepted(place, &[json!({"memory.max": "1", "io.max": "8:0 rbps=1\n8:16 rbps=2", "x": ""})]);
+}
+
+#[test]
 fn kernel_memory_limits_are_warned_about() {
-    let spec = load(&with("/linux/resources/memory", json!({"kernel": 1, "kernelTCP": 2}))).unwrap();
+    let ignored = json!({"kernel": 1, "kernelTCP": 2, "useHierarchy": false});
+    let spec = load(&with("/linux/resources/memory", ignored)).unwrap();
     let pointers: Vec<&str> = spec.warnings().iter().map(|warning| warning.pointer.as_str()).collect();
-    assert_eq!(pointers, ["/linux/resources/memory/kernel", "/linux/resources/memory/kernelTCP"]);
+    let keys = ["kernel", "kernelTCP", "useHierarchy"];
+    assert_eq!(pointers, keys.map(|key| format!("/linux/resources/memory/{key}")));
 }
 
 #[test]
@@ -475,18 +610,12 @@ fn paths_to_hide_are_not_empty() {
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let hook = json!([{"path": "/bin/true"}]);
-    let weight = json!({"weight": 10});
     for (place, value) in [
         ("/process/terminal", json!(true)),
         ("/process/scheduler", json!({"policy": "SCHED_BATCH"})),
         ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 4})),
         ("/linux/timeOffsets", json!({"monotonic": {"secs": 1}})),
         ("/linux/netDevices", json!({"eth0": {}})),
-        ("/linux/resources/blockIO", weight),
-        ("/linux/resources/hugepageLimits", json!([{"pageSize": "2MB", "limit": 0}])),
-        ("/linux/resources/network", json!({"classID": 1})),
-        ("/linux/resources/rdma", json!({"mlx5": {"hcaHandles": 1}})),
-        ("/linux/resources/unified", json!({"memory.high": "1"})),
         ("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW"})),
         ("/linux/mountLabel", json!("x")),
         ("/linux/intelRdt", json!({})),

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::super::{FileWrite, Tolerate};
+use super::super::{Care, FileWrite, Tolerate};
 use super::{ALL, DeviceKind, DeviceRule, Entry};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -23,11 +23,33 @@ pub(in crate::plan::cgroup) fn writes(
     let (same, other) =
         if list.allow { ("devices.allow", "devices.deny") } else { ("devices.deny", "devices.allow") };
     let tolerate = if privileged { Tolerate::Nothing } else { Tolerate::Denied };
-    let write =
-        |file, value: String, pointer| FileWrite { dir, file: Cow::Borrowed(file), value, pointer, tolerate };
+    let write = |file, value: String, pointer| {
+        let care = Care::default();
+        FileWrite { dir, file: Cow::Borrowed(file), value, pointer, tolerate, care }
+    };
     let default = write(same, "a".to_owned(), Cow::Borrowed("default"));
     let exceptions = list.exceptions.into_iter().map(|e| write(other, e.entry().to_string(), e.pointer));
     Ok(std::iter::once(default).chain(exceptions).collect())
+}
+
+/// The planned writes for a directory that has rules already: where it denies by default, as the plan does, the rules that
+/// differ. `present` is what `devices.list` says; a group that allows by default does not tell its exceptions there.
+///
+/// Fewer writes are the smaller gain: the kernel refuses a new default for a group that has groups below it.
+pub(crate) fn device_transition(planned: &[FileWrite], present: &str) -> Vec<FileWrite> {
+    let denies = |write: &FileWrite| write.file == "devices.deny" && write.value == "a";
+    let allows_all = |line: &str| line.starts_with("a ");
+    let Some(default) = planned.iter().find(|write| denies(write)) else { return planned.to_vec() };
+    if present.lines().any(allows_all) {
+        return planned.to_vec();
+    }
+    let is_rule = |write: &FileWrite| write.file == "devices.allow";
+    let wanted = |line: &str| planned.iter().any(|write| is_rule(write) && write.value == line);
+    let deny = |line: &str| FileWrite { value: line.to_owned(), ..default.clone() };
+    let gone = present.lines().filter(|line| !wanted(line)).map(deny);
+    let there = |write: &FileWrite| present.lines().any(|line| line == write.value);
+    let rest = planned.iter().filter(|write| !denies(write) && !(is_rule(write) && there(write))).cloned();
+    gone.chain(rest).collect()
 }
 
 /// The state of the controller: what happens by default and which devices are exceptions from that.
