@@ -185,7 +185,6 @@ fn text(rows: &Rows, kernel: &str) -> String {
     let mut text = format!(
         "//! table: system calls and their numbers, by architecture, in Linux {kernel}.\n\
          //! Written by `cargo xt syscalls` from the kernel's headers; not edited by hand.\n\n\
-         /// The kernel whose headers these are.\n#[cfg(test)]\npub const KERNEL: &str = \"{kernel}\";\n\n\
          /// No such call on this architecture.\npub const NONE: u32 = u32::MAX;\nconst N: u32 = NONE;\n\n\
          /// Sorted by name. The columns: {}.\npub static CALLS: [(&str, [u32; {}]); {}] = [\n",
         names.join(", "),

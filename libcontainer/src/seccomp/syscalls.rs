@@ -1,10 +1,6 @@
 //! table: system calls and their numbers, by architecture, in Linux 7.2.
 //! Written by `cargo xt syscalls` from the kernel's headers; not edited by hand.
 
-/// The kernel whose headers these are.
-#[cfg(test)]
-pub const KERNEL: &str = "7.2";
-
 /// No such call on this architecture.
 pub const NONE: u32 = u32::MAX;
 const N: u32 = NONE;
