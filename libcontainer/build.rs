@@ -27,8 +27,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut rustc = Command::new(env::var("RUSTC")?);
     rustc.args(["--edition", "2024", "--crate-name", "teu_init_program", "--crate-type", "bin"]);
     rustc.args(FLAGS.iter().flat_map(|flag| ["-C", *flag])).args(["-C", "link-arg=-no-pie"]);
-    rustc.arg("--target").arg(env::var("TARGET")?).arg("-o").arg(&output).arg(source);
+    rustc.arg("--target").arg(target()?).arg("-o").arg(&output).arg(source);
     // Flags of the outer build (sanitizers, coverage, crt-static) are not for this program.
     let status = rustc.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").status()?;
     if status.success() { Ok(()) } else { Err(format!("rustc could not build teu-init: {status}").into()) }
+}
+
+/// The target, or the compiler's own where that is the same processor: init needs `core` alone, which a libc does not change.
+fn target() -> Result<String, env::VarError> {
+    let (target, host) = (env::var("TARGET")?, env::var("HOST")?);
+    Ok(if target.split('-').next() == host.split('-').next() { host } else { target })
 }

@@ -16,13 +16,17 @@ pub const CONFORMANCE: Artifact = Artifact { package: "teu-conformance", file: "
 pub const DEMO: Artifact = Artifact { package: "teu-conformance", file: "teu-demo" };
 pub const BENCH: Artifact = Artifact { package: "teu-bench", file: "teu-bench" };
 
-/// Builds `artifacts` and returns their paths in the same order.
+/// Builds `artifacts` for the machine's own target and returns their paths in the same order.
 pub fn build(project: &Project, artifacts: &[Artifact]) -> Result<Vec<PathBuf>, String> {
-    let triple = project.triple()?;
+    build_for(project, &project.triple()?, artifacts)
+}
+
+/// The same for another target that the toolchain has.
+pub fn build_for(project: &Project, triple: &str, artifacts: &[Artifact]) -> Result<Vec<PathBuf>, String> {
     // A folder of its own: other RUSTFLAGS in the same one would rebuild everything at each change of command.
     let target = project.target.join("static");
     let mut step = Step::new("build the release, static as it is shipped", &project.cargo)
-        .args(["build", "--release", "--target", &triple, "--target-dir"])
+        .args(["build", "--release", "--target", triple, "--target-dir"])
         .arg(&target)
         .args(project.locked())
         .env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static");
@@ -30,10 +34,11 @@ pub fn build(project: &Project, artifacts: &[Artifact]) -> Result<Vec<PathBuf>, 
         step = step.args(["--package", artifact.package, "--bin", artifact.file]);
     }
     step.run(&project.root)?;
-    let dir = target.join(&triple).join("release");
+    let dir = target.join(triple).join("release");
     artifacts.iter().map(|artifact| existing(dir.join(artifact.file))).collect()
 }
 
-fn existing(path: PathBuf) -> Result<PathBuf, String> {
+/// `path`, if it is there.
+pub fn existing(path: PathBuf) -> Result<PathBuf, String> {
     if path.is_file() { Ok(path) } else { Err(format!("{} was not built", path.display())) }
 }

@@ -1,7 +1,7 @@
-//! The lab: a Debian root filesystem below `target/lab`, made once by debootstrap and kept.
+//! Debian root filesystems below `target/lab`, made once by debootstrap and kept.
 //!
-//! It is a real rootfs for conformance and the home of the contenders of the bench. Law: `trixie` exists only when it is
-//! complete. It is built in a folder of its own and renamed, so a build that was killed leaves nothing that is believed.
+//! The lab is a real rootfs for conformance and the home of the contenders of the bench; the workshop has a compiler. Law: a folder exists only when it
+//! is complete. It is built under another name and renamed, so a build that was killed leaves nothing that is believed.
 
 use crate::project::{Project, program};
 use crate::step::Step;
@@ -9,67 +9,87 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const SUITE: &str = "trixie";
-/// perl and bash are part of every Debian; these are not.
-const INCLUDE: &str = "runc,crun,busybox-static,python3-minimal,procps";
-/// Inside the lab: what it was made of. Another recipe makes another lab.
+/// Inside a root: what it was made of. Another recipe makes another root.
 const RECIPE_FILE: &str = "etc/teu-lab";
 
-/// Where the finished lab is.
-pub fn path(project: &Project) -> PathBuf {
-    project.lab().join(SUITE)
+/// One root filesystem: its folder, what it is for, and the packages that are not part of every Debian.
+pub struct Root {
+    folder: &'static str,
+    what: &'static str,
+    include: &'static str,
 }
 
-/// The lab is complete and of the present recipe.
-pub fn ready(project: &Project) -> bool {
-    fs::read_to_string(path(project).join(RECIPE_FILE)).is_ok_and(|found| found == recipe())
-}
+/// The rootfs of conformance and the contenders of the bench.
+pub const LAB: Root = Root {
+    folder: "trixie",
+    what: "the lab, a Debian root filesystem (about a minute and 260 MB, once)",
+    include: "runc,crun,busybox-static,python3-minimal,procps",
+};
 
-fn recipe() -> String {
-    format!("{SUITE} minbase {INCLUDE}\n")
-}
+/// Builds the command with musl where the machine's own toolchain cannot: a compiler, the source of its standard library, and the libc.
+pub const WORKSHOP: Root = Root {
+    folder: "workshop",
+    what: "the workshop, a Debian root filesystem with a compiler (about two minutes and 1.2 GB, once)",
+    include: "cargo,rustc,rust-src,musl-tools,gcc,libc6-dev,ca-certificates",
+};
 
-/// Makes the lab if it is not there. An error says what the machine lacks.
-pub fn build(project: &Project) -> Result<(), String> {
-    if ready(project) {
-        return Ok(());
+impl Root {
+    /// Where it is when it is finished.
+    pub fn path(&self, project: &Project) -> PathBuf {
+        project.lab().join(self.folder)
     }
-    let debootstrap = program("debootstrap").ok_or("debootstrap is not installed")?;
-    fs::create_dir_all(project.lab()).map_err(|error| format!("{}: {error}", project.lab().display()))?;
-    remove_leftovers(project);
-    let draft = project.lab().join(format!("{SUITE}.draft-{}", std::process::id()));
-    debootstrap_into(project, &debootstrap, &draft)?;
-    fs::write(draft.join(RECIPE_FILE), recipe()).map_err(|error| format!("the lab's recipe: {error}"))?;
-    publish(project, &draft)
-}
 
-fn debootstrap_into(project: &Project, debootstrap: &Path, draft: &Path) -> Result<(), String> {
-    let log = project.lab().join("debootstrap.log");
-    // A mount namespace of its own: what debootstrap mounts below the draft goes away with it, also when it is killed.
-    let step =
-        Step::new("make the lab, a Debian root filesystem (about a minute and 260 MB, once)", "unshare")
+    /// It is complete and of the present recipe.
+    pub fn ready(&self, project: &Project) -> bool {
+        fs::read_to_string(self.path(project).join(RECIPE_FILE)).is_ok_and(|found| found == self.recipe())
+    }
+
+    fn recipe(&self) -> String {
+        format!("{SUITE} minbase {}\n", self.include)
+    }
+
+    /// Makes it if it is not there. An error says what the machine lacks.
+    pub fn build(&self, project: &Project) -> Result<(), String> {
+        if self.ready(project) {
+            return Ok(());
+        }
+        let debootstrap = program("debootstrap").ok_or("debootstrap is not installed")?;
+        fs::create_dir_all(project.lab()).map_err(|error| format!("{}: {error}", project.lab().display()))?;
+        remove_leftovers(project);
+        let draft = project.lab().join(format!("{}.draft-{}", self.folder, std::process::id()));
+        self.debootstrap(project, &debootstrap, &draft)?;
+        fs::write(draft.join(RECIPE_FILE), self.recipe()).map_err(|error| format!("the recipe: {error}"))?;
+        self.publish(project, &draft)
+    }
+
+    fn debootstrap(&self, project: &Project, debootstrap: &Path, draft: &Path) -> Result<(), String> {
+        let log = project.lab().join("debootstrap.log");
+        // A mount namespace of its own: what debootstrap mounts below the draft goes away with it, also when it is killed.
+        let step = Step::new(format!("make {}", self.what), "unshare")
             .args(["--mount", "--propagation", "private"])
             .arg(debootstrap)
-            .args(["--variant=minbase", &format!("--include={INCLUDE}"), SUITE])
+            .args(["--variant=minbase", &format!("--include={}", self.include), SUITE])
             .arg(draft)
             .args(std::env::var_os("TEU_DEBIAN_MIRROR"));
-    if let Err(error) = step.limit_seconds(900).run_logged(&project.root, &log) {
-        let said = fs::read_to_string(&log).unwrap_or_default();
-        remove(project, draft)?;
-        return Err(format!("debootstrap: {}", said.lines().last().unwrap_or(&error)));
+        if let Err(error) = step.limit_seconds(900).run_logged(&project.root, &log) {
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            remove(project, draft)?;
+            return Err(format!("debootstrap: {}", said.lines().last().unwrap_or(&error)));
+        }
+        remove(project, &draft.join("var/cache/apt/archives"))
     }
-    remove(project, &draft.join("var/cache/apt/archives"))
-}
 
-/// Gives the finished draft its name. Somebody else may have been faster: theirs is as good.
-fn publish(project: &Project, draft: &Path) -> Result<(), String> {
-    let lab = path(project);
-    if ready(project) {
-        return remove(project, draft);
-    }
-    remove(project, &lab)?;
-    match fs::rename(draft, &lab) {
-        Err(_) if ready(project) => remove(project, draft),
-        result => result.map_err(|error| format!("{}: {error}", lab.display())),
+    /// Gives the finished draft its name. Somebody else may have been faster: theirs is as good.
+    fn publish(&self, project: &Project, draft: &Path) -> Result<(), String> {
+        let root = self.path(project);
+        if self.ready(project) {
+            return remove(project, draft);
+        }
+        remove(project, &root)?;
+        match fs::rename(draft, &root) {
+            Err(_) if self.ready(project) => remove(project, draft),
+            result => result.map_err(|error| format!("{}: {error}", root.display())),
+        }
     }
 }
 
@@ -88,7 +108,8 @@ fn remove_leftovers(project: &Project) {
 
 /// The process that a draft's name says is building it.
 fn builder(name: &str) -> Option<u32> {
-    name.strip_prefix(SUITE)?.strip_prefix(".draft-")?.parse().ok()
+    let (folder, pid) = name.split_once(".draft-")?;
+    [LAB, WORKSHOP].iter().any(|root| root.folder == folder).then(|| pid.parse().ok())?
 }
 
 /// Deletes a tree, but never through a mount: below a forgotten sysfs or cgroup mount there is more to lose than disk.
@@ -122,7 +143,9 @@ mod tests {
     fn a_draft_names_its_builder_and_a_lab_does_not() {
         assert_eq!(builder("trixie.draft-4711"), Some(4711));
         assert_eq!(builder("trixie"), None);
+        assert_eq!(builder("workshop.draft-1"), Some(1));
         assert_eq!(builder("trixie.draft-"), None);
+        assert_eq!(builder("other.draft-1"), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod demo;
 mod lab;
 mod licence;
 mod lint;
+mod musl;
 mod packages;
 mod project;
 mod setup;
@@ -74,6 +75,12 @@ const COMMANDS: &[Command] = &[
         name: "spec-support",
         about: "measure which fields the behaviours set (root), and write docs/spec-support.md",
         run: support::run,
+        lanes: Vec::new,
+    },
+    Command {
+        name: "release",
+        about: "build the command as it is shipped, static and with musl, and print where it is",
+        run: musl::run,
         lanes: Vec::new,
     },
     Command {

@@ -1,9 +1,10 @@
 //! `cargo xt setup`: brings a Debian machine to where every test can run. It may be run again at any time.
 
 use crate::Failure;
+use crate::lab::LAB;
+use crate::packages;
 use crate::project::Project;
 use crate::summary::Tally;
-use crate::{lab, packages};
 
 /// The command: what could not be had is said, and is no error.
 pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
@@ -21,9 +22,9 @@ pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
 /// Installs and builds what is missing. Passed: what is there. Skipped: what is not, and why.
 pub fn prepare(project: &Project) -> Tally {
     let mut tally = install_packages(project);
-    let lab = if project.root_user { lab::build(project) } else { Err("debootstrap needs root".to_owned()) };
+    let lab = if project.root_user { LAB.build(project) } else { Err("debootstrap needs root".to_owned()) };
     match lab {
-        _ if lab::ready(project) => tally.passed += 1,
+        _ if LAB.ready(project) => tally.passed += 1,
         Err(reason) => {
             skip(&mut tally, format!("the lab (a real Debian rootfs, runc and crun inside): {reason}"))
         }

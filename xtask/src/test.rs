@@ -2,10 +2,11 @@
 
 use crate::Failure;
 use crate::artifact::{self, CONFORMANCE, TEU};
+use crate::lab::LAB;
 use crate::project::{Project, program};
+use crate::setup;
 use crate::step::Step;
 use crate::summary::{Summary, Tally};
-use crate::{lab, setup};
 use std::path::{Path, PathBuf};
 
 /// A group of tests that can be run by its name.
@@ -136,7 +137,7 @@ impl Suite {
         let [teu, program] = built.as_slice() else { return Err("the build gave no programs".to_owned()) };
         let reports = project.lab();
         std::fs::create_dir_all(&reports).map_err(|error| format!("{}: {error}", reports.display()))?;
-        let lab = lab::ready(project).then(|| lab::path(project));
+        let lab = LAB.ready(project).then(|| LAB.path(project));
         Ok(Suite { program: program.clone(), teu: teu.clone(), lab, reports })
     }
 

@@ -29,8 +29,9 @@ pub(crate) fn poll(fds: &[BorrowedFd<'_>], events: i16, deadline: Instant) -> io
 }
 
 fn timespec(duration: Duration) -> libc::timespec {
-    let seconds = libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX);
-    libc::timespec { tv_sec: seconds, tv_nsec: duration.subsec_nanos().into() }
+    // The field's type has no name that every libc keeps.
+    let tv_sec = duration.as_secs().min(u32::MAX.into()).try_into().unwrap_or_default();
+    libc::timespec { tv_sec, tv_nsec: duration.subsec_nanos().into() }
 }
 
 #[cfg(test)]
