@@ -31,8 +31,10 @@ pub const AT_RECURSIVE: u32 = 0x8000;
 pub const AT_EMPTY_PATH: u32 = 0x1000;
 
 pub const O_WRONLY: u32 = 1;
+pub const O_RDWR: u32 = 2;
 pub const O_CREAT: u32 = 0o100;
 pub const O_EXCL: u32 = 0o200;
+pub const O_NOCTTY: u32 = 0o400;
 pub const O_CLOEXEC: u32 = 0o2000000;
 pub const O_PATH: u32 = 0o10000000;
 
@@ -71,6 +73,7 @@ pub const MS_STRICTATIME: u64 = 1 << 24;
 pub const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 /// Inode of the root directory of every procfs.
 pub const PROC_ROOT_INO: u64 = 1;
+pub const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
 pub const MNT_DETACH: u32 = 2;
 pub const OPEN_TREE_CLONE: u32 = 1;
 pub const OPEN_TREE_CLOEXEC: u32 = O_CLOEXEC;
@@ -117,6 +120,14 @@ pub const SIOCGIFFLAGS: u64 = 0x8913;
 pub const SIOCSIFFLAGS: u64 = 0x8914;
 pub const IFF_UP: u16 = 1;
 
+pub const TIOCSCTTY: u64 = 0x540e;
+pub const TIOCSWINSZ: u64 = 0x5414;
+pub const TIOCGPTPEER: u64 = 0x5441;
+pub const TIOCSPTLCK: u64 = 0x4004_5431;
+pub const TIOCGPTN: u64 = 0x8004_5430;
+/// The major number of the slaves of ptys.
+pub const PTY_SLAVE_MAJOR: u32 = 136;
+
 pub const F_DUPFD_CLOEXEC: u32 = 1030;
 pub const F_SETFD: u32 = 2;
 pub const FD_CLOEXEC: u32 = 1;
@@ -124,7 +135,8 @@ pub const SIG_SETMASK: u32 = 2;
 pub const SIGKILL: u32 = 9;
 pub const SIGSTOP: u32 = 19;
 pub const SIGNALS: u32 = 64;
-pub const PRIO_PROCESS: u32 = 0;
+pub const SCHED_OTHER: u32 = 0;
+pub const IOPRIO_WHO_PGRP: u32 = 2;
 pub const PROT_READ: u32 = 1;
 pub const PROT_WRITE: u32 = 2;
 pub const MAP_SHARED: u32 = 1;
@@ -214,7 +226,33 @@ pub struct IoVec {
     pub len: usize,
 }
 
+/// `struct sched_attr`, Linux 5.3.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SchedAttr {
+    pub size: u32,
+    pub policy: u32,
+    pub flags: u64,
+    pub nice: i32,
+    pub priority: u32,
+    pub runtime: u64,
+    pub deadline: u64,
+    pub period: u64,
+    pub util_min: u32,
+    pub util_max: u32,
+}
+
+/// `struct winsize`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WindowSize {
+    pub rows: u16,
+    pub columns: u16,
+    pub pixels: [u16; 2],
+}
+
 /// Length of a `struct cmsghdr` of a 64-bit kernel.
 pub const CMSG_HEADER: usize = 16;
 
 const _: () = assert!(size_of::<Statx>() == 256);
+const _: () = assert!(size_of::<SchedAttr>() == 56);

@@ -3,7 +3,7 @@
 use crate::machine::{Fault, Image, Machine, Outcome};
 use crate::ops::mount::{Attach, NewMount};
 use crate::ops::rootfs::Node;
-use crate::ops::{mount, namespace, process, procfs, rootfs};
+use crate::ops::{mount, namespace, process, procfs, rootfs, scheduling, terminal};
 use crate::program::Op;
 use crate::sys::{self, Fd};
 use crate::talk;
@@ -86,6 +86,13 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::Rlimit { resource, soft, hard } => process::rlimit(m, resource, [soft, hard]),
         Op::CloseRest { first, gate } => process::close_rest(m, first, gate),
         Op::Ready {} => process::ready(m),
+        Op::Terminal { rows, columns, slave } => terminal::open(m, [rows, columns], slave),
+        Op::OwnStdio { uid, terminal } => terminal::own_stdio(uid, terminal != 0),
+        Op::Scheduler { policy, nice, priority, flags, runtime, deadline, period } => {
+            scheduling::scheduler(policy, flags, [nice, priority], [runtime, deadline, period])
+        }
+        Op::IoPriority { priority } => Ok(sys::set_io_priority(priority)?),
+        Op::MemoryPolicy { mode, nodes } => Ok(sys::set_memory_policy(mode, m.bytes(nodes))?),
         Op::Gate { gate } => process::gate(m, gate),
         Op::Exec { args, env } => process::exec(m, args, env),
     }

@@ -345,6 +345,19 @@ ops! {
     45 Ask "ask" { what: u32 }
     /// Sets a limit of the process (RLIMIT_* number), while it still has the rights of its caller.
     38 Rlimit "rlimit" { resource: u32, soft: u64, hard: u64 }
+    /// Opens a pty on the container's `/dev/pts`, gives it a size unless `rows` or `columns` is 0, binds it on `/dev/console`, makes it the controlling
+    /// terminal and hands its master to the caller.
+    65 Terminal "terminal" { rows: u32, columns: u32, slave: NewSlot }
+    /// Gives the pipes among the standard streams to the user, and with `terminal` 1 the pty they are.
+    66 OwnStdio "own-stdio" { uid: u32, terminal: u32 }
+    /// Chooses how the kernel schedules the process (struct sched_attr); `nice` is signed.
+    67 Scheduler "scheduler" {
+        policy: u32, nice: u32, priority: u32, flags: u64, runtime: u64, deadline: u64, period: u64,
+    }
+    /// Sets the I/O priority of the process group: class in the bits from 13 on, level below.
+    68 IoPriority "io-priority" { priority: u32 }
+    /// Chooses where memory comes from (MPOL_* mode with its flags); `nodes` is a bit mask of whole 64-bit words.
+    69 MemoryPolicy "memory-policy" { mode: u32, nodes: Blob }
 }
 
 /// What [`Op::Ask`] asks the caller for. The caller's answers are the table in its `launch/ask.rs`.

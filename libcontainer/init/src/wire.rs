@@ -23,6 +23,8 @@ pub const NEED_MAPS: u32 = 3;
 pub const RESPAWNED: u32 = 4;
 /// Up: init stopped at op `op` until the caller has done `value` (see `program::ask`); it waits for [`GO`].
 pub const ASK: u32 = 5;
+/// Up: the container has a terminal; its master is attached, `value` is the number of the pty.
+pub const TERMINAL: u32 = 8;
 /// Down: the answer to a question.
 pub const GO: u32 = 16;
 /// Down: the container is recorded; it may outlive its creator.
@@ -66,6 +68,10 @@ pub mod step {
     pub const NOT_PROC: u32 = 15;
     /// There is no procfs that can be trusted.
     pub const UNTRUSTED: u32 = 16;
+    /// Finding the devpts of the container.
+    pub const DEVPTS: u32 = 65;
+    /// What should be a pty is something else.
+    pub const NOT_PTY: u32 = 66;
 }
 
 /// One message.

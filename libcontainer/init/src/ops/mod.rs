@@ -5,3 +5,5 @@ pub mod namespace;
 pub mod process;
 pub mod procfs;
 pub mod rootfs;
+pub mod scheduling;
+pub mod terminal;

@@ -3,7 +3,7 @@
 use crate::abi::{
     E2BIG, EACCES, EINVAL, EISDIR, ENOENT, ENOEXEC, ENOMEM, ENOTDIR, EPERM, PR_CAP_AMBIENT,
     PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
-    PR_SET_NO_NEW_PRIVS, PR_SET_TIMERSLACK, S_IFDIR, S_IFMT, SIGKILL, SIGNALS, SIGSTOP, X_OK,
+    PR_SET_NO_NEW_PRIVS, PR_SET_TIMERSLACK, SCHED_OTHER, SchedAttr, S_IFDIR, S_IFMT, SIGKILL, SIGNALS, SIGSTOP, X_OK,
 };
 use crate::machine::{Fault, Machine, Outcome};
 use crate::program::{List, Slot};
@@ -20,7 +20,7 @@ pub fn reset(machine: &mut Machine<'_>) -> Outcome {
     sys::unblock_signals()?;
     sys::umask(0);
     let _ = sys::reset_affinity();
-    let _ = sys::reset_priority();
+    let _ = sys::sched_setattr(&SchedAttr { policy: SCHED_OTHER, ..SchedAttr::default() });
     let _ = sys::prctl(PR_SET_TIMERSLACK, 0, 0);
     sys::personality(0)?;
     machine.nofile = sys::raise_open_files().ok();

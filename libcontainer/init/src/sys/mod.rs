@@ -3,7 +3,7 @@
 //! Pointers come from references that live through the call; lengths come with them. That is what every SAFETY line below means by "borrowed".
 
 #![allow(missing_docs)] // each is the system call of its name
-use crate::abi::{CloneArgs, EINTR, EINVAL, MountAttr, MsgHdr, OpenHow, Statx};
+use crate::abi::{CloneArgs, EINTR, EINVAL, MountAttr, MsgHdr, OpenHow, SchedAttr, Statx, WindowSize};
 use core::ffi::CStr;
 use core::sync::atomic::AtomicU32;
 
@@ -177,6 +177,44 @@ pub fn interface_up(socket: Fd, name: &[u8; 16]) -> Result<()> {
     })
 }
 
+/// Makes the slave of a pty usable.
+pub fn unlock_pty(master: Fd) -> Result<()> {
+    let unlocked = 0u32;
+    // SAFETY: TIOCSPTLCK reads an int, which is borrowed.
+    done(unsafe {
+        syscall(nr::IOCTL, [master.arg(), crate::abi::TIOCSPTLCK as usize, at(&unlocked), 0, 0, 0])
+    })
+}
+
+/// The number of a pty: the name of its slave on its devpts.
+pub fn pty_number(master: Fd) -> Result<u32> {
+    let mut number = 0u32;
+    // SAFETY: TIOCGPTN writes an unsigned int, which is borrowed for writing.
+    done(unsafe {
+        syscall(nr::IOCTL, [master.arg(), crate::abi::TIOCGPTN as usize, at_mut(&mut number), 0, 0, 0])
+    })?;
+    Ok(number)
+}
+
+/// Opens the slave of a pty without a path (Linux 4.13).
+pub fn pty_peer(master: Fd, flags: u32) -> Result<Fd> {
+    // SAFETY: takes no pointer.
+    fd(unsafe {
+        syscall(nr::IOCTL, [master.arg(), crate::abi::TIOCGPTPEER as usize, flags as usize, 0, 0, 0])
+    })
+}
+
+pub fn set_window_size(terminal: Fd, size: &WindowSize) -> Result<()> {
+    // SAFETY: TIOCSWINSZ reads a struct winsize, which is borrowed.
+    done(unsafe { syscall(nr::IOCTL, [terminal.arg(), crate::abi::TIOCSWINSZ as usize, at(size), 0, 0, 0]) })
+}
+
+/// Makes a terminal that of the session which this process leads.
+pub fn set_controlling_terminal(terminal: Fd) -> Result<()> {
+    // SAFETY: takes no pointer; 0 takes the terminal from nobody.
+    done(unsafe { syscall(nr::IOCTL, [terminal.arg(), crate::abi::TIOCSCTTY as usize, 0, 0, 0, 0]) })
+}
+
 pub fn socket(domain: u32, kind: u32) -> Result<Fd> {
     // SAFETY: takes no pointer.
     fd(unsafe { syscall(nr::SOCKET, [domain as usize, kind as usize, 0, 0, 0, 0]) })
@@ -296,9 +334,27 @@ pub fn personality(persona: u32) -> Result<()> {
     done(unsafe { syscall(nr::PERSONALITY, [persona as usize, 0, 0, 0, 0, 0]) })
 }
 
-pub fn reset_priority() -> Result<()> {
+pub fn sched_setattr(attr: &SchedAttr) -> Result<()> {
+    let sized = SchedAttr { size: size_of::<SchedAttr>() as u32, ..*attr };
+    // SAFETY: the struct is borrowed and says how long it is.
+    done(unsafe { syscall(nr::SCHED_SETATTR, [0, at(&sized), 0, 0, 0, 0]) })
+}
+
+/// For the whole process group.
+pub fn set_io_priority(priority: u32) -> Result<()> {
     // SAFETY: takes no pointer.
-    done(unsafe { syscall(nr::SETPRIORITY, [crate::abi::PRIO_PROCESS as usize, 0, 0, 0, 0, 0]) })
+    done(unsafe {
+        syscall(nr::IOPRIO_SET, [crate::abi::IOPRIO_WHO_PGRP as usize, 0, priority as usize, 0, 0, 0])
+    })
+}
+
+/// `nodes` are whole words of a bit mask.
+pub fn set_memory_policy(mode: u32, nodes: &[u8]) -> Result<()> {
+    let bits = nodes.len() * 8;
+    // The kernel takes one off the length that it is given, and takes no mask for an empty one.
+    let (mask, length) = if bits == 0 { (0, 0) } else { (nodes.as_ptr() as usize, bits + 1) };
+    // SAFETY: the mask is borrowed with its length, or NULL. The kernel copies it without alignment.
+    done(unsafe { syscall(nr::SET_MEMPOLICY, [mode as usize, mask, length, 0, 0, 0]) })
 }
 
 /// Allows every processor; the kernel cuts that down to the cpuset.
@@ -380,6 +436,15 @@ pub fn fchownat(directory: Fd, path: &CStr, uid: u32, gid: u32) -> Result<()> {
     // SAFETY: the path is borrowed.
     done(unsafe {
         syscall(nr::FCHOWNAT, [directory.arg(), text(path), uid as usize, gid as usize, flags, 0])
+    })
+}
+
+/// Changes the owner of an open file; the group stays.
+pub fn chown_user(file: Fd, uid: u32) -> Result<()> {
+    let flags = crate::abi::AT_EMPTY_PATH as usize;
+    // SAFETY: the empty path is static; -1 leaves the group.
+    done(unsafe {
+        syscall(nr::FCHOWNAT, [file.arg(), text(c""), uid as usize, u32::MAX as usize, flags, 0])
     })
 }
 

@@ -24,7 +24,6 @@ pub mod nr {
     pub const SETRESGID: usize = 119;
     pub const CAPSET: usize = 126;
     pub const PERSONALITY: usize = 135;
-    pub const SETPRIORITY: usize = 141;
     pub const PIVOT_ROOT: usize = 155;
     pub const PRCTL: usize = 157;
     pub const CHROOT: usize = 161;
@@ -48,6 +47,9 @@ pub mod nr {
     pub const FSTATFS: usize = 138;
     pub const PRLIMIT64: usize = 302;
     pub const SECCOMP: usize = 317;
+    pub const SET_MEMPOLICY: usize = 238;
+    pub const IOPRIO_SET: usize = 251;
+    pub const SCHED_SETATTR: usize = 314;
     pub const EXECVEAT: usize = 322;
     pub const STATX: usize = 332;
 }
