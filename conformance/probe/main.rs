@@ -4,7 +4,7 @@
 //! the report so far as one line of JSON, and so does the end of the list. A failed attempt is reported by its errno's name.
 //!
 //! Observations: `status mounts fds cwd env args limits ns cgroup hostname pid loopback isatty:N stat:P lstat:P readlink:P
-//! statfs:P read:P list:P`. Attempts: `open:P openrw:P write:P=TEXT mkdir:P unlink:P mknod:P:TYPE:MAJOR:MINOR mount:TYPE:P
+//! statfs:P read:P list:P tty:N sched ioprio mempolicy`. Attempts: `open:P openrw:P write:P=TEXT mkdir:P unlink:P mknod:P:TYPE:MAJOR:MINOR mount:TYPE:P
 //! umount:P forks:N touch:BYTES kill:PID:SIGNAL sethostname:NAME`. Acts: `say exit:N sleep deaf tree:N daemon print:TEXT cat die:SIGNAL`.
 
 use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_ulong, c_void};
@@ -30,6 +30,10 @@ unsafe extern "C" {
     fn kill(pid: c_int, signal: c_int) -> c_int;
     fn signal(number: c_int, handler: usize) -> usize;
     fn isatty(fd: c_int) -> c_int;
+    fn tcgetsid(fd: c_int) -> c_int;
+    fn ttyname_r(fd: c_int, name: *mut c_char, len: usize) -> c_int;
+    fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
+    fn syscall(number: c_long, ...) -> c_long;
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
     fn pipe(ends: *mut c_int) -> c_int;
     fn read(fd: c_int, data: *mut c_void, len: usize) -> isize;
@@ -132,6 +136,10 @@ fn observe(verb: &str, object: &str) -> String {
         "loopback" => attempt(loopback()),
         // SAFETY: asks about a descriptor, touches no memory.
         "isatty" => (unsafe { isatty(object.parse().unwrap_or(0)) } == 1).to_string(),
+        "tty" => terminal(object.parse().unwrap_or(0)),
+        "sched" => json(scheduling()),
+        "ioprio" => json(io_priority()),
+        "mempolicy" => json(memory_policy()),
         "stat" => json(fs::metadata(object).map(|meta| inode(&meta))),
         "lstat" => json(fs::symlink_metadata(object).map(|meta| inode(&meta))),
         "readlink" => readlink(object),
@@ -294,6 +302,66 @@ fn ids() -> String {
     // SAFETY: these calls only return numbers.
     let all = unsafe { [("pid", getpid()), ("ppid", getppid()), ("sid", getsid(0)), ("pgrp", getpgrp())] };
     object_of(all.into_iter().map(|(key, value)| (key.to_string(), value.to_string())))
+}
+
+/// A terminal's name, its session and its size.
+fn terminal(fd: c_int) -> String {
+    let mut name = [0; 64];
+    // SAFETY: the buffer is given with its length.
+    let named = unsafe { ttyname_r(fd, name.as_mut_ptr(), name.len()) } == 0;
+    let bytes: Vec<u8> = name.iter().map(|byte| *byte as u8).take_while(|byte| *byte != 0).collect();
+    let mut size = [0_u16; 4];
+    // SAFETY: TIOCGWINSZ writes a struct winsize: four short numbers.
+    unsafe { ioctl(fd, 0x5413, size.as_mut_ptr()) };
+    let entries = [
+        ("name", if named { text(&String::from_utf8_lossy(&bytes)) } else { text("none") }),
+        // SAFETY: asks about a descriptor, touches no memory.
+        ("sid", unsafe { tcgetsid(fd) }.to_string()),
+        ("rows", size[0].to_string()),
+        ("columns", size[1].to_string()),
+    ];
+    object_of(entries.into_iter().map(|(key, value)| (key.to_string(), value)))
+}
+
+/// Numbers of the calls that the C library does not wrap: sched_getattr, ioprio_get, get_mempolicy.
+const CALLS: [c_long; 3] = if cfg!(target_arch = "x86_64") { [315, 252, 239] } else { [275, 31, 236] };
+
+/// `struct sched_attr` of 48 bytes, as six words.
+fn scheduling() -> io::Result<String> {
+    let mut attr = [0_u64; 6];
+    // SAFETY: the kernel writes as many bytes as it is told.
+    checked(unsafe { syscall(CALLS[0], 0, attr.as_mut_ptr(), 48, 0) })?;
+    let [head, flags, nice, runtime, deadline, period] = attr;
+    let entries = [
+        ("policy", (head >> 32).to_string()),
+        ("flags", flags.to_string()),
+        ("nice", (nice as u32 as i32).to_string()),
+        ("priority", (nice >> 32).to_string()),
+        ("runtime", runtime.to_string()),
+        ("deadline", deadline.to_string()),
+        ("period", period.to_string()),
+    ];
+    Ok(object_of(entries.into_iter().map(|(key, value)| (key.to_string(), value))))
+}
+
+/// Class and level of this process.
+fn io_priority() -> io::Result<String> {
+    const WHO_PROCESS: c_int = 1;
+    // SAFETY: takes numbers.
+    let both = checked(unsafe { syscall(CALLS[1], WHO_PROCESS, 0) })?;
+    Ok(text(&format!("{}:{}", both >> 13, both & 0x1fff)))
+}
+
+/// Mode with its flags, and the first nodes as a mask.
+fn memory_policy() -> io::Result<String> {
+    let (mut mode, mut nodes) = (0 as c_int, [0_u64; 16]);
+    // SAFETY: the mask has as many bits as the kernel is told.
+    checked(unsafe { syscall(CALLS[2], &raw mut mode, nodes.as_mut_ptr(), 1024_usize, 0_usize, 0_usize) })?;
+    Ok(text(&format!("{mode:#x}:{:#x}", nodes[0])))
+}
+
+fn checked(result: c_long) -> io::Result<c_long> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 fn readlink(path: &str) -> String {

@@ -114,6 +114,14 @@ impl Bundle {
         self.mount(destination, "bind", &source.to_string_lossy(), options)
     }
 
+    /// Leaves a mount out.
+    pub fn without_mount(&mut self, destination: &str) -> &mut Self {
+        if let Some(Value::Array(list)) = self.config.pointer_mut("/mounts") {
+            list.retain(|mount| mount["destination"] != destination);
+        }
+        self
+    }
+
     /// Leaves a namespace out.
     pub fn without_namespace(&mut self, kind: &str) -> &mut Self {
         self.namespaces(|list| list.retain(|entry| entry["type"] != kind))

@@ -107,7 +107,14 @@ impl<'a> Ctx<'a> {
     /// Asks for a container that must be refused: exit code 1, an error of one line with one of the texts in it, no
     /// container afterwards.
     pub fn refused(&self, bundle: &Bundle, texts: &[&str]) -> Outcome {
-        let reply = self.driver.create(self.new_of(bundle)?);
+        self.refused_by(bundle, |_| (), texts)
+    }
+
+    /// The same with a creation that the test shapes.
+    pub fn refused_by(&self, bundle: &Bundle, shape: impl FnOnce(&mut New<'_>), texts: &[&str]) -> Outcome {
+        let mut new = self.new_of(bundle)?;
+        shape(&mut new);
+        let reply = self.driver.create(new);
         if reply.code == 0 {
             let _ = self.driver.delete(&bundle.id, true);
         }
@@ -138,12 +145,21 @@ impl<'a> Ctx<'a> {
 
     /// Creates a container with a stdin of the test's choice.
     pub fn created_with(&'a self, bundle: &Bundle, stdin: Option<OwnedFd>) -> Result<Container<'a>, Trouble> {
+        self.created_by(bundle, |new| new.stdin = stdin)
+    }
+
+    /// Creates a container in the way that the test shapes.
+    pub fn created_by(
+        &'a self,
+        bundle: &Bundle,
+        shape: impl FnOnce(&mut New<'_>),
+    ) -> Result<Container<'a>, Trouble> {
         let (out, stdout) = sys::pipe()?;
         let err = sys::memfd()?;
         let mut new = self.new_of(bundle)?;
         new.stdout = Some(stdout);
         new.stderr = Some(err.try_clone()?);
-        new.stdin = stdin;
+        shape(&mut new);
         let reply = self.driver.create(new);
         if reply.code != 0 {
             return Err(format!("create: exit code {}: {}", reply.code, reply.err.trim_end()).into());
@@ -275,7 +291,11 @@ impl Lines {
             }
             check!(sys::readable_within(self.from.as_fd(), limit)?, "nothing was written within {limit:?}");
             let mut block = vec![0; 1 << 16];
-            let count = nix::unistd::read(&self.from, &mut block).map_err(io::Error::from)?;
+            let count = match nix::unistd::read(&self.from, &mut block) {
+                // A terminal that everybody has left.
+                Err(nix::Error::EIO) => 0,
+                other => other.map_err(io::Error::from)?,
+            };
             if count == 0 {
                 return Ok(None);
             }

@@ -20,6 +20,20 @@ pub struct CreateOptions {
     pub env: Vec<String>,
     /// Which way the cgroup is made.
     pub cgroup_manager: CgroupManager,
+    /// Who gets the master of the terminal, with the name of its slave in the container as the message. Only for a process with `terminal`; without
+    /// a receiver the caller takes it from the container ([`crate::Container::take_terminal`]).
+    pub console_socket: Option<Receiver>,
+    /// Who gets a descriptor of init, with the message `standard`.
+    pub pidfd_socket: Option<Receiver>,
+}
+
+/// A unix stream socket at which somebody waits for a descriptor.
+#[derive(Debug)]
+pub enum Receiver {
+    /// The path of a listening socket, of any length that a path may have.
+    Path(PathBuf),
+    /// A connected socket.
+    Socket(OwnedFd),
 }
 
 /// One standard stream of the container's program.

@@ -125,6 +125,7 @@ fn shape() -> impl Strategy<Value = Shape> {
             env: vec!["LISTEN_FDS=1".to_owned(); targets.len().min(1)],
             targets,
             home: None,
+            console_socket: false,
         },
     )
 }

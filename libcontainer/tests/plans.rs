@@ -24,6 +24,7 @@ struct Case {
     home: Option<String>,
     targets: Vec<u32>,
     env: Vec<String>,
+    console_socket: bool,
 }
 
 impl Default for Case {
@@ -38,6 +39,7 @@ impl Default for Case {
             home: None,
             targets: Vec::new(),
             env: Vec::new(),
+            console_socket: false,
         }
     }
 }
@@ -52,6 +54,7 @@ impl Case {
             targets: self.targets.clone(),
             env: self.env.clone(),
             home: self.home.clone(),
+            console_socket: self.console_socket,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use teu::{Container, CreateOptions, Delete, Error, ErrorKind, FdMap, Id, Result, Spec, Stdio};
+use teu::{Container, CreateOptions, Delete, Error, ErrorKind, FdMap, Id, Receiver, Result, Spec, Stdio};
 
 use crate::args::Arguments;
 use crate::invocation::Invocation;
@@ -23,7 +23,6 @@ pub struct Creation {
 impl Creation {
     /// Resolves the arguments: paths, the configuration, the descriptors to pass on.
     pub fn resolve(invocation: &Invocation, args: &Arguments) -> Result<Self> {
-        refuse_unsupported(args)?;
         let pid_file = args.path("pid-file").map(paths::absolute).transpose()?;
         let id = Id::new(args.id())?;
         let listen = activation::count();
@@ -34,6 +33,8 @@ impl Creation {
             no_pivot: args.flag("no-pivot"),
             no_new_keyring: args.flag("no-new-keyring"),
             cgroup_manager: invocation.cgroup_manager()?,
+            console_socket: receiver(args, "console-socket")?,
+            pidfd_socket: receiver(args, "pidfd-socket")?,
             ..CreateOptions::default()
         };
         let spec = spec(args, listen)?;
@@ -41,6 +42,29 @@ impl Creation {
             log::warn!("config.json: {}: {}", warning.pointer, warning.message);
         }
         Ok(Self { id, spec, options })
+    }
+
+    /// Whether the process has a terminal.
+    pub fn has_terminal(&self) -> bool {
+        self.spec.config().process().as_ref().is_some_and(|process| process.terminal() == Some(true))
+    }
+
+    /// Checks that a terminal and its receiver come together: a caller that does not wait cannot be the terminal's other end, and one that waits is.
+    pub fn check_terminal(&self, waits: bool) -> Result<()> {
+        let invalid = |message| Err(Error::new(ErrorKind::InvalidArgument, message));
+        match (self.has_terminal(), self.options.console_socket.is_some()) {
+            (true, false) if !waits => {
+                invalid("cannot allocate tty if runc will detach without setting console socket")
+            }
+            (terminal, true) if waits || !terminal => {
+                invalid("cannot use console socket if runc will not detach or allocate tty")
+            }
+            (true, false) => Err(Error::new(
+                ErrorKind::Unsupported,
+                "a terminal in the foreground is not supported yet by this build",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Makes the container. A signal that came meanwhile unwinds it and then has its usual effect.
@@ -65,14 +89,8 @@ pub fn of_start(error: Error) -> Error {
     if of_request || error.message().starts_with(PHRASE) { error } else { error.context(PHRASE) }
 }
 
-fn refuse_unsupported(args: &Arguments) -> Result<()> {
-    match ["console-socket", "pidfd-socket"].into_iter().find(|name| args.value(name).is_some()) {
-        Some(name) => {
-            let message = format!("--{name} is not supported yet by this build");
-            Err(Error::new(ErrorKind::Unsupported, message))
-        }
-        None => Ok(()),
-    }
+fn receiver(args: &Arguments, name: &'static str) -> Result<Option<Receiver>> {
+    args.path(name).map(|path| paths::absolute(path).map(Receiver::Path)).transpose()
 }
 
 fn spec(args: &Arguments, listen: u16) -> Result<Spec> {

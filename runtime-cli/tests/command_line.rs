@@ -139,7 +139,7 @@ fn errors_have_the_contracts_texts_and_exit_1_with_nothing_on_stdout() {
     fs::create_dir(&root).unwrap();
     let empty = scratch.path("empty");
     fs::create_dir(&empty).unwrap();
-    let table: [(&[&str], &str); 19] = [
+    let table: [(&[&str], &str); 18] = [
         (&["nosuch"], r#""unknown command \"nosuch\"""#),
         (&["--root", "/", "list"], r#""Option --root argument should not be set to /""#),
         (&["--log-format", "xml", "list"], r#""unknown log-format \"xml\"""#),
@@ -168,10 +168,6 @@ fn errors_have_the_contracts_texts_and_exit_1_with_nothing_on_stdout() {
         (
             &["--cgroup-manager", "nosuch", "run", "--bundle", &empty, "x"],
             r#""teu run failed: unknown cgroup manager \"nosuch\"""#,
-        ),
-        (
-            &["create", "--console-socket", "/s", "--bundle", &empty, "x"],
-            r#""teu create failed: --console-socket is not supported yet by this build""#,
         ),
         (
             &["run", "--preserve-fds", "-1", "--bundle", &empty, "x"],

@@ -92,6 +92,13 @@ impl Cli {
         if let Some(file) = &new.pid_file {
             command.arg("--pid-file").arg(file);
         }
+        for (flag, socket) in
+            [("--console-socket", &new.console_socket), ("--pidfd-socket", &new.pidfd_socket)]
+        {
+            if let Some(socket) = socket {
+                command.arg(flag).arg(socket);
+            }
+        }
         if new.detach {
             command.arg("--detach");
         }

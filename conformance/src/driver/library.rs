@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use teu::{Container, CreateOptions, Delete, Error, ErrorKind, Id, Runtime, Spec, State, Stdio};
+use teu::{Container, CreateOptions, Delete, Error, ErrorKind, Id, Receiver, Runtime, Spec, State, Stdio};
 
 use super::{Driver, New, Reply};
 use crate::sys;
@@ -46,19 +46,29 @@ impl Library {
         };
         let stdio =
             [new.stdin.map_or(Stdio::Null, Stdio::Fd), fd(new.stdout, &output.out)?, fd(None, &output.err)?];
-        let options = CreateOptions { stdio, pid_file: new.pid_file, ..CreateOptions::default() };
+        let options = CreateOptions {
+            stdio,
+            pid_file: new.pid_file,
+            console_socket: new.console_socket.map(Receiver::Path),
+            pidfd_socket: new.pidfd_socket.map(Receiver::Path),
+            ..CreateOptions::default()
+        };
         self.runtime.create(&id, &spec, options)
     }
 
     fn run_to_end(&self, new: New<'_>, output: &Output) -> teu::Result<i32> {
         let detach = new.detach;
-        let container = self.make(new, output)?;
+        let mut container = self.make(new, output)?;
+        let terminal = container.take_terminal();
         if let Err(error) = container.start() {
             container.delete(Delete::Force)?;
             return Err(error);
         }
         if detach {
             return Ok(0);
+        }
+        if let Some(terminal) = terminal {
+            read_terminal(terminal.into(), &output.out);
         }
         let exit = container.wait()?;
         container.delete(Delete::Force)?;
@@ -85,6 +95,11 @@ impl Library {
         });
         result.unwrap_or_else(refused)
     }
+}
+
+/// Copies what a terminal shows until everybody has left it, which the kernel tells as an error.
+fn read_terminal(master: OwnedFd, mut to: &File) {
+    let _ = io::copy(&mut File::from(master), &mut to);
 }
 
 impl Driver for Library {

@@ -43,6 +43,10 @@ pub struct New<'a> {
     pub pid_file: Option<PathBuf>,
     /// `run` only: return when the program was started.
     pub detach: bool,
+    /// The socket that gets the terminal.
+    pub console_socket: Option<PathBuf>,
+    /// The socket that gets a pidfd of init.
+    pub pidfd_socket: Option<PathBuf>,
     /// Stdin of the container; absent: the null device.
     pub stdin: Option<OwnedFd>,
     /// Stdout of the container; absent: collected in the reply.

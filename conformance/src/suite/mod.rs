@@ -16,7 +16,9 @@ mod namespaces;
 mod process;
 mod races;
 mod real_rootfs;
+mod scheduling;
 mod state;
+mod terminal;
 
 /// One behaviour.
 #[derive(Clone, Copy)]
@@ -65,6 +67,8 @@ pub fn all() -> Vec<Test> {
         mounts::TESTS,
         devices::TESTS,
         process::TESTS,
+        terminal::TESTS,
+        scheduling::TESTS,
         cgroups::TESTS,
         errors::TESTS,
         races::TESTS,

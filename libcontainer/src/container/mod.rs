@@ -13,6 +13,7 @@ use crate::spec::Id;
 use crate::state::{self, Record, State, StateDir, dir::not_found};
 use crate::sys::pidfd::pidfd_send_signal;
 use crate::sys::process::Ended;
+use crate::terminal::Terminal;
 use crate::{Error, ErrorKind, Result, Status};
 
 /// A container. Dropping it changes nothing: containers outlive their handles.
@@ -23,6 +24,7 @@ pub struct Container {
     dir: Arc<StateDir>,
     record: Record,
     pidfd: Option<OwnedFd>,
+    terminal: Option<Terminal>,
     exit: OnceLock<Exit>,
 }
 
@@ -57,13 +59,24 @@ impl From<Option<Ended>> for Exit {
 }
 
 impl Container {
-    pub(crate) fn created(dir: Arc<StateDir>, record: Record, pidfd: Option<OwnedFd>) -> Self {
-        Self { dir, record, pidfd, exit: OnceLock::new() }
+    pub(crate) fn created(
+        dir: Arc<StateDir>,
+        record: Record,
+        pidfd: Option<OwnedFd>,
+        terminal: Option<Terminal>,
+    ) -> Self {
+        Self { dir, record, pidfd, terminal, exit: OnceLock::new() }
     }
 
     pub(crate) fn opened(dir: Arc<StateDir>, record: Record) -> Self {
         let pidfd = record.init.as_ref().and_then(|init| init.open().ok().flatten());
-        Self { dir, record, pidfd, exit: OnceLock::new() }
+        Self { dir, record, pidfd, terminal: None, exit: OnceLock::new() }
+    }
+
+    /// The terminal of a container that was just created with one and without a `console_socket`; once. Left in the handle it is closed with it, and the
+    /// container's session gets a hangup.
+    pub fn take_terminal(&mut self) -> Option<Terminal> {
+        self.terminal.take()
     }
 
     /// The container's id.

@@ -36,6 +36,7 @@ use crate::container::Container;
 use crate::prepare::Prepared;
 use crate::state::InitRecord;
 use crate::sys;
+use crate::terminal::Terminal;
 use crate::{Error, ErrorKind, Result};
 
 impl Prepared {
@@ -59,6 +60,7 @@ struct Launch {
     theirs: Option<OwnedFd>,
     program: OwnedFd,
     recorded: bool,
+    terminal: Option<Terminal>,
     prepared: Prepared,
 }
 
@@ -78,7 +80,15 @@ impl Launch {
         let (encoded, len) = &prepared.program;
         let program = carrier::program(encoded, *len).map_err(failed("make the program"))?;
         let (socket, theirs) = pair().map_err(failed("socketpair"))?;
-        Ok(Self { init: Init(None), socket, theirs: Some(theirs), program, recorded: false, prepared })
+        Ok(Self {
+            init: Init(None),
+            socket,
+            theirs: Some(theirs),
+            program,
+            recorded: false,
+            terminal: None,
+            prepared,
+        })
     }
 
     /// Clones init and feeds it. What nothing has to come before is sent first: init finds it waiting.
@@ -130,6 +140,7 @@ impl Launch {
                 wire::READY => break,
                 wire::FAILED => return Err(report::failure(&self.prepared.plan, &heard)),
                 wire::RESPAWNED => self.adopt(heard.fd)?,
+                wire::TERMINAL => self.terminal = heard.fd.map(|fd| Terminal::new(fd, heard.frame.value)),
                 wire::ASK => {
                     self.answer(heard.frame.value)?;
                     self.say(wire::GO)?;
@@ -167,6 +178,7 @@ impl Launch {
     }
 
     fn commit(mut self) -> Result<Container> {
+        self.hand_out()?;
         let pid_file = self.prepared.pid_file.take();
         let pid_file = pid_file.map(|path| pid_file::write(&path, self.pid())).transpose()?;
         self.prepared.claim.dir().publish_gate()?;
@@ -177,7 +189,23 @@ impl Launch {
         let pidfd = self.init.0.take().map(|child| child.pidfd);
         let Prepared { mut cgroup, claim, record, .. } = self.prepared;
         cgroup.commit();
-        Ok(Container::created(claim.keep(), record, pidfd))
+        Ok(Container::created(claim.keep(), record, pidfd, self.terminal))
+    }
+
+    /// Gives descriptors to those who wait for them. A terminal that was handed out is not kept: its reader decides when it hangs up.
+    fn hand_out(&mut self) -> Result<()> {
+        let receivers = &self.prepared.receivers;
+        if receivers.want_terminal() {
+            let terminal = self
+                .terminal
+                .take()
+                .ok_or_else(|| Error::new(ErrorKind::Internal, "init has sent no terminal"))?;
+            receivers.send_terminal(terminal.as_fd(), &terminal.name())?;
+        }
+        match &self.init.0 {
+            Some(child) => receivers.send_pidfd(child.pidfd.as_fd()),
+            None => Ok(()),
+        }
     }
 
     fn say(&self, word: u32) -> Result<()> {

@@ -57,12 +57,33 @@ fn sentence(plan: &Plan, op: &Op, errno: i32, detail: u32, note: &str) -> Error 
             let verb = if detail == step::TARGET { "open" } else { "write" };
             Error::os(format!("{verb} {}: {:?}", paths.join(" or "), program.text(value)), errno)
         }
+        Op::Terminal { .. } => terminal(errno, detail),
+        Op::Scheduler { .. } if errno == libc::EPERM && plan.cgroup.has_file("cpuset.cpus") => {
+            let message = "process scheduler can't be used together with AllowedCPUs";
+            Error::new(ErrorKind::Denied, message)
+        }
+        Op::Scheduler { .. } => Error::os("error setting scheduler", errno),
+        Op::IoPriority { .. } => Error::os("failed to set io priority", errno),
+        Op::MemoryPolicy { .. } => Error::os(format!("set_mempolicy {}", program.operands(op)), errno),
         Op::Rlimit { resource, soft, hard } => limit(resource, soft, hard, errno),
         _ => {
             let operands = program.operands(op);
             let what = format!("{} {operands}", op.name());
             mount(what.trim_end(), errno, detail, note)
         }
+    }
+}
+
+/// No terminal for the container.
+fn terminal(errno: i32, detail: u32) -> Error {
+    let what = "open a terminal";
+    match detail {
+        step::DEVPTS => Error::os(format!("{what}: /dev/pts of the container"), errno)
+            .remark("a mount of type devpts is needed there"),
+        step::NOT_PTY => Error::new(ErrorKind::Mount, format!("{what}: the slave is no pty")),
+        step::TARGET => Error::os(format!("{what}: /dev/console of the container"), errno),
+        step::ATTACH => Error::os(format!("{what}: bind it on /dev/console"), errno),
+        _ => Error::os(what, errno),
     }
 }
 

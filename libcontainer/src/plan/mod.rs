@@ -18,7 +18,9 @@ mod procfs;
 pub mod program;
 pub mod rlimits;
 mod rootfs;
+mod scheduling;
 mod show;
+mod terminal;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
@@ -128,6 +130,8 @@ pub struct Shape {
     pub env: Vec<String>,
     /// `HOME=...` from the container's passwd, for an environment that does not say.
     pub home: Option<String>,
+    /// Somebody waits for the terminal.
+    pub console_socket: bool,
 }
 
 impl Shape {
@@ -156,6 +160,7 @@ impl Shape {
             targets,
             env: options.env.clone(),
             home: None,
+            console_socket: options.console_socket.is_some(),
         })
     }
 }
@@ -209,6 +214,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
     let process = config.process().as_ref().ok_or_else(|| {
         Error::new(ErrorKind::InvalidSpec, "process property must not be empty").at("/process")
     })?;
+    terminal::check_receiver(Some(process), shape.console_socket)?;
     let namespaces = Namespaces::of(config);
     let cgroup = cgroup::plan(config, id.as_str(), host, shape.cgroup_manager)?;
     let rootfs = rootfs_path(spec)?;
@@ -249,7 +255,7 @@ fn compile_program(
     process: &oci_spec::runtime::Process,
 ) -> Result<(Program, Vec<Source>)> {
     let (mut out, mut sources) = (Builder::default(), Vec::new());
-    let descriptors = descriptors(subject.shape, &mut out, &mut sources);
+    let mut descriptors = descriptors(subject.shape, process, &mut out, &mut sources);
     let tasks = cgroup_entrances(subject, &mut out, &mut sources);
     let entry = Entry::prepare(subject.namespaces, subject.host, &mut out, &mut sources);
     let rootfs = rootfs::Rootfs::prepare(subject, &mut out, &mut sources);
@@ -264,7 +270,8 @@ fn compile_program(
     for tasks in tasks {
         out.push(Op::EnterCgroup { tasks }, "/linux/cgroupsPath");
     }
-    entry.push(subject.namespaces, subject.cgroup_at_birth(), subject.host, &mut out);
+    let keep_groups = crate::spec::keeps_groups(subject.config);
+    entry.push(subject.namespaces, subject.cgroup_at_birth(), subject.host, keep_groups, &mut out);
     let procfs = Procfs::push(subject.config, &mut out);
     let labels = Labels::of(process, subject.host, procfs)?;
     push_session(id, subject, &labels, &mut out);
@@ -281,24 +288,34 @@ fn compile_program(
     }
     rootfs.push_switch(subject, &mut out);
     push_cwd(process, &mut out);
+    if let Some(slave) = terminal::push(process, &mut out) {
+        descriptors.placed.splice(0..0, (0..3).map(|number| (number, slave)));
+    }
     mounts.push_late(&mut out);
     rootfs.push_read_only(subject, &mut out);
     push_names(subject.config, &mut out);
     labels.push_profile(&mut out);
     masks.push(&mut out);
-    let Subject { host, namespaces, shape, .. } = *subject;
-    let half = Half { process, host, namespaces, shape, labels };
+    let Subject { config, host, namespaces, shape, .. } = *subject;
+    let half = Half { config, process, host, namespaces, shape, labels };
     half.push(&descriptors, &mut out)?;
     Ok((out.finish(), sources))
 }
 
-fn descriptors(shape: &Shape, out: &mut Builder, sources: &mut Vec<Source>) -> Descriptors {
+/// The standard streams of a process with a terminal come from there.
+fn descriptors(
+    shape: &Shape,
+    process: &oci_spec::runtime::Process,
+    out: &mut Builder,
+    sources: &mut Vec<Source>,
+) -> Descriptors {
     let mut send = |source| {
         sources.push(source);
         out.sends()
     };
     let gate = send(Source::Gate);
-    let mut placed: Vec<_> = (0..3).map(|number| (number, send(Source::Stdio(number)))).collect();
+    let streams = if terminal::wanted(process) { 0..0 } else { 0..3 };
+    let mut placed: Vec<_> = streams.map(|number| (number, send(Source::Stdio(number)))).collect();
     placed.extend(
         shape.targets.iter().enumerate().map(|(index, number)| (*number, send(Source::Extra(index)))),
     );

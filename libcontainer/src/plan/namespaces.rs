@@ -153,7 +153,16 @@ impl Entry {
     }
 
     /// Enters the namespaces.
-    pub fn push(self, namespaces: &Namespaces, into_cgroup: bool, host: &Host, out: &mut Builder) {
+    ///
+    /// `keep_groups`: the caller's supplementary groups stay, even where they could be set.
+    pub fn push(
+        self,
+        namespaces: &Namespaces,
+        into_cgroup: bool,
+        host: &Host,
+        keep_groups: bool,
+        out: &mut Builder,
+    ) {
         let site = || Pointer::Borrowed("/linux/namespaces");
         for (op, pointer) in self.joins {
             out.push(op, pointer);
@@ -173,7 +182,8 @@ impl Entry {
             out.push(Op::Hide {}, "");
         }
         if user {
-            out.push(Op::BecomeRoot { setgroups: u32::from(idmap::may_set_groups(host)) }, site());
+            let setgroups = !keep_groups && idmap::may_set_groups(host);
+            out.push(Op::BecomeRoot { setgroups: setgroups.into() }, site());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `process`: the half of the program that `create` and `exec` share, in the order of runc.
 
-use oci_spec::runtime::Process;
+use oci_spec::runtime::{Process, Spec};
 use teu_init::program::{List, Op, Slot};
 
 use super::capabilities::Sets;
@@ -8,8 +8,9 @@ use super::labels::Labels;
 use super::namespaces::{Namespaces, kind};
 use super::program::Builder;
 use super::rlimits::{Rlimit, rlimits};
-use super::{Shape, idmap};
+use super::{Shape, idmap, scheduling, terminal};
 use crate::host::Host;
+use crate::spec::keeps_groups;
 use crate::{Error, ErrorKind, Result};
 
 /// The umask of a process whose configuration names none.
@@ -17,6 +18,7 @@ const DEFAULT_UMASK: u32 = 0o022;
 
 /// What the process half works on.
 pub(super) struct Half<'a> {
+    pub config: &'a Spec,
     pub process: &'a Process,
     pub host: &'a Host,
     pub namespaces: &'a Namespaces,
@@ -42,9 +44,11 @@ impl Half<'_> {
             out.push(Op::Fd { number, from }, "");
             first = first.max(number + 1);
         }
+        terminal::push_owner(self.process, self.namespaces, out);
         if self.process.no_new_privileges().unwrap_or(false) {
             out.push(Op::NoNewPrivs {}, "/process/noNewPrivileges");
         }
+        scheduling::push(self.config, self.process, out);
         self.labels.push_label(out);
         sets.push_bounding(self.host, out);
         self.push_user(out)?;
@@ -63,7 +67,9 @@ impl Half<'_> {
     fn push_user(&self, out: &mut Builder) -> Result<()> {
         let user = self.process.user();
         let groups = user.additional_gids().as_deref().unwrap_or(&[]);
-        if self.may_set_groups() {
+        if keeps_groups(self.config) {
+            // Validation warns about groups that are listed all the same.
+        } else if self.may_set_groups() {
             let bytes: Vec<u8> = groups.iter().flat_map(|gid| gid.to_ne_bytes()).collect();
             let gids = out.bytes(&bytes);
             out.push(Op::Groups { gids }, "/process/user/additionalGids");

@@ -7,6 +7,7 @@ use teu_init::program::{Op, ask};
 
 use super::capabilities::NAMES;
 use super::mount_options::{self, Attributes};
+use super::scheduling::{self, FIRST_NODE_FLAG, IO_CLASS_SHIFT, IO_CLASSES, MODES, NODE_FLAGS, POLICIES};
 use super::{Plan, Program, Source, namespaces, rlimits};
 
 /// Column of the JSON pointer.
@@ -184,6 +185,24 @@ impl Program {
                 let known = ask::TABLE.iter().find(|(number, _)| *number == what);
                 known.map_or_else(|| what.to_string(), |(_, word)| (*word).to_owned())
             }
+            Op::Terminal { rows, columns, slave } => {
+                format!("{} -> {{{}}}", show_size(rows, columns), slave.0)
+            }
+            Op::OwnStdio { uid, terminal } => {
+                format!("uid {uid}{}", if terminal == 0 { "" } else { " terminal" })
+            }
+            Op::Scheduler { policy, nice, priority, flags, runtime, deadline, period } => {
+                let policy = word_of(&POLICIES, policy);
+                let nice = nice.cast_signed();
+                format!(
+                    "{policy} nice {nice} priority {priority} flags {flags:#x} times {runtime}/{deadline}/{period}"
+                )
+            }
+            Op::IoPriority { priority } => {
+                let class = word_of(&IO_CLASSES, priority >> IO_CLASS_SHIFT);
+                format!("{class} {}", priority & ((1 << IO_CLASS_SHIFT) - 1))
+            }
+            Op::MemoryPolicy { mode, nodes } => show_memory_policy(mode, self.bytes(nodes)),
             Op::EnterCgroup { tasks } => format!("{{{}}}", tasks.0),
             Op::Gate { gate } => format!("{{{}}}", gate.0),
             Op::Exec { args, env } => {
@@ -244,6 +263,22 @@ fn show_mask(mask: u64) -> String {
         mask if mask == all => "all".to_owned(),
         mask => format!("{mask:#x}"),
     }
+}
+
+fn show_size(rows: u32, columns: u32) -> String {
+    if rows == 0 || columns == 0 { "no size".to_owned() } else { format!("{rows} rows {columns} columns") }
+}
+
+fn word_of(words: &[&str], number: u32) -> String {
+    words.get(number as usize).map_or_else(|| number.to_string(), |word| (*word).to_owned())
+}
+
+fn show_memory_policy(mode: u32, mask: &[u8]) -> String {
+    let mut words = vec![word_of(&MODES, mode & ((1 << FIRST_NODE_FLAG) - 1))];
+    words.extend(scheduling::nodes(mask).iter().map(u32::to_string));
+    let flags = (FIRST_NODE_FLAG..).zip(NODE_FLAGS).filter(|(bit, _)| mode >> bit & 1 == 1);
+    words.extend(flags.map(|(_, word)| word.to_owned()));
+    words.join(" ")
 }
 
 fn show_groups(bytes: &[u8]) -> String {

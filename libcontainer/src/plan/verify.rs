@@ -32,6 +32,11 @@ const LAWS: &[(&str, Law)] = &[
     ("read-only attributes come after everything that is made in the rootfs", read_only_late),
     ("the program is looked up with its final identity and directory", lookup_last),
     ("limits come when nothing is opened any more, and before the rights to raise them go", limits_in_order),
+    (
+        "the terminal comes after the last mount, and before the root becomes read-only and the rights go",
+        terminal_in_order,
+    ),
+    ("what the kernel is asked to prefer is said while the rights last", scheduling_in_order),
     ("init hides before it joins, opens or mounts anything", hidden_first),
     ("the procfs for labels is opened before a path of the container can lead anywhere", procfs_early),
     ("nothing is opened after the rest was closed", nothing_opened_late),
@@ -122,6 +127,27 @@ fn limits_in_order(program: &Program) -> Option<usize> {
     ordered(program, opens, limit).or_else(|| ordered(program, limit, |op| matches!(op, Op::Ids { .. })))
 }
 
+fn terminal_in_order(program: &Program) -> Option<usize> {
+    let is_terminal = |op: &Op| matches!(op, Op::Terminal { .. });
+    let early = |op: &Op| is_mount(op) || is_switch(op) || matches!(op, Op::Setsid {});
+    let late = |op: &Op| {
+        is_mask(op) || is_read_only_root(program, op) || matches!(op, Op::Fd { .. } | Op::Ids { .. })
+    };
+    ordered(program, early, is_terminal).or_else(|| ordered(program, is_terminal, late))
+}
+
+fn scheduling_in_order(program: &Program) -> Option<usize> {
+    let prefers = |op: &Op| {
+        matches!(
+            op,
+            Op::Scheduler { .. } | Op::IoPriority { .. } | Op::MemoryPolicy { .. } | Op::OwnStdio { .. }
+        )
+    };
+    let gone = |op: &Op| matches!(op, Op::Ids { .. } | Op::CapsBound { .. } | Op::Caps { .. });
+    ordered(program, prefers, gone)
+        .or_else(|| ordered(program, |op| matches!(op, Op::Fd { .. } | Op::Setsid {}), prefers))
+}
+
 fn is_mount(op: &Op) -> bool {
     matches!(op, Op::Mount { .. } | Op::Bind { .. } | Op::Device { .. } | Op::Symlink { .. })
 }
@@ -149,11 +175,12 @@ fn sources_before_switch(program: &Program) -> Option<usize> {
 }
 
 fn read_only_late(program: &Program) -> Option<usize> {
-    let late = |op: &Op| match op {
-        Op::Attr { path, .. } => program.text(*path) == "/",
-        _ => false,
-    };
+    let late = |op: &Op| is_read_only_root(program, op);
     ordered(program, |op| is_mount(op) || matches!(op, Op::MakeCwd { .. }), late)
+}
+
+fn is_read_only_root(program: &Program, op: &Op) -> bool {
+    matches!(op, Op::Attr { path, .. } if program.text(*path) == "/")
 }
 
 fn lookup_last(program: &Program) -> Option<usize> {

@@ -3,12 +3,14 @@
 //! A [`Prepared`] owns all of it, and dropping it takes all of it back.
 
 mod claim;
+mod receiver;
 mod sources;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use self::claim::Claim;
+pub(crate) use self::receiver::Receivers;
 use crate::cgroup::{Cgroup, CgroupRecord, DeviceCache};
 use crate::options::CreateOptions;
 use crate::plan::Plan;
@@ -27,6 +29,7 @@ pub struct Prepared {
     /// The program as init reads it, and the length of the file that holds it.
     pub(crate) program: (Vec<u8>, usize),
     pub(crate) pid_file: Option<PathBuf>,
+    pub(crate) receivers: Receivers,
 }
 
 impl Plan {
@@ -38,8 +41,9 @@ impl Plan {
         self,
         root: &std::path::Path,
         devices: &DeviceCache,
-        options: CreateOptions,
+        mut options: CreateOptions,
     ) -> Result<Prepared> {
+        let receivers = Receivers::connect(&mut options)?;
         let encoded = self.program.encode()?;
         let len = self
             .program
@@ -56,7 +60,8 @@ impl Plan {
         record.cgroup = cgroup.record();
         sources::add_cgroup(&self, &cgroup, &mut slots)?;
         let slots = slots.into_iter().flatten().collect();
-        Ok(Prepared { plan: self, record, cgroup, claim, slots, program: (encoded, len), pid_file })
+        let program = (encoded, len);
+        Ok(Prepared { plan: self, record, cgroup, claim, slots, program, pid_file, receivers })
     }
 
     fn record(&self) -> Record {

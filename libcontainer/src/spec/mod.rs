@@ -26,6 +26,7 @@ mod id;
 mod lenient;
 mod load;
 mod lost;
+pub(crate) mod numbers;
 pub(crate) mod pointer;
 mod validate;
 
@@ -33,9 +34,17 @@ use std::path::{Path, PathBuf};
 
 pub use example::example;
 pub use id::Id;
-pub(crate) use validate::INSIDE_PROC;
+pub(crate) use validate::{INSIDE_PROC, MAX_NODES};
 
 use crate::{Error, ErrorKind, Result};
+
+/// An annotation of crun: the caller's supplementary groups stay.
+pub(crate) const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
+
+/// Whether [`KEEP_GROUPS`] is on.
+pub(crate) fn keeps_groups(config: &oci_spec::runtime::Spec) -> bool {
+    config.annotations().as_ref().and_then(|all| all.get(KEEP_GROUPS)).is_some_and(|value| value == "1")
+}
 
 /// The configuration of a container and the directory that it came from.
 #[derive(Clone, Debug)]

@@ -85,8 +85,8 @@ const CONFIG: &[Opt] =
     &[value("config", "f", "FILE", "configuration to use instead of the bundle's config.json")];
 
 const CREATION: &[Opt] = &[
-    value("console-socket", "", "SOCKET", "where to send the terminal; not supported yet by this build"),
-    value("pidfd-socket", "", "SOCKET", "where to send the pidfd; not supported yet by this build"),
+    value("console-socket", "", "SOCKET", "send the master of the terminal to the unix socket SOCKET"),
+    value("pidfd-socket", "", "SOCKET", "send a pidfd of init to the unix socket SOCKET"),
     value("pid-file", "", "FILE", "write init's pid to FILE once the container is created"),
     flag("no-pivot", "", "move the mount and chroot instead of pivot_root, for a rootfs on a ramdisk"),
     flag("no-new-keyring", "", "keep the caller's session keyring"),

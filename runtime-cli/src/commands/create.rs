@@ -15,6 +15,7 @@ pub fn run(invocation: &Invocation, args: &Arguments) -> Result<u8> {
 
 fn create(invocation: &Invocation, args: &Arguments) -> Result<u8> {
     let creation = Creation::resolve(invocation, args)?;
+    creation.check_terminal(false)?;
     let signals = Blocked::all()?;
     let created = creation.create(invocation, &signals);
     signals.release()?;

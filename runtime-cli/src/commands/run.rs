@@ -15,6 +15,7 @@ pub fn run(invocation: &Invocation, args: &Arguments) -> Result<u8> {
 
 fn create_and_start(invocation: &Invocation, args: &Arguments) -> Result<u8> {
     let creation = Creation::resolve(invocation, args)?;
+    creation.check_terminal(!args.flag("detach"))?;
     let signals = Blocked::all()?;
     let container = match creation.create(invocation, &signals) {
         Ok(container) => container,

@@ -12,8 +12,7 @@ pub fn scheduler(
     [runtime, deadline, period]: [u64; 3],
 ) -> Outcome {
     let nice = nice as i32;
-    let attr =
-        SchedAttr { policy, flags, nice, priority, runtime, deadline, period, ..SchedAttr::default() };
+    let attr = SchedAttr { policy, flags, nice, priority, runtime, deadline, period, ..SchedAttr::default() };
     Ok(sys::sched_setattr(&attr)?)
 }
 

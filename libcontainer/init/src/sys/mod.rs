@@ -443,9 +443,7 @@ pub fn fchownat(directory: Fd, path: &CStr, uid: u32, gid: u32) -> Result<()> {
 pub fn chown_user(file: Fd, uid: u32) -> Result<()> {
     let flags = crate::abi::AT_EMPTY_PATH as usize;
     // SAFETY: the empty path is static; -1 leaves the group.
-    done(unsafe {
-        syscall(nr::FCHOWNAT, [file.arg(), text(c""), uid as usize, u32::MAX as usize, flags, 0])
-    })
+    done(unsafe { syscall(nr::FCHOWNAT, [file.arg(), text(c""), uid as usize, u32::MAX as usize, flags, 0]) })
 }
 
 pub fn symlinkat(target: &CStr, directory: Fd, path: &CStr) -> Result<()> {

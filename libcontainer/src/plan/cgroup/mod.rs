@@ -138,6 +138,11 @@ pub fn plan(config: &Spec, id: &str, host: &Host, manager: CgroupManager) -> Res
 }
 
 impl CgroupPlan {
+    /// Whether the file of that name is written.
+    pub fn has_file(&self, name: &str) -> bool {
+        self.early.iter().chain(&self.late).any(|write| write.file == name)
+    }
+
     fn add_settings(&mut self, settings: Vec<Setting>) -> Result<()> {
         for setting in settings {
             let dir = self.dir_of(setting.controller());

@@ -10,11 +10,13 @@ mod not_yet;
 mod paths;
 mod process;
 mod resources;
+mod scheduling;
 mod seccomp;
 mod sysctl;
 mod top;
 
 pub(crate) use self::mounts::INSIDE_PROC;
+pub(crate) use self::scheduling::MAX_NODES;
 use std::ffi::OsStr;
 
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Spec as Config};
@@ -37,6 +39,7 @@ const CHAPTERS: &[Chapter] = &[
     top::root,
     mounts::mounts,
     process::process,
+    scheduling::scheduling,
     top::hostname,
     namespaces::namespaces,
     mappings::mappings,

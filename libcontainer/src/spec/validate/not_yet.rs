@@ -1,6 +1,6 @@
 //! What this build cannot do yet. It is refused, never ignored; a line goes when the feature comes. Empty values are absent.
 
-use oci_spec::runtime::{Hook, Linux, LinuxNamespaceType, LinuxPersonalityDomain, Process, Spec as Config};
+use oci_spec::runtime::{Hook, Linux, LinuxNamespaceType, LinuxPersonalityDomain, Spec as Config};
 
 use super::{Warnings, list, namespace};
 use crate::{Error, ErrorKind, Result};
@@ -8,9 +8,6 @@ use crate::{Error, ErrorKind, Result};
 type Wanted = fn(&Config) -> bool;
 
 const NOT_YET: &[(&str, Wanted)] = &[
-    ("/process/terminal", |c| process(c).is_some_and(|p| p.terminal() == Some(true))),
-    ("/process/scheduler", |c| process(c).is_some_and(|p| p.scheduler().is_some())),
-    ("/process/ioPriority", |c| process(c).is_some_and(|p| p.io_priority().is_some())),
     ("/hooks/prestart", |c| hooks(c, |h| h.prestart())),
     ("/hooks/createRuntime", |c| hooks(c, |h| h.create_runtime())),
     ("/hooks/createContainer", |c| hooks(c, |h| h.create_container())),
@@ -28,7 +25,6 @@ const NOT_YET: &[(&str, Wanted)] = &[
     ("/linux/mountLabel", |c| linux(c).is_some_and(|l| l.mount_label().is_some())),
     // Even an empty object asks for a group.
     ("/linux/intelRdt", |c| linux(c).is_some_and(|l| l.intel_rdt().is_some())),
-    ("/linux/memoryPolicy", |c| linux(c).is_some_and(|l| l.memory_policy().is_some())),
     ("/linux/personality", |c| linux(c).is_some_and(personality)),
 ];
 
@@ -88,10 +84,6 @@ fn joined_user_namespace(config: &Config) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn process(config: &Config) -> Option<&Process> {
-    config.process().as_ref()
 }
 
 fn linux(config: &Config) -> Option<&Linux> {

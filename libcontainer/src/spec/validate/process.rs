@@ -1,9 +1,11 @@
 //! `process`. Absent is allowed: such a container is created and cannot be started.
 
-use oci_spec::runtime::{Capabilities, LinuxCapabilities, PosixRlimit, Process, Spec as Config, User};
+use oci_spec::runtime::{
+    Capabilities, LinuxCapabilities, LinuxNamespaceType, PosixRlimit, Process, Spec as Config, User,
+};
 
-use super::{Warnings, invalid, limit_path, list, warning};
-use crate::Result;
+use super::{Warnings, invalid, limit_path, list, namespace, warning};
+use crate::{Result, spec};
 
 /// (uid_t)-1: "no change" for the kernel's calls.
 const NO_ID: u32 = u32::MAX;
@@ -26,6 +28,8 @@ pub fn process(config: &Config, warnings: &mut Warnings) -> Result<()> {
     rlimits(list(process.rlimits()))?;
     label(process.apparmor_profile(), "apparmorProfile")?;
     label(process.selinux_label(), "selinuxLabel")?;
+    terminal(process, namespace(config, LinuxNamespaceType::Mount).is_some())?;
+    kept_groups(config, process, warnings);
     oom_score_adj(process.oom_score_adj())
 }
 
@@ -145,6 +149,32 @@ fn rlimits(rlimits: &[PosixRlimit]) -> Result<()> {
     Ok(())
 }
 
+/// As the specification says, a size without a terminal is ignored.
+fn terminal(process: &Process, own_mounts: bool) -> Result<()> {
+    if process.terminal() != Some(true) {
+        return Ok(());
+    }
+    if !own_mounts {
+        let message = "a terminal needs a mount namespace, where it is bound on /dev/console";
+        return Err(invalid("/process/terminal", message));
+    }
+    let Some(size) = process.console_size() else { return Ok(()) };
+    for (value, key) in [(size.height(), "height"), (size.width(), "width")] {
+        if value > u16::MAX.into() {
+            let message = format!("console {key} {value} is larger than {}", u16::MAX);
+            return Err(invalid(format!("/process/consoleSize/{key}"), message));
+        }
+    }
+    Ok(())
+}
+
+fn kept_groups(config: &Config, process: &Process, warnings: &mut Warnings) {
+    if spec::keeps_groups(config) && !list(process.user().additional_gids()).is_empty() {
+        let message = format!("ignored, because of the annotation {}=1", spec::KEEP_GROUPS);
+        warnings.push(warning("/process/user/additionalGids", message));
+    }
+}
+
 fn oom_score_adj(value: Option<i32>) -> Result<()> {
     match value {
         Some(value) if !(-1000..=1000).contains(&value) => {
@@ -153,3 +183,6 @@ fn oom_score_adj(value: Option<i32>) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use crate::ErrorKind;
 use crate::spec::tests::{load, set, with};
 
 /// (what is set in the example, the refusal's pointer, words of the refusal)
-type Row<'a> = (&'a [(&'a str, Value)], &'a str, &'a str);
+pub(super) type Row<'a> = (&'a [(&'a str, Value)], &'a str, &'a str);
 
 fn refused(rows: &[Row], kind: ErrorKind) {
     for (changes, pointer, words) in rows {
@@ -21,11 +21,11 @@ fn refused(rows: &[Row], kind: ErrorKind) {
     }
 }
 
-fn invalid(rows: &[Row]) {
+pub(super) fn invalid(rows: &[Row]) {
     refused(rows, ErrorKind::InvalidSpec);
 }
 
-fn accepted(place: &str, values: &[Value]) {
+pub(super) fn accepted(place: &str, values: &[Value]) {
     for value in values {
         if let Err(error) = load(&with(place, value.clone())) {
             panic!("{place} {value}: {error}");
@@ -611,15 +611,11 @@ fn paths_to_hide_are_not_empty() {
 fn what_is_not_built_yet_is_refused_by_name() {
     let hook = json!([{"path": "/bin/true"}]);
     for (place, value) in [
-        ("/process/terminal", json!(true)),
-        ("/process/scheduler", json!({"policy": "SCHED_BATCH"})),
-        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 4})),
         ("/linux/timeOffsets", json!({"monotonic": {"secs": 1}})),
         ("/linux/netDevices", json!({"eth0": {}})),
         ("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW"})),
         ("/linux/mountLabel", json!("x")),
         ("/linux/intelRdt", json!({})),
-        ("/linux/memoryPolicy", json!({"mode": "MPOL_LOCAL"})),
         ("/linux/personality", json!({"domain": "LINUX32"})),
     ] {
         let name = place.trim_start_matches('/').replace('/', ".");
@@ -667,7 +663,6 @@ fn empty_values_of_what_is_not_built_yet_are_absent() {
     for (place, value) in [
         ("/hooks", json!({})),
         ("/hooks", json!({"poststop": []})),
-        ("/process/terminal", json!(false)),
         ("/linux/timeOffsets", json!({})),
         ("/linux/netDevices", json!({})),
         ("/linux/sysctl", json!({})),
@@ -677,7 +672,6 @@ fn empty_values_of_what_is_not_built_yet_are_absent() {
         ("/linux/resources/rdma", json!({})),
         ("/linux/resources/unified", json!({})),
         ("/mounts/0/uidMappings", json!([])),
-        ("/process/execCPUAffinity", json!({"initial": "0-3", "final": "1"})),
     ] {
         accepted(place, std::slice::from_ref(&value));
     }

@@ -214,6 +214,9 @@ fn reset_undoes_what_a_host_thread_leaves_behind() {
         sys::umask(0o777);
         // SAFETY: takes numbers.
         unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 5) };
+        let idle = libc::sched_param { sched_priority: 0 };
+        // SAFETY: the parameters are borrowed.
+        assert_eq!(unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &idle) }, 0);
         let mut machine = machine();
         assert_eq!(reset(&mut machine), Ok(()));
         let status = fs::read_to_string("/proc/self/status").unwrap();
@@ -224,6 +227,12 @@ fn reset_undoes_what_a_host_thread_leaves_behind() {
         assert_eq!(field("SigCgt:"), "0000000000000000");
         assert_eq!(field("Umask:"), "0000");
         assert!(machine.nofile.is_some());
+        // SAFETY: asks for a number.
+        let policy = unsafe { libc::sched_getscheduler(0) };
+        // SAFETY: as above.
+        let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+        // Without CAP_SYS_NICE the way up is closed, and both stay.
+        assert!((policy, nice) == (libc::SCHED_OTHER, 0) || (policy, nice) == (libc::SCHED_IDLE, 5));
     });
 }
 

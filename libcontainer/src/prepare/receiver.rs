@@ -1,0 +1,69 @@
+//! Who gets a descriptor of the new container: connected before anything is made, so that a receiver that is not there costs nothing.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::options::{CreateOptions, Receiver};
+use crate::sys::socket;
+use crate::{Error, Result};
+
+/// The connected receivers of one container.
+#[derive(Debug, Default)]
+pub(crate) struct Receivers {
+    console: Option<Connected>,
+    pidfd: Option<Connected>,
+}
+
+#[derive(Debug)]
+struct Connected {
+    socket: OwnedFd,
+    /// As errors name it.
+    name: String,
+}
+
+impl Receivers {
+    /// Connects to what `options` names.
+    pub(super) fn connect(options: &mut CreateOptions) -> Result<Self> {
+        let connect = |what, receiver: Option<Receiver>| {
+            receiver.map(|receiver| Connected::new(what, receiver)).transpose()
+        };
+        Ok(Self {
+            console: connect("console socket", options.console_socket.take())?,
+            pidfd: connect("pidfd socket", options.pidfd_socket.take())?,
+        })
+    }
+
+    /// Whether somebody waits for the terminal.
+    pub fn want_terminal(&self) -> bool {
+        self.console.is_some()
+    }
+
+    /// Sends the terminal's master with the name of its slave.
+    pub fn send_terminal(&self, master: BorrowedFd<'_>, name: &str) -> Result<()> {
+        self.console.as_ref().map_or(Ok(()), |console| console.send("the terminal", name, master))
+    }
+
+    /// Sends init's descriptor.
+    pub fn send_pidfd(&self, pidfd: BorrowedFd<'_>) -> Result<()> {
+        self.pidfd.as_ref().map_or(Ok(()), |receiver| receiver.send("the pidfd", "standard", pidfd))
+    }
+}
+
+impl Connected {
+    fn new(what: &str, receiver: Receiver) -> Result<Self> {
+        match receiver {
+            Receiver::Socket(socket) => Ok(Self { socket, name: what.to_owned() }),
+            Receiver::Path(path) => {
+                let name = format!("{what} {}", path.display());
+                match socket::connect_to(&path) {
+                    Ok(socket) => Ok(Self { socket, name }),
+                    Err(error) => Err(Error::io(format!("connect to the {name}"), &error)),
+                }
+            }
+        }
+    }
+
+    fn send(&self, what: &str, text: &str, fd: BorrowedFd<'_>) -> Result<()> {
+        socket::send_fd(self.socket.as_fd(), text, fd)
+            .map_err(|error| Error::io(format!("send {what} to the {}", self.name), &error))
+    }
+}
