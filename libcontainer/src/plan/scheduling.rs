@@ -42,8 +42,8 @@ fn scheduler(wanted: &Scheduler) -> Op {
     Op::Scheduler {
         policy: policy(*wanted.policy()),
         // A signed number in the bits of an unsigned one.
-        nice: wanted.nice().unwrap_or(0).cast_unsigned(),
-        priority: wanted.priority().unwrap_or(0).cast_unsigned(),
+        nice: wanted.nice().unwrap_or(0) as u32,
+        priority: wanted.priority().unwrap_or(0) as u32,
         flags: flags.fold(0, |all, flag| all | scheduler_flag(*flag)),
         runtime: wanted.runtime().unwrap_or(0),
         deadline: wanted.deadline().unwrap_or(0),

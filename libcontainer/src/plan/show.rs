@@ -193,7 +193,7 @@ impl Program {
             }
             Op::Scheduler { policy, nice, priority, flags, runtime, deadline, period } => {
                 let policy = word_of(&POLICIES, policy);
-                let nice = nice.cast_signed();
+                let nice = nice as i32;
                 format!(
                     "{policy} nice {nice} priority {priority} flags {flags:#x} times {runtime}/{deadline}/{period}"
                 )
