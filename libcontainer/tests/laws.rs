@@ -21,6 +21,9 @@ const CAPABILITIES: [&str; 6] =
 const DESTINATIONS: [&str; 9] =
     ["/dev", "/dev/shm", "/sys", "/sys/fs/cgroup", "/a/b", "relative", "/a", "/x/../y", "/dev/"];
 
+const PROPAGATION: [&str; 8] =
+    ["private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable"];
+
 /// New, joined, or absent, for each kind.
 fn namespaces() -> impl Strategy<Value = Vec<Value>> {
     let listed = (subsequence(NAMESPACES.to_vec(), 0..=7), any::<[bool; 7]>());
@@ -37,11 +40,16 @@ fn namespaces() -> impl Strategy<Value = Vec<Value>> {
 }
 
 fn mount() -> impl Strategy<Value = Value> {
-    let words: Vec<&str> = mount_options::names().chain(["size=1k", "mode=755", "x="]).collect();
+    let written = "idmap=uids=0-1000-9#@9-1-1;gids=@0-1-1";
+    let words: Vec<&str> = mount_options::names().chain(["size=1k", "mode=755", "x=", written]).collect();
     let kinds = vec!["tmpfs", "bind", "cgroup", "sysfs", "devpts", "mqueue", "ext4", "none"];
-    (select(DESTINATIONS.to_vec()), select(kinds), prop::collection::vec(select(words), 0..5)).prop_map(
-        |(destination, kind, options)| {
-            json!({"destination": destination, "type": kind, "source": "/srv/source", "options": options})
+    let options = prop::collection::vec(select(words), 0..5);
+    (select(DESTINATIONS.to_vec()), select(kinds), options, prop::bool::weighted(0.1)).prop_map(
+        |(destination, kind, options, mapped)| {
+            let maps =
+                if mapped { json!([{"containerID": 0, "hostID": 1000, "size": 9}]) } else { json!([]) };
+            json!({"destination": destination, "type": kind, "source": "/srv/source", "options": options,
+                   "uidMappings": maps, "gidMappings": maps})
         },
     )
 }
@@ -89,8 +97,10 @@ fn config() -> impl Strategy<Value = Value> {
     let mounts = prop::collection::vec(mount(), 0..5);
     let devices = prop::collection::vec(device(), 0..3);
     let linux = (namespaces(), devices, paths(), paths(), prop::option::of(select(vec!["/pod/web", "web"])));
+    let linux = (linux, prop::option::of(select(PROPAGATION.to_vec())), any::<bool>());
     (process(), any::<bool>(), mounts, linux, any::<bool>(), prop::option::of(1i64..100)).prop_map(
-        |(process, readonly, mounts, (namespaces, devices, masked, read_only, cgroup), named, pids)| {
+        |(process, readonly, mounts, (linux, propagation, fallback), named, pids)| {
+            let (namespaces, devices, masked, read_only, cgroup) = linux;
             // What the validator would refuse teaches nothing.
             let has = |kind: &str| namespaces.iter().any(|one| one["type"] == kind);
             let (own_mounts, named) = (has("mount"), named && has("uts"));
@@ -102,9 +112,11 @@ fn config() -> impl Strategy<Value = Value> {
                 "process": process,
                 "root": {"path": "rootfs", "readonly": readonly && own_mounts},
                 "mounts": if own_mounts { mounts } else { Vec::new() },
+                "annotations": if fallback { json!({"teu.mount.sysfs-fallback": "1"}) } else { json!({}) },
                 "hostname": if named { Some("web") } else { None },
                 "linux": {
                     "namespaces": namespaces, "devices": devices, "maskedPaths": only(masked), "readonlyPaths": only(read_only),
+                    "rootfsPropagation": propagation.filter(|_| own_mounts),
                     "cgroupsPath": cgroup, "resources": {"pids": pids.map(|limit| json!({"limit": limit}))},
                     "uidMappings": if mapped { maps.clone() } else { json!([]) },
                     "gidMappings": if mapped { maps } else { json!([]) },

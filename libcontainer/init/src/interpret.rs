@@ -3,7 +3,7 @@
 use crate::machine::{Fault, Image, Machine, Outcome};
 use crate::ops::mount::{Attach, NewMount};
 use crate::ops::rootfs::Node;
-use crate::ops::{mount, namespace, process, procfs, rootfs, scheduling, terminal};
+use crate::ops::{mount, namespace, process, procfs, rootfs, scheduling, stdio, terminal};
 use crate::program::Op;
 use crate::sys::{self, Fd};
 use crate::talk;
@@ -39,11 +39,20 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::AwaitMaps {} => namespace::await_maps(m),
         Op::BecomeRoot { setgroups } => namespace::become_root(setgroups != 0),
         Op::Propagation { flags } => mount::propagation(flags),
-        Op::OpenTree { path, recursive, tree } => mount::open_tree(m, path, recursive != 0, tree),
+        Op::OpenTree { path, flags, tree } => mount::open_tree(m, path, flags, tree),
         Op::Root { tree, attach } => mount::root(m, tree, attach != 0),
         Op::Mount { fs, source, options, attr, flags, propagation, target } => {
-            mount::mount(m, NewMount { fs, source, options, attr, flags, propagation, target })
+            mount::mount(m, NewMount { fs, source, options, attr, flags, propagation, target }, None)
         }
+        Op::MountMapped { userns, fs, source, options, attr, flags, propagation, target } => {
+            mount::mount(m, NewMount { fs, source, options, attr, flags, propagation, target }, Some(userns))
+        }
+        Op::Remount { options, set, clear, set_all, clear_all, path } => {
+            mount::remount(m, options, [[set, clear], [set_all, clear_all]], path)
+        }
+        Op::Propagate { path, flags } => mount::propagate_at(m, path, flags),
+        Op::HideHost {} => rootfs::hide_host(),
+        Op::NullStdio {} => stdio::null(m),
         Op::Bind { tree, set, clear, set_all, clear_all, propagation, flags, target } => mount::bind(
             m,
             Attach { tree, top: [set, clear], all: [set_all, clear_all], propagation, flags, target },

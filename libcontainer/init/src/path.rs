@@ -4,8 +4,8 @@
 //! the root handle again, and what is made is one component below a directory that was opened just before.
 
 use crate::abi::{
-    EAGAIN, EEXIST, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, O_CLOEXEC, O_CREAT, O_EXCL, O_PATH, O_WRONLY,
-    OpenHow, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
+    EAGAIN, EEXIST, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_PATH,
+    O_WRONLY, OpenHow, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
 };
 use crate::sys::{self, Fd, Result};
 use core::ffi::CStr;
@@ -28,9 +28,17 @@ pub enum Leaf {
 
 /// Opens `path` below `root` as a handle (O_PATH). With `plain` no symbolic link may be on the way.
 pub fn open(root: Fd, path: &CStr, plain: bool) -> Result<Fd> {
-    let links = if plain { RESOLVE_NO_SYMLINKS } else { 0 };
+    resolve(root, path, O_PATH | O_CLOEXEC, if plain { RESOLVE_NO_SYMLINKS } else { 0 })
+}
+
+/// Opens `path` below `root` as a handle. A last component that is a symbolic link is opened itself.
+pub fn open_link(root: Fd, path: &CStr) -> Result<Fd> {
+    resolve(root, path, O_PATH | O_CLOEXEC | O_NOFOLLOW, 0)
+}
+
+fn resolve(root: Fd, path: &CStr, flags: u32, links: u64) -> Result<Fd> {
     let resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | links;
-    let how = OpenHow { flags: u64::from(O_PATH | O_CLOEXEC), mode: 0, resolve };
+    let how = OpenHow { flags: u64::from(flags), mode: 0, resolve };
     let path = if path.is_empty() { c"." } else { path };
     for _ in 0..MAX_RETRIES {
         // The kernel gives EAGAIN when a rename crossed the walk and it cannot prove that `..` stayed inside.

@@ -275,14 +275,20 @@ ops! {
     8 BecomeRoot "become-root" { setgroups: u32 }
     /// Changes the propagation of the present root mount (MS_* bits with MS_REC).
     9 Propagation "propagation" { flags: u32 }
-    /// Opens a tree of mounts as a detached copy, before any target exists. `recursive` is 0 or 1.
-    10 OpenTree "open-tree" { path: Str, recursive: u32, tree: NewSlot }
+    /// Opens a tree of mounts as a detached copy, before any target exists. `flags` are bits of [`tree_flag`].
+    10 OpenTree "open-tree" { path: Str, flags: u32, tree: NewSlot }
     /// Makes a tree the root handle; `attach` 1 mounts it over the present root first, 0 takes a plain directory as it is.
     11 Root "root" { tree: Slot, attach: u32 }
     /// Mounts a new filesystem: options, attributes, flags of [`mount_flag`], propagation (MS_*), target below the root handle.
     12 Mount "mount" { fs: Str, source: Str, options: List, attr: u64, flags: u32, propagation: u32, target: Str }
     /// Attaches a tree: attributes to set and to clear on its top, and on all of it, then propagation.
     13 Bind "bind" { tree: Slot, set: u64, clear: u64, set_all: u64, clear_all: u64, propagation: u32, flags: u32, target: Str }
+    /// Mounts a new filesystem as [`Op::Mount`] does, with the ids of a user namespace for the mount.
+    51 MountMapped "mount-mapped" { userns: Slot, fs: Str, source: Str, options: List, attr: u64, flags: u32, propagation: u32, target: Str }
+    /// Changes what is mounted at `path`: options of the filesystem if there are some, attributes of its top, attributes of all of it.
+    50 Remount "remount" { options: List, set: u64, clear: u64, set_all: u64, clear_all: u64, path: Str }
+    /// Changes the propagation of what is mounted at `path` (MS_* bits).
+    54 Propagate "propagate" { path: Str, flags: u32 }
     /// Makes a device node, fifo included (`mode` with type bits), or accepts the right one that exists.
     14 Device "device" { path: Str, mode: u32, major: u32, minor: u32, uid: u32, gid: u32 }
     /// Makes a symbolic link, or accepts the right one that exists.
@@ -293,6 +299,8 @@ ops! {
     17 Pivot "pivot-root" {}
     /// Makes the root handle the root by chroot: for a container without a mount namespace, or a root that cannot be pivoted.
     18 Chroot "chroot" {}
+    /// Takes the host's procfs and sysfs out of the namespace, where the old root is not dropped.
+    52 HideHost "hide-host" {}
     /// Covers `path` if it exists: a file by the null device of `null`, a directory by an empty read-only tmpfs.
     19 Mask "masked" { null: Slot, path: Str }
     /// Makes `path` read-only if it exists.
@@ -328,6 +336,8 @@ ops! {
     32 CheckExec "check-exec" { candidates: List }
     /// Puts a descriptor under a number.
     33 Fd "fd" { number: u32, from: Slot }
+    /// Opens the standard streams that are the host's null device again on the container's.
+    53 NullStdio "null-stdio" {}
     /// Closes every descriptor from `first` on but the conversation and the gate: from here on init holds nothing of the host.
     42 CloseRest "close-rest" { first: u32, gate: Slot }
     /// Tells the caller that all is done, then waits for its leave to outlive it.
@@ -369,6 +379,14 @@ pub mod ask {
     pub const TABLE: &[(u32, &str)] = &[(RUNTIME_HOOKS, "runtime-hooks")];
 }
 
+/// Bits of `flags` of [`Op::OpenTree`].
+pub mod tree_flag {
+    /// With everything mounted below.
+    pub const RECURSIVE: u32 = 1;
+    /// A path that is a symbolic link is opened itself.
+    pub const KEEP_LINK: u32 = 2;
+}
+
 /// Bits of `flags` of [`Op::Mount`] and [`Op::Bind`].
 pub mod mount_flag {
     /// The target may not be reached through symbolic links.
@@ -379,6 +397,16 @@ pub mod mount_flag {
     pub const IN_PROC: u32 = 8;
     /// The tree must be a procfs, because it goes onto `/proc`.
     pub const ONLY_PROC: u32 = 16;
+    /// Attributes of a bind that are not named go, unless they are locked.
+    pub const RESET: u32 = 32;
+    /// The attributes of the source count as locked, although the caller, who may change them, opened it.
+    pub const LOCKED: u32 = 64;
+    /// A source that is a symbolic link is made again at the target.
+    pub const COPY_LINK: u32 = 128;
+    /// A target that is a symbolic link is covered itself.
+    pub const KEEP_TARGET_LINK: u32 = 256;
+    /// The new filesystem starts with a copy of the directory that it covers.
+    pub const COPY_UP: u32 = 512;
 }
 
 /// A program that was checked: every op decodes, every reference lies inside the arena, every slot number is below `slots`.

@@ -66,6 +66,12 @@ pub mod step {
     pub const INSIDE_PROC: u32 = 14;
     /// Something else than a procfs goes onto `/proc`.
     pub const NOT_PROC: u32 = 15;
+    /// Mapping the ids of a mount.
+    pub const MAP: u32 = 50;
+    /// Copying a directory into the filesystem that covers it; the note has the name.
+    pub const COPY: u32 = 51;
+    /// An attribute that the source of a bind has is locked.
+    pub const LOCKED: u32 = 52;
     /// There is no procfs that can be trusted.
     pub const UNTRUSTED: u32 = 16;
     /// Finding the devpts of the container.

@@ -66,7 +66,7 @@ fn add(draft: &mut Draft, kind: u8, number: u64, slot: u32, texts: &[String]) {
     let op = match kind % 7 {
         0 => Op::Hostname { name: draft.text(&first) },
         1 => Op::Join { kind: number as u32, namespace: Slot(slot) },
-        2 => Op::OpenTree { path: draft.text(&first), recursive: 1, tree: NewSlot(slot) },
+        2 => Op::OpenTree { path: draft.text(&first), flags: 1, tree: NewSlot(slot) },
         3 => Op::Exec { args: draft.texts(texts), env: draft.texts(&[]) },
         4 => Op::Groups { gids: draft.bytes(&number.to_le_bytes()) },
         5 => Op::Bind {
@@ -242,7 +242,7 @@ fn an_empty_list_outside_the_arena_is_refused() {
 fn a_slot_behind_the_last_is_refused() {
     for op in [
         |slot| Op::Gate { gate: Slot(slot) },
-        |slot| Op::OpenTree { path: Str { at: 0, len: 0 }, recursive: 0, tree: NewSlot(slot) },
+        |slot| Op::OpenTree { path: Str { at: 0, len: 0 }, flags: 0, tree: NewSlot(slot) },
     ] {
         for (slot, good) in [(SLOTS - 1, true), (SLOTS, false), (u32::MAX, false)] {
             let mut draft = Draft { ops: vec![op(slot)], arena: vec![0] };

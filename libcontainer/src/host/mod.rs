@@ -24,6 +24,8 @@ pub struct Host {
     pub apparmor: bool,
     /// SELinux is on; asked for as AppArmor.
     pub selinux: bool,
+    /// The kernel has a `/proc/kcore` (CONFIG_PROC_KCORE).
+    pub kcore: bool,
     /// Which cgroup filesystems are mounted, and where.
     pub cgroup: CgroupLayout,
     /// The cgroups that the caller is in.

@@ -32,6 +32,7 @@ impl Host {
             kernel: kernel(&read("/proc/sys/kernel/osrelease")?)?,
             apparmor: false,
             selinux: false,
+            kcore: Path::new("/proc/kcore").exists(),
             cgroup: layout(Path::new(CGROUP_ROOT), &own_cgroup),
             own_cgroup,
         })

@@ -17,7 +17,13 @@ pub(super) fn write(pid: i32, maps: Option<&IdMaps>) -> Result<()> {
     write_file(pid, "gid_map", &maps.gids, "/linux/gidMappings")
 }
 
-fn write_file(pid: i32, name: &str, text: &str, pointer: &'static str) -> Result<()> {
+/// Writes the maps of the user namespace of a mount.
+pub(super) fn write_maps(pid: i32, uids: &str, gids: &str, pointer: &str) -> Result<()> {
+    write_file(pid, "uid_map", uids, pointer)?;
+    write_file(pid, "gid_map", gids, pointer)
+}
+
+fn write_file(pid: i32, name: &str, text: &str, pointer: &str) -> Result<()> {
     let path = format!("/proc/{pid}/{name}");
     // One write: the kernel takes a map only whole.
     put(&path, text).map_err(|error| {

@@ -18,6 +18,7 @@ mod ask;
 mod carrier;
 mod clone;
 mod idmap;
+pub(crate) mod mount_ids;
 mod pid_file;
 pub(crate) mod reap;
 mod report;

@@ -33,7 +33,7 @@ fn sentence(plan: &Plan, op: &Op, errno: i32, detail: u32, note: &str) -> Error 
     let program = &plan.program;
     match *op {
         Op::CheckExec { .. } => lookup(plan, errno, detail),
-        Op::Mount { source, target, .. } => {
+        Op::Mount { source, target, .. } | Op::MountMapped { source, target, .. } => {
             let what =
                 format!("error mounting {:?} to rootfs at {:?}", program.text(source), program.text(target));
             mount(&what, errno, detail, note)
@@ -103,6 +103,9 @@ fn part(detail: u32) -> &'static str {
         step::ATTACH => ": attach",
         step::ATTRIBUTES => ": change attributes",
         step::PROPAGATE => ": change propagation",
+        step::MAP => ": map its ids",
+        step::COPY => ": copy what it covers",
+        step::LOCKED => ": cannot change locked flags",
         _ => "",
     }
 }
@@ -122,7 +125,7 @@ fn mount(what: &str, errno: i32, detail: u32, note: &str) -> Error {
             ErrorKind::Mount,
             format!("{what}: the target must be an ordinary directory, not a symlink"),
         ),
-        (None, step::OPTION) => Error::os(format!("{what}{} {note}", part(detail)), errno),
+        (None, step::OPTION | step::COPY) => Error::os(format!("{what}{} {note}", part(detail)), errno),
         _ if note.is_empty() => Error::os(format!("{what}{}", part(detail)), errno),
         _ => Error::os(format!("{what}{}", part(detail)), errno).remark(note.trim_start_matches("; ")),
     };

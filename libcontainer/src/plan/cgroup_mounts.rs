@@ -80,7 +80,7 @@ fn part<'a>(
 ) -> What<'a> {
     let own_namespace = subject.namespaces.has(kind::CGROUP);
     match dir {
-        Some(dir) if !own_namespace => What::Bind { source: dir.root.join(&dir.path), recursive: false },
+        Some(dir) if !own_namespace => What::bind(dir.root.join(&dir.path)),
         _ => What::New { fs, source: Cow::Borrowed("cgroup"), options },
     }
 }
@@ -88,12 +88,13 @@ fn part<'a>(
 fn copy<'a>(base: &Simple<'a>, below: &str) -> Simple<'a> {
     let separator = if below.is_empty() { "" } else { "/" };
     Simple {
-        what: What::Change,
+        what: What::Change { options: Vec::new() },
         target: Cow::Owned(format!("{}{separator}{below}", base.target.trim_end_matches('/'))),
         top: base.top,
         all: base.all,
-        propagation: base.propagation,
+        propagation: base.propagation.clone(),
         late_read_only: false,
+        late_nosymfollow: base.late_nosymfollow,
         flags: base.flags,
         pointer: base.pointer.clone(),
     }

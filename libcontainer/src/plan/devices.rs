@@ -44,6 +44,8 @@ struct Node {
 
 /// The nodes of a container; in a user namespace, where none can be made, the host's are bound instead.
 pub(super) struct Devices {
+    /// The kernel has a `/proc/kcore` to link to.
+    core: bool,
     nodes: Vec<(Node, Option<NewSlot>)>,
 }
 
@@ -63,7 +65,10 @@ impl Devices {
             pointer: Pointer::Borrowed(""),
         });
         let nodes: Vec<Node> = default.collect();
-        Self { nodes: nodes.into_iter().chain(own).map(|node| (node, None)).collect() }
+        Self {
+            core: subject.host.kcore,
+            nodes: nodes.into_iter().chain(own).map(|node| (node, None)).collect(),
+        }
     }
 
     /// Opens the host's nodes if they are to be bound.
@@ -87,7 +92,7 @@ impl Devices {
             };
             out.push(op, node.pointer.clone());
         }
-        for (path, target) in LINKS {
+        for (path, target) in LINKS.into_iter().filter(|(path, _)| *path != "/dev/core" || self.core) {
             let (target, path) = (out.text(target), out.text(path));
             out.push(Op::Symlink { target, path }, "");
         }

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use teu_init::program::{Op, Slot};
 
 pub use self::cgroup::{CgroupDir, CgroupPlan};
-pub use self::idmap::IdMaps;
+pub use self::idmap::{IdMaps, MountIds};
 pub use self::labels::wants_security_modules;
 pub use self::program::Program;
 pub use self::rlimits::Rlimit;
@@ -55,10 +55,15 @@ pub enum Source {
     Extra(usize),
     /// A detached copy of a tree of the host.
     Tree {
-        /// Its path on the host.
-        path: PathBuf,
-        /// With everything mounted below it.
-        recursive: bool,
+        /// Which, and how.
+        tree: Tree,
+        /// The place in config.json.
+        pointer: String,
+    },
+    /// A user namespace that maps the ids of a mount.
+    MountIds {
+        /// Its mappings.
+        ids: MountIds,
         /// The place in config.json.
         pointer: String,
     },
@@ -78,6 +83,28 @@ pub enum Source {
         /// The place in config.json.
         pointer: String,
     },
+}
+
+/// A tree of the host, opened as a detached copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tree {
+    /// Its path on the host.
+    pub path: PathBuf,
+    /// With everything mounted below it.
+    pub recursive: bool,
+    /// A path that is a symbolic link is opened itself.
+    pub keep_link: bool,
+    /// Later mounts of the host below it do not appear in the container.
+    pub private: bool,
+    /// Whose ids it has, and whether what is mounted below has them too.
+    pub ids: Option<(MountIds, bool)>,
+}
+
+impl Tree {
+    /// The mount at a path, alone.
+    fn at(path: PathBuf) -> Self {
+        Self { path, recursive: false, keep_link: false, private: false, ids: None }
+    }
 }
 
 /// Everything that will be done for one container.
@@ -258,10 +285,11 @@ fn compile_program(
     let mut descriptors = descriptors(subject.shape, process, &mut out, &mut sources);
     let tasks = cgroup_entrances(subject, &mut out, &mut sources);
     let entry = Entry::prepare(subject.namespaces, subject.host, &mut out, &mut sources);
-    let rootfs = rootfs::Rootfs::prepare(subject, &mut out, &mut sources);
+    let rootfs = rootfs::Rootfs::prepare(subject, &mut out, &mut sources)?;
     let mut mounts = mounts::Mounts::prepare(subject, &mut out, &mut sources)?;
     let mut devices = devices::Devices::of(subject);
     let own_dev = !mounts.dev_is_bind();
+    descriptors.own_null = own_dev && !terminal::wanted(process);
 
     if !subject.namespaces.hides_late(subject.host) {
         out.push(Op::Hide {}, "");
@@ -275,6 +303,9 @@ fn compile_program(
     let procfs = Procfs::push(subject.config, &mut out);
     let labels = Labels::of(process, subject.host, procfs)?;
     push_session(id, subject, &labels, &mut out);
+    if rootfs.peers() {
+        mounts.push_sources(&mut out);
+    }
     rootfs.push_isolation(&mut out);
     mounts.push_sources(&mut out);
     if own_dev {
@@ -319,7 +350,7 @@ fn descriptors(
     placed.extend(
         shape.targets.iter().enumerate().map(|(index, number)| (*number, send(Source::Extra(index)))),
     );
-    Descriptors { placed, gate }
+    Descriptors { placed, gate, own_null: false }
 }
 
 /// The cgroup2 directory is entered by the clone, the others by init.

@@ -5,7 +5,7 @@
 use teu_init::abi;
 
 /// What a word does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum Effect {
     /// Nothing.
     None,
@@ -19,21 +19,30 @@ enum Effect {
     ClearAll(u64),
     /// An access-time mode: replaces the others.
     Atime(u64),
-    /// The same for the mount and everything below it.
+    /// Takes an access-time mode back; another one that was asked for stays.
+    NotAtime(u64),
+    /// The first for the mount and everything below it.
     AtimeAll(u64),
+    /// The second for the mount and everything below it.
+    NotAtimeAll(u64),
     /// A flag of the superblock.
     Super(&'static str),
-    /// Takes a flag of the superblock away.
-    NoSuper(&'static str),
+    /// Takes a flag of the superblock away; the second word says so to a filesystem that has it already.
+    NoSuper(&'static str, &'static str),
     /// Propagation (MS_* bits), applied after the mount.
     Propagation(u32),
     /// A bind mount, recursive or not.
     Bind(bool),
     /// Changes an existing mount.
     Remount,
+    /// A thing that the runtime does beside the mount.
+    Extra(fn(&mut Extras)),
 }
 
-use Effect::{Atime, AtimeAll, Bind, Clear, ClearAll, NoSuper, Propagation, Remount, Set, SetAll, Super};
+use Effect::{
+    Atime, AtimeAll, Bind, Clear, ClearAll, Extra, NoSuper, NotAtime, NotAtimeAll, Propagation, Remount, Set,
+    SetAll, Super,
+};
 
 const RDONLY: u64 = abi::MOUNT_ATTR_RDONLY;
 const NOSUID: u64 = abi::MOUNT_ATTR_NOSUID;
@@ -54,14 +63,17 @@ const MS_SHARED: u32 = 1 << 20;
 
 // table: sorted, one word a line.
 const TABLE: &[(&str, Effect)] = &[
-    ("async", NoSuper("sync")),
-    ("atime", Atime(RELATIME)),
+    ("async", NoSuper("sync", "async")),
+    ("atime", NotAtime(NOATIME)),
     ("bind", Bind(false)),
+    ("copy-symlink", Extra(|extras| extras.copy_link = true)),
     ("defaults", Effect::None),
+    ("dest-nofollow", Extra(|extras| extras.keep_target_link = true)),
     ("dev", Clear(NODEV)),
     ("diratime", Clear(NODIRATIME)),
     ("dirsync", Super("dirsync")),
     ("exec", Clear(NOEXEC)),
+    ("idmap", Extra(|extras| extras.map(false))),
     // The kernel's filesystem contexts have no word for it, and the filesystems with a change counter keep it anyway.
     ("iversion", Effect::None),
     ("lazytime", Super("lazytime")),
@@ -72,26 +84,32 @@ const TABLE: &[(&str, Effect)] = &[
     ("nodiratime", Set(NODIRATIME)),
     ("noexec", Set(NOEXEC)),
     ("noiversion", Effect::None),
-    ("nolazytime", NoSuper("lazytime")),
-    ("nomand", NoSuper("mand")),
-    ("norelatime", Atime(RELATIME)),
-    ("nostrictatime", Atime(RELATIME)),
+    ("nolazytime", NoSuper("lazytime", "nolazytime")),
+    ("nomand", NoSuper("mand", "nomand")),
+    ("norelatime", NotAtime(RELATIME)),
+    ("nostrictatime", NotAtime(STRICTATIME)),
     ("nosuid", Set(NOSUID)),
     ("nosymfollow", Set(NOSYMFOLLOW)),
     ("private", Propagation(MS_PRIVATE)),
-    ("ratime", AtimeAll(RELATIME)),
+    // Flags of a superblock have no recursive form: the words are taken and do nothing, as in crun.
+    ("rasync", Effect::None),
+    ("ratime", NotAtimeAll(NOATIME)),
     ("rbind", Bind(true)),
     ("rdev", ClearAll(NODEV)),
     ("rdiratime", ClearAll(NODIRATIME)),
+    ("rdirsync", Effect::None),
     ("relatime", Atime(RELATIME)),
     ("remount", Remount),
     ("rexec", ClearAll(NOEXEC)),
+    ("ridmap", Extra(|extras| extras.map(true))),
+    ("rmand", Effect::None),
     ("rnoatime", AtimeAll(NOATIME)),
     ("rnodev", SetAll(NODEV)),
     ("rnodiratime", SetAll(NODIRATIME)),
     ("rnoexec", SetAll(NOEXEC)),
-    ("rnorelatime", AtimeAll(RELATIME)),
-    ("rnostrictatime", AtimeAll(RELATIME)),
+    ("rnomand", Effect::None),
+    ("rnorelatime", NotAtimeAll(RELATIME)),
+    ("rnostrictatime", NotAtimeAll(STRICTATIME)),
     ("rnosuid", SetAll(NOSUID)),
     ("rnosymfollow", SetAll(NOSYMFOLLOW)),
     ("ro", Set(RDONLY)),
@@ -104,15 +122,18 @@ const TABLE: &[(&str, Effect)] = &[
     ("rstrictatime", AtimeAll(STRICTATIME)),
     ("rsuid", ClearAll(NOSUID)),
     ("rsymfollow", ClearAll(NOSYMFOLLOW)),
+    ("rsync", Effect::None),
     ("runbindable", Propagation(MS_UNBINDABLE | MS_REC)),
     ("rw", Clear(RDONLY)),
     ("shared", Propagation(MS_SHARED)),
     ("silent", Effect::None),
     ("slave", Propagation(MS_SLAVE)),
+    ("src-nofollow", Extra(|extras| extras.keep_source_link = true)),
     ("strictatime", Atime(STRICTATIME)),
     ("suid", Clear(NOSUID)),
     ("symfollow", Clear(NOSYMFOLLOW)),
     ("sync", Super("sync")),
+    ("tmpcopyup", Extra(|extras| extras.copy_up = true)),
     ("unbindable", Propagation(MS_UNBINDABLE)),
 ];
 
@@ -160,9 +181,43 @@ impl Attributes {
         self.clear = self.clear & !later.set | later.clear;
     }
 
+    /// Whether an access-time mode was asked for.
+    pub(super) fn has_atime(self) -> bool {
+        (self.set | self.clear) & abi::MOUNT_ATTR__ATIME != 0
+    }
+
     fn atime(&mut self, mode: u64) {
         self.set = self.set & !abi::MOUNT_ATTR__ATIME | mode;
         self.clear |= abi::MOUNT_ATTR__ATIME;
+    }
+
+    /// Takes `mode` back, which leaves the kernel's default. Asked for alone it does so too if `alone`.
+    fn not_atime(&mut self, mode: u64, alone: bool) {
+        let asked = self.set & abi::MOUNT_ATTR__ATIME;
+        if (self.has_atime() && asked == mode) || (!self.has_atime() && alone) {
+            self.atime(RELATIME);
+        }
+    }
+}
+
+/// What the runtime does beside the mount itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// `tmpcopyup`: a tmpfs starts with what it covers.
+    pub copy_up: bool,
+    /// `copy-symlink`: a source that is a link is made again at the target.
+    pub copy_link: bool,
+    /// `src-nofollow`: a source that is a link is bound itself.
+    pub keep_source_link: bool,
+    /// `dest-nofollow`: a target that is a link is covered itself.
+    pub keep_target_link: bool,
+    /// `idmap` or `ridmap`; the value says whether with everything below.
+    pub mapped: Option<bool>,
+}
+
+impl Extras {
+    fn map(&mut self, recursive: bool) {
+        self.mapped = Some(recursive);
     }
 }
 
@@ -175,12 +230,18 @@ pub struct MountOptions<'a> {
     pub all: Attributes,
     /// Flags of the superblock.
     pub superblock: Vec<&'static str>,
-    /// MS_* propagation bits, 0 for none; the last word wins.
-    pub propagation: u32,
+    /// Flags that a superblock which exists already must lose, with the word for that.
+    pub superblock_off: Vec<(&'static str, &'static str)>,
+    /// MS_* propagation bits, in the order in which they are applied: a slave may become shared again.
+    pub propagation: Vec<u32>,
     /// `bind` or `rbind`; the value says which.
     pub bind: Option<bool>,
     /// `remount` was given.
     pub remount: bool,
+    /// What goes beyond mount flags.
+    pub extras: Extras,
+    /// The mappings behind `idmap=` or `ridmap=`.
+    pub mappings: Option<&'a str>,
     /// What goes to the filesystem, in order.
     pub data: Vec<&'a str>,
 }
@@ -190,9 +251,13 @@ impl<'a> MountOptions<'a> {
     pub fn parse(options: impl Iterator<Item = &'a str>) -> Self {
         let mut sorted = Self::default();
         for option in options {
-            match lookup(option) {
-                Some(effect) => sorted.apply(effect),
-                None => sorted.data.push(option),
+            match (lookup(option), option.split_once('=')) {
+                (Some(effect), _) => sorted.apply(effect),
+                (None, Some((word @ ("idmap" | "ridmap"), mappings))) => {
+                    sorted.extras.map(word == "ridmap");
+                    sorted.mappings = Some(mappings);
+                }
+                (None, _) => sorted.data.push(option),
             }
         }
         sorted
@@ -206,15 +271,22 @@ impl<'a> MountOptions<'a> {
             SetAll(bit) => self.all.set(bit),
             ClearAll(bit) => self.all.clear(bit),
             Atime(mode) => self.top.atime(mode),
+            NotAtime(mode) => self.top.not_atime(mode, mode == NOATIME),
             AtimeAll(mode) => self.all.atime(mode),
+            NotAtimeAll(mode) => self.all.not_atime(mode, true),
             Super(flag) => {
                 self.superblock.retain(|present| *present != flag);
+                self.superblock_off.retain(|(cleared, _)| *cleared != flag);
                 self.superblock.push(flag);
             }
-            NoSuper(flag) => self.superblock.retain(|present| *present != flag),
-            Propagation(flags) => self.propagation = flags,
+            NoSuper(flag, word) => {
+                self.superblock.retain(|present| *present != flag);
+                self.superblock_off.push((flag, word));
+            }
+            Propagation(flags) => self.propagation.push(flags),
             Bind(recursive) => self.bind = Some(recursive),
             Remount => self.remount = true,
+            Extra(note) => note(&mut self.extras),
         }
     }
 }
@@ -239,7 +311,7 @@ pub fn words(attributes: Attributes, propagation: u32) -> Vec<&'static str> {
     words.extend(atime_word(attributes));
     words.extend((attributes.set & NODIRATIME != 0).then_some("nodiratime"));
     words.extend((attributes.clear & NODIRATIME != 0).then_some("diratime"));
-    let named = |word: &&(&str, Effect)| word.1 == Propagation(propagation);
+    let named = |word: &&(&str, Effect)| matches!(word.1, Propagation(flags) if flags == propagation);
     words.extend(TABLE.iter().find(named).map(|(name, _)| *name));
     words
 }
@@ -269,7 +341,7 @@ mod tests {
     #[test]
     fn superblock_flags_are_those_that_a_filesystem_context_takes() {
         let flags = TABLE.iter().filter_map(|(_, effect)| match effect {
-            Super(flag) | NoSuper(flag) => Some(*flag),
+            Super(flag) | NoSuper(flag, _) => Some(*flag),
             _ => None,
         });
         for flag in flags {
@@ -282,7 +354,31 @@ mod tests {
         assert_eq!(parse("ro,rw").top, Attributes { set: 0, clear: RDONLY });
         assert_eq!(parse("rw,ro").top, Attributes { set: RDONLY, clear: 0 });
         assert_eq!(parse("noatime,strictatime").top.set, STRICTATIME);
+        assert_eq!(parse("shared,rslave").propagation, [MS_SHARED, MS_SLAVE | MS_REC]);
         assert_eq!(parse("sync,async").superblock, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_mode_that_is_taken_back_leaves_another_one_that_was_asked_for() {
+        let atime = |options| {
+            let top = parse(options).top;
+            (top.set & abi::MOUNT_ATTR__ATIME, top.has_atime())
+        };
+        assert_eq!(atime("noatime,atime"), (RELATIME, true));
+        assert_eq!(atime("noatime,norelatime"), (NOATIME, true));
+        assert_eq!(atime("strictatime,nostrictatime"), (RELATIME, true));
+        assert_eq!(atime("atime"), (RELATIME, true));
+        assert_eq!(atime("norelatime"), (0, false));
+        assert!(parse("rnorelatime").all.has_atime());
+        assert_eq!(parse("rnoatime,rnostrictatime").all.set, NOATIME);
+    }
+
+    #[test]
+    fn mappings_of_an_option_are_kept_as_they_are() {
+        let options = parse("ridmap=uids=0-1-2;gids=@0-1-2,idmapped");
+        assert_eq!((options.extras.mapped, options.mappings), (Some(true), Some("uids=0-1-2;gids=@0-1-2")));
+        assert_eq!(options.data, ["idmapped"]);
+        assert_eq!(parse("idmap").extras.mapped, Some(false));
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::Mount;
-use teu_init::abi::{MOUNT_ATTR__ATIME, MOUNT_ATTR_RDONLY};
-use teu_init::program::{NewSlot, Op, Slot, mount_flag};
+use teu_init::abi::{MOUNT_ATTR__ATIME, MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY};
+use teu_init::program::{NewSlot, Op, Slot, mount_flag, tree_flag};
 
+use super::idmap::{Mapped, MountIds};
 use super::mount_options::{Attributes, MountOptions};
+use super::namespaces::kind;
 use super::program::Builder;
-use super::{Source, Subject, cgroup_mounts};
+use super::{Source, Subject, Tree, cgroup_mounts, rootfs};
 use crate::spec::INSIDE_PROC;
 use crate::{Error, ErrorKind, Result};
 
@@ -20,9 +22,11 @@ pub(super) struct Simple<'a> {
     pub target: Cow<'a, str>,
     pub top: Attributes,
     pub all: Attributes,
-    pub propagation: u32,
+    pub propagation: Vec<u32>,
     /// Becomes read-only after everything below it is in place.
     pub late_read_only: bool,
+    /// The kernel takes this flag only for a mount that exists.
+    pub late_nosymfollow: bool,
     pub flags: u32,
     pub pointer: String,
 }
@@ -32,12 +36,33 @@ pub(super) struct Simple<'a> {
 pub(super) enum What<'a> {
     /// A new filesystem with the options in the form of the program.
     New { fs: &'a str, source: Cow<'a, str>, options: Vec<Cow<'a, str>> },
+    /// A new filesystem with the ids of a user namespace.
+    NewMapped { fs: &'a str, source: Cow<'a, str>, options: Vec<Cow<'a, str>>, ids: MountIds },
     /// A tree of the host.
-    Bind { source: PathBuf, recursive: bool },
+    Bind { tree: Tree },
     /// A symbolic link, part of a v1 cgroup mount.
     Link { to: String },
-    /// Only attributes of what is there.
-    Change,
+    /// What is there already: options for its filesystem, in the form of the program.
+    Change { options: Vec<Cow<'a, str>> },
+}
+
+impl What<'_> {
+    /// A bind of the mount at `path`.
+    pub fn bind(path: PathBuf) -> Self {
+        Self::Bind { tree: Tree::at(path) }
+    }
+
+    /// What the caller must open for it.
+    fn source(&self, subject: &Subject<'_>, pointer: &str) -> Option<Source> {
+        let pointer = pointer.to_owned();
+        match self {
+            Self::Bind { tree } if subject.caller_opens() || tree.ids.is_some() => {
+                Some(Source::Tree { tree: tree.clone(), pointer })
+            }
+            Self::NewMapped { ids, .. } => Some(Source::MountIds { ids: ids.clone(), pointer }),
+            _ => None,
+        }
+    }
 }
 
 /// The mounts of a container and the slots of their trees.
@@ -46,24 +71,20 @@ pub(super) struct Mounts<'a> {
 }
 
 impl<'a> Mounts<'a> {
-    /// Reads `mounts` and asks for the trees that the caller must open: those of a container with a user namespace, which init cannot reach.
+    /// Reads `mounts` and asks for what the caller must open: trees that init cannot reach or map.
     pub fn prepare(subject: &Subject<'a>, out: &mut Builder, sources: &mut Vec<Source>) -> Result<Self> {
-        let mut list = Vec::new();
+        let mut list: Vec<(Simple<'a>, Option<Slot>)> = Vec::new();
         let listed = subject.config.mounts().as_deref().unwrap_or(&[]);
         for (index, mount) in listed.iter().enumerate() {
             let pointer = format!("/mounts/{index}");
-            for simple in simplify(subject, mount, &pointer).map_err(|error| error.at(pointer.clone()))? {
-                let slot = match &simple.what {
-                    What::Bind { source, recursive } if subject.caller_opens() => {
-                        sources.push(Source::Tree {
-                            path: source.clone(),
-                            recursive: *recursive,
-                            pointer: pointer.clone(),
-                        });
-                        Some(out.sends())
-                    }
-                    _ => None,
-                };
+            let before = list.iter().map(|(simple, _)| simple);
+            let simples =
+                simplify(subject, mount, &pointer, before).map_err(|error| error.at(pointer.clone()))?;
+            for simple in simples {
+                let slot = simple.what.source(subject, &pointer).map(|source| {
+                    sources.push(source);
+                    out.sends()
+                });
                 list.push((simple, slot));
             }
         }
@@ -73,9 +94,11 @@ impl<'a> Mounts<'a> {
     /// Opens the trees that init opens itself, before any target exists.
     pub fn push_sources(&mut self, out: &mut Builder) {
         for (simple, slot) in &mut self.list {
-            if let (What::Bind { source, recursive }, None) = (&simple.what, &slot) {
-                let tree = open_tree(out, source, *recursive, &simple.pointer);
-                *slot = Some(Slot(tree.0));
+            if let (What::Bind { tree }, None) = (&simple.what, &slot) {
+                let link = if tree.keep_link { tree_flag::KEEP_LINK } else { 0 };
+                let all = if tree.recursive { tree_flag::RECURSIVE } else { 0 };
+                let opened = open_with(out, &tree.path, link | all, &simple.pointer);
+                *slot = Some(Slot(opened.0));
             }
         }
     }
@@ -105,53 +128,94 @@ impl<'a> Mounts<'a> {
 
 /// Opens a tree of the host in init.
 pub(super) fn open_tree(out: &mut Builder, path: &Path, recursive: bool, pointer: &str) -> NewSlot {
+    open_with(out, path, if recursive { tree_flag::RECURSIVE } else { 0 }, pointer)
+}
+
+fn open_with(out: &mut Builder, path: &Path, flags: u32, pointer: &str) -> NewSlot {
     let path = out.text(path.as_os_str().as_encoded_bytes());
     let tree = out.opens();
-    out.push(Op::OpenTree { path, recursive: recursive.into(), tree }, pointer.to_owned());
+    out.push(Op::OpenTree { path, flags, tree }, pointer.to_owned());
     tree
 }
+
+/// A slot that nothing fills: a law refuses a plan with it.
+const NO_SLOT: Slot = Slot(u32::MAX);
 
 impl Simple<'_> {
     fn push(&self, slot: Option<Slot>, out: &mut Builder) {
         let Attributes { set, clear } = self.top;
         let target = out.text(&*self.target);
+        let (mut propagation, flags) = (self.propagation.iter().copied(), self.flags);
+        let slot = slot.unwrap_or(NO_SLOT);
         let op = match &self.what {
-            What::New { fs, source, options } => Op::Mount {
-                fs: out.text(fs),
-                source: out.text(&**source),
-                options: out.texts(options.iter().map(|option| option.as_bytes())),
-                attr: set,
-                flags: self.flags,
-                propagation: self.propagation,
-                target,
-            },
+            What::New { fs, source, options } => {
+                let (fs, source) = (out.text(fs), out.text(&**source));
+                let options = out.texts(options.iter().map(|option| option.as_bytes()));
+                let propagation = propagation.next().unwrap_or(0);
+                Op::Mount { fs, source, options, attr: set, flags, propagation, target }
+            }
+            What::NewMapped { fs, source, options, .. } => {
+                let (fs, source) = (out.text(fs), out.text(&**source));
+                let options = out.texts(options.iter().map(|option| option.as_bytes()));
+                let propagation = propagation.next().unwrap_or(0);
+                Op::MountMapped { userns: slot, fs, source, options, attr: set, flags, propagation, target }
+            }
             What::Bind { .. } => Op::Bind {
-                tree: slot.unwrap_or(Slot(u32::MAX)), // a law refuses a plan with such a slot
+                tree: slot,
                 set,
                 clear,
                 set_all: self.all.set,
                 clear_all: self.all.clear,
-                propagation: self.propagation,
-                flags: self.flags,
+                propagation: propagation.next().unwrap_or(0),
+                flags,
                 target,
             },
             What::Link { to } => Op::Symlink { target: out.text(to), path: target },
-            What::Change => Op::Attr { path: target, set, clear },
+            What::Change { options } => Op::Remount {
+                options: out.texts(options.iter().map(|option| option.as_bytes())),
+                set,
+                clear,
+                set_all: self.all.set,
+                clear_all: self.all.clear,
+                path: target,
+            },
         };
         out.push(op, self.pointer.clone());
+        self.push_after(propagation, out);
+    }
+
+    /// What no call does together with the mount.
+    fn push_after(&self, propagation: impl Iterator<Item = u32>, out: &mut Builder) {
+        if self.late_nosymfollow {
+            let path = out.text(&*self.target);
+            out.push(Op::Attr { path, set: MOUNT_ATTR_NOSYMFOLLOW, clear: 0 }, self.pointer.clone());
+        }
+        for flags in propagation {
+            let path = out.text(&*self.target);
+            out.push(Op::Propagate { path, flags }, self.pointer.clone());
+        }
     }
 }
 
-fn simplify<'a>(subject: &Subject<'a>, mount: &'a Mount, pointer: &str) -> Result<Vec<Simple<'a>>> {
+fn simplify<'a: 'b, 'b>(
+    subject: &Subject<'a>,
+    mount: &'a Mount,
+    pointer: &str,
+    before: impl Iterator<Item = &'b Simple<'a>>,
+) -> Result<Vec<Simple<'a>>> {
     let listed = mount.options().as_deref().unwrap_or(&[]);
     let options = MountOptions::parse(listed.iter().map(String::as_str));
     let target = target(mount)?;
     let kind = mount.typ().as_deref().unwrap_or("");
+    kernel_knows(subject, &options).map_err(|error| error.at(format!("{pointer}/options")))?;
     if options.remount {
-        return Ok(vec![change(options, target, pointer)?]);
+        return Ok(vec![change(options, target, pointer, before)?]);
     }
     if options.bind.is_some() || kind == "bind" {
         return Ok(vec![bind(subject, mount, options, target, pointer)?]);
+    }
+    if kind == "sysfs" && wants_host_sysfs(subject) {
+        return Ok(vec![host_sysfs(subject, options, target, pointer)]);
     }
     if kind == "cgroup" {
         return cgroup_mounts::simplify(subject, &options, target, pointer);
@@ -161,12 +225,13 @@ fn simplify<'a>(subject: &Subject<'a>, mount: &'a Mount, pointer: &str) -> Resul
 
 pub(super) fn plain<'a>(options: &MountOptions<'_>, target: Cow<'a, str>, pointer: &str) -> Simple<'a> {
     Simple {
-        what: What::Change,
+        what: What::Change { options: Vec::new() },
         target,
         top: options.top,
         all: options.all,
-        propagation: options.propagation,
+        propagation: options.propagation.clone(),
         late_read_only: false,
+        late_nosymfollow: false,
         flags: 0,
         pointer: pointer.to_owned(),
     }
@@ -226,17 +291,50 @@ fn proc_flags(target: &str, kind: &str, own_network: bool) -> Result<u32> {
     }
 }
 
-/// A remount, with or without `bind`, of what an earlier entry or the rootfs has there.
-fn change<'a>(options: MountOptions<'_>, target: Cow<'a, str>, pointer: &str) -> Result<Simple<'a>> {
-    let attributes_only = options.data.is_empty()
-        && options.superblock.is_empty()
-        && options.all == Attributes::default()
-        && options.propagation == 0;
-    if !attributes_only {
-        let message = "remount with other options than those of one mount is not supported yet by this build";
-        return Err(Error::new(ErrorKind::Unsupported, message).at(format!("{pointer}/options")));
+/// What the running kernel is too old for is refused here: init would get an errno without a reason, or nothing at all.
+fn kernel_knows(subject: &Subject<'_>, options: &MountOptions<'_>) -> Result<()> {
+    let touches = |bits: u64| (options.all.set | options.all.clear) & bits != 0;
+    let table = [
+        (touches(u64::MAX), (5, 12), "recursive mount attributes"),
+        (touches(MOUNT_ATTR_NOSYMFOLLOW), (5, 14), "recursive (no)symfollow"),
+        (options.extras.mapped.is_some(), (5, 12), "id-mapped mounts"),
+    ];
+    match table.iter().find(|(wanted, since, _)| *wanted && subject.host.kernel < *since) {
+        None => Ok(()),
+        Some((_, (major, minor), what)) => {
+            let (old_major, old_minor) = subject.host.kernel;
+            let message = format!("{what} need Linux {major}.{minor}, this is {old_major}.{old_minor}");
+            Err(Error::new(ErrorKind::Unsupported, message))
+        }
     }
-    Ok(Simple { what: What::Change, ..plain(&options, target, pointer) })
+}
+
+/// A remount, with or without `bind`, of what an earlier entry or the rootfs has there.
+fn change<'a: 'b, 'b>(
+    options: MountOptions<'a>,
+    target: Cow<'a, str>,
+    pointer: &str,
+    before: impl Iterator<Item = &'b Simple<'a>>,
+) -> Result<Simple<'a>> {
+    let place = components(&target);
+    let there = before.filter(|simple| components(&simple.target) == place).last().map(|simple| &simple.what);
+    let mut words = fs_options(&options, false)?;
+    words.extend(options.superblock_off.iter().map(|(_, word)| Cow::Borrowed(*word)));
+    // The superblock behind a bind is the host's.
+    if !words.is_empty() && (options.bind.is_some() || !matches!(there, Some(What::New { .. }))) {
+        let message = "bind mounts cannot have any filesystem-specific options applied";
+        return Err(Error::new(ErrorKind::InvalidSpec, message).at(format!("{pointer}/options")));
+    }
+    // One that was made read-only as a whole must be told, too.
+    let is_read_only = |what: &What<'_>| match what {
+        What::New { options, .. } => options.iter().any(|option| option == "ro"),
+        _ => false,
+    };
+    if options.bind.is_none() && options.top.clear & MOUNT_ATTR_RDONLY != 0 && there.is_some_and(is_read_only)
+    {
+        words.push(Cow::Borrowed("rw"));
+    }
+    Ok(Simple { what: What::Change { options: words }, ..plain(&options, target, pointer) })
 }
 
 fn bind<'a>(
@@ -252,10 +350,67 @@ fn bind<'a>(
     }
     let source = mount.source().as_deref().filter(|source| !source.as_os_str().is_empty());
     let source = source.ok_or_else(|| Error::new(ErrorKind::InvalidSpec, "bind mount without a source"))?;
-    let recursive = options.bind.unwrap_or(false);
-    let flags = proc_flags(&target, "bind", subject.own_network())?;
-    let what = What::Bind { source: subject.bundle.join(source), recursive };
-    Ok(Simple { what, flags, ..plain(&options, target, pointer) })
+    let ids = Mapped { subject, mount, options: &options, pointer }.ids()?;
+    let mut simple = plain(&options, target, pointer);
+    simple.flags = proc_flags(&simple.target, "bind", subject.own_network())? | bind_flags(&options);
+    let changes = options.top != Attributes::default() || options.all != Attributes::default();
+    if changes && subject.caller_opens() && ids.is_none() {
+        simple.flags |= mount_flag::LOCKED;
+    }
+    if simple.flags & mount_flag::RESET != 0 {
+        reset_atime(&mut simple.top);
+    }
+    let tree = Tree {
+        path: subject.bundle.join(source),
+        recursive: options.bind.unwrap_or(false),
+        keep_link: options.extras.keep_source_link || options.extras.copy_link,
+        private: rootfs::is_private(subject),
+        ids,
+    };
+    simple.what = What::Bind { tree };
+    Ok(simple)
+}
+
+/// As runc, and unlike mount(8): one flag that is named, set or cleared, takes away those of the source that are not.
+fn bind_flags(options: &MountOptions<'_>) -> u32 {
+    let table = [
+        (options.top != Attributes::default(), mount_flag::RESET),
+        (options.extras.copy_link, mount_flag::COPY_LINK),
+        (options.extras.keep_target_link, mount_flag::KEEP_TARGET_LINK),
+    ];
+    table.iter().filter(|(wanted, _)| *wanted).fold(0, |flags, (_, flag)| flags | flag)
+}
+
+/// The access times of a bind change together: naming one of them leaves none of the source's.
+fn reset_atime(top: &mut Attributes) {
+    if top.has_atime() || top.set & MOUNT_ATTR_NODIRATIME != 0 {
+        top.clear |= MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME & !top.set;
+    }
+}
+
+/// The annotation that allows the host's sysfs where the kernel refuses a new one.
+const SYSFS_FALLBACK: &str = "teu.mount.sysfs-fallback";
+
+/// A user namespace may mount a sysfs only for a network that belongs to it.
+fn wants_host_sysfs(subject: &Subject<'_>) -> bool {
+    let allowed = subject.config.annotations().as_ref().and_then(|all| all.get(SYSFS_FALLBACK));
+    allowed.is_some_and(|value| value == "1") && subject.namespaces.has(kind::USER) && !subject.own_network()
+}
+
+/// The host's sysfs, read-only throughout. A caller without privilege can copy it only with what is mounted below.
+fn host_sysfs<'a>(
+    subject: &Subject<'_>,
+    options: MountOptions<'_>,
+    target: Cow<'a, str>,
+    pointer: &str,
+) -> Simple<'a> {
+    let tree = Tree { recursive: !subject.caller_opens(), ..Tree::at(PathBuf::from("/sys")) };
+    let mut simple = Simple { what: What::Bind { tree }, ..plain(&options, target, pointer) };
+    simple.flags = mount_flag::NO_SYMLINKS;
+    simple.top.clear &= !MOUNT_ATTR_RDONLY;
+    simple.all.clear &= !MOUNT_ATTR_RDONLY;
+    simple.all.set |= MOUNT_ATTR_RDONLY;
+    simple
 }
 
 fn filesystem<'a>(
@@ -281,12 +436,23 @@ fn filesystem<'a>(
     if kind == "tmpfs" && !options.data.iter().any(|option| option.starts_with("mode=")) {
         simple.flags |= mount_flag::INHERIT_MODE;
     }
+    if options.extras.copy_up {
+        simple.flags |= mount_flag::COPY_UP;
+    }
+    if simple.top.set & MOUNT_ATTR_NOSYMFOLLOW != 0 && subject.host.kernel < (5, 14) {
+        simple.top.set &= !MOUNT_ATTR_NOSYMFOLLOW;
+        simple.late_nosymfollow = true;
+    }
     let source = match mount.source() {
         Some(source) => source.to_string_lossy(),
         None => Cow::Borrowed(kind),
     };
     let read_only = simple.top.set & MOUNT_ATTR_RDONLY != 0;
-    simple.what = What::New { fs: kind, source, options: fs_options(&options, read_only)? };
+    let words = fs_options(&options, read_only)?;
+    simple.what = match (Mapped { subject, mount, options: &options, pointer }).ids()? {
+        None => What::New { fs: kind, source, options: words },
+        Some((ids, _)) => What::NewMapped { fs: kind, source, options: words, ids },
+    };
     new_attributes(&mut simple.top);
     Ok(simple)
 }

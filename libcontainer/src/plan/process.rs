@@ -32,6 +32,8 @@ pub(super) struct Descriptors {
     pub placed: Vec<(u32, Slot)>,
     /// The start gate.
     pub gate: Slot,
+    /// The container has a null device of its own, which takes the place of the host's in the standard streams.
+    pub own_null: bool,
 }
 
 impl Half<'_> {
@@ -45,6 +47,9 @@ impl Half<'_> {
             first = first.max(number + 1);
         }
         terminal::push_owner(self.process, self.namespaces, out);
+        if descriptors.own_null {
+            out.push(Op::NullStdio {}, "");
+        }
         if self.process.no_new_privileges().unwrap_or(false) {
             out.push(Op::NoNewPrivs {}, "/process/noNewPrivileges");
         }

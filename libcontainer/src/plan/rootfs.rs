@@ -1,4 +1,6 @@
 //! `root` and `linux.rootfsPropagation`: the root handle before the mounts, and the switch into it after them.
+//!
+//! What of the host's mount events reaches the container, and the other way round, is decided before anything is attached: see `Events`.
 
 use std::path::PathBuf;
 
@@ -9,12 +11,50 @@ use super::mount_options;
 use super::mounts::open_tree;
 use super::namespaces::kind;
 use super::program::Builder;
-use super::{Source, Subject};
+use super::{Source, Subject, Tree};
+use crate::{Error, ErrorKind, Result};
 
+const MS_UNBINDABLE: u32 = 1 << 17;
+const MS_PRIVATE: u32 = 1 << 18;
 const MS_SLAVE: u32 = 1 << 19;
-const MS_REC_SLAVE: u32 = MS_SLAVE | MS_REC as u32;
+const MS_SHARED: u32 = 1 << 20;
 const ROOT_PATH: &str = "/root/path";
 const PROPAGATION: &str = "/linux/rootfsPropagation";
+
+/// What `linux.rootfsPropagation` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Events {
+    /// MS_* bits by which the namespace is cut off from the host.
+    cut: u32,
+    /// Sources of binds are opened before the cut: they stay peers of the host's mounts.
+    peers: bool,
+    /// MS_* bits for the new root, 0 for none.
+    last: u32,
+}
+
+impl Events {
+    fn of(subject: &Subject<'_>) -> Self {
+        let word = subject.config.linux().as_ref().and_then(|linux| linux.rootfs_propagation().as_deref());
+        let flags = word.and_then(mount_options::propagation).unwrap_or(0);
+        let rec = MS_REC as u32;
+        match flags & !rec {
+            MS_PRIVATE => Self { cut: MS_PRIVATE | rec, peers: false, last: 0 },
+            MS_UNBINDABLE => Self { cut: MS_PRIVATE | rec, peers: false, last: flags },
+            MS_SHARED => Self { cut: MS_SLAVE | rec, peers: true, last: flags },
+            _ => Self { cut: MS_SLAVE | rec, peers: false, last: 0 },
+        }
+    }
+
+    /// Whether the host's mounts must not even come in.
+    fn is_private(self) -> bool {
+        self.cut & MS_PRIVATE != 0
+    }
+}
+
+/// Whether later mounts of the host stay out of every tree that the container gets.
+pub(super) fn is_private(subject: &Subject<'_>) -> bool {
+    Events::of(subject).is_private()
+}
 
 /// The root of the container.
 pub(super) struct Rootfs {
@@ -22,17 +62,26 @@ pub(super) struct Rootfs {
     sent: Option<Slot>,
     /// The container has a mount namespace of its own.
     private: bool,
+    events: Events,
 }
 
 impl Rootfs {
     /// Asks for the root's descriptor. A caller with privilege opens the tree itself: the path is resolved once.
-    pub fn prepare(subject: &Subject<'_>, out: &mut Builder, sources: &mut Vec<Source>) -> Self {
+    ///
+    /// # Errors
+    /// `InvalidSpec` if the propagation is not safe for the way into the rootfs.
+    pub fn prepare(subject: &Subject<'_>, out: &mut Builder, sources: &mut Vec<Source>) -> Result<Self> {
         let private = subject.namespaces.has(kind::MOUNT);
         let path = subject.rootfs.clone();
-        let (recursive, pointer) = (true, ROOT_PATH.to_owned());
+        let (events, pointer) = (Events::of(subject), ROOT_PATH.to_owned());
+        if subject.shape.no_pivot && events.cut & MS_PRIVATE != 0 && events.last == 0 {
+            let message = "rootfsPropagation of [r]private is not safe without pivot_root";
+            return Err(Error::new(ErrorKind::InvalidSpec, message).at(PROPAGATION));
+        }
         let source = match private {
             true if subject.host.privileged && !subject.namespaces.joins(kind::MOUNT) => {
-                Some(Source::Tree { path: path.clone(), recursive, pointer })
+                let tree = Tree { recursive: true, private: events.is_private(), ..Tree::at(path.clone()) };
+                Some(Source::Tree { tree, pointer })
             }
             true => None,
             false => Some(Source::Directory { path: path.clone(), pointer }),
@@ -41,13 +90,13 @@ impl Rootfs {
             sources.push(source);
             out.sends()
         });
-        Self { path, sent, private }
+        Ok(Self { path, sent, private, events })
     }
 
     /// Cuts the namespace off from the host's mount events.
     pub fn push_isolation(&self, out: &mut Builder) {
         if self.private {
-            out.push(Op::Propagation { flags: MS_REC_SLAVE }, PROPAGATION);
+            out.push(Op::Propagation { flags: self.events.cut }, PROPAGATION);
         }
     }
 
@@ -57,12 +106,24 @@ impl Rootfs {
         out.push(Op::Root { tree, attach: self.private.into() }, ROOT_PATH);
     }
 
+    /// Whether sources are opened before the namespace is cut off.
+    pub fn peers(&self) -> bool {
+        self.events.peers
+    }
+
     /// Enters the rootfs.
     pub fn push_switch(&self, subject: &Subject<'_>, out: &mut Builder) {
-        let pivot = self.private && !subject.shape.no_pivot;
-        out.push(if pivot { Op::Pivot {} } else { Op::Chroot {} }, ROOT_PATH);
-        if let Some(flags) = final_propagation(subject) {
-            out.push(Op::Propagation { flags }, PROPAGATION);
+        match (self.private, subject.shape.no_pivot) {
+            (true, false) => out.push(Op::Pivot {}, ROOT_PATH),
+            (own, _) => {
+                if own {
+                    out.push(Op::HideHost {}, "");
+                }
+                out.push(Op::Chroot {}, ROOT_PATH);
+            }
+        }
+        if self.private && self.events.last != 0 {
+            out.push(Op::Propagation { flags: self.events.last }, PROPAGATION);
         }
     }
 
@@ -74,10 +135,4 @@ impl Rootfs {
             out.push(Op::Attr { path, set: MOUNT_ATTR_RDONLY, clear: 0 }, "/root/readonly");
         }
     }
-}
-
-/// The propagation that was asked for, unless it is the one that the mounts have already.
-fn final_propagation(subject: &Subject<'_>) -> Option<u32> {
-    let word = subject.config.linux().as_ref()?.rootfs_propagation().as_deref()?;
-    mount_options::propagation(word).filter(|flags| flags & MS_SLAVE == 0)
 }

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
-use teu_init::program::{Op, ask};
+use teu_init::program::{Op, ask, tree_flag};
 
 use super::capabilities::NAMES;
 use super::mount_options::{self, Attributes};
 use super::scheduling::{self, FIRST_NODE_FLAG, IO_CLASS_SHIFT, IO_CLASSES, MODES, NODE_FLAGS, POLICIES};
-use super::{Plan, Program, Source, namespaces, rlimits};
+use super::{MountIds, Plan, Program, Source, Tree, namespaces, rlimits};
 
 /// Column of the JSON pointer.
 const SITE_COLUMN: usize = 78;
@@ -59,13 +59,36 @@ impl Display for Source {
             Self::CgroupEntrance(index) => write!(f, "entrance of cgroup {index}"),
             Self::Stdio(number) => write!(f, "stdio {number}"),
             Self::Extra(index) => write!(f, "extra {index}"),
-            Self::Tree { path, recursive, .. } => {
-                write!(f, "tree {}{}", path.display(), if *recursive { " rec" } else { "" })
-            }
+            Self::Tree { tree, .. } => write!(f, "{tree}"),
+            Self::MountIds { ids, .. } => write!(f, "ids {ids}"),
             Self::Directory { path, .. } => write!(f, "directory {}", path.display()),
             Self::Namespace { kind, path, .. } => {
                 write!(f, "namespace {} {}", joined_word(*kind), path.display())
             }
+        }
+    }
+}
+
+impl Display for Tree {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "tree {}", self.path.display())?;
+        let words = [(self.recursive, " rec"), (self.keep_link, " keep-link"), (self.private, " private")];
+        for (_, word) in words.iter().filter(|(has, _)| *has) {
+            f.write_str(word)?;
+        }
+        match &self.ids {
+            None => Ok(()),
+            Some((ids, below)) => write!(f, " {}ids {ids}", if *below { "r" } else { "" }),
+        }
+    }
+}
+
+impl Display for MountIds {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let line = |maps: &str| maps.trim().replace('\n', ", ");
+        match self {
+            Self::Maps { uids, gids } => write!(f, "uid {} gid {}", line(uids), line(gids)),
+            Self::Namespace(path) => write!(f, "of {}", path.display()),
         }
     }
 }
@@ -98,7 +121,9 @@ impl Program {
             | Op::Pivot {}
             | Op::Chroot {}
             | Op::Loopback {} => String::new(),
-            Op::NoNewPrivs {} | Op::Hide {} | Op::Ready {} => String::new(),
+            Op::NoNewPrivs {} | Op::Hide {} | Op::HideHost {} | Op::NullStdio {} | Op::Ready {} => {
+                String::new()
+            }
             Op::CloseRest { first, gate } => format!("{first}- but {{{}}}", gate.0),
             Op::Keyring { name } | Op::Hostname { name } | Op::Domainname { name } => quoted(self.text(name)),
             Op::Join { kind, namespace } => format!("{} {{{}}}", joined_word(kind), namespace.0),
@@ -109,13 +134,10 @@ impl Program {
             Op::Propagation { flags } => {
                 format!("/ {}", mount_options::words(Attributes::default(), flags).join(","))
             }
-            Op::OpenTree { path, recursive, tree } => {
-                format!(
-                    "{} {}-> {{{}}}",
-                    quoted(self.text(path)),
-                    if recursive == 0 { "" } else { "rec " },
-                    tree.0
-                )
+            Op::OpenTree { path, flags, tree } => {
+                let words = [(tree_flag::RECURSIVE, "rec "), (tree_flag::KEEP_LINK, "keep-link ")];
+                let words = words.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, word)| *word);
+                format!("{} {}-> {{{}}}", quoted(self.text(path)), words.collect::<String>(), tree.0)
             }
             Op::Root { tree, attach } => {
                 format!("{{{}}}{}", tree.0, if attach == 0 { "" } else { " attach" })
@@ -126,10 +148,26 @@ impl Program {
                 let parts = [self.text(fs), self.text(source), self.text(target)].map(quoted).join(" ");
                 join_words([parts, words.join(","), show_data(&data), show_flags(flags)])
             }
+            Op::MountMapped { userns, fs, source, options, attr, flags, propagation, target } => {
+                let plain = Op::Mount { fs, source, options, attr, flags, propagation, target };
+                format!("ids {{{}}} {}", userns.0, self.operands(&plain))
+            }
+            Op::Remount { options, set, clear, set_all, clear_all, path } => {
+                let data: Vec<_> = self.texts(options).collect();
+                join_words([
+                    quoted(self.text(path)),
+                    mount_options::words(Attributes { set, clear }, 0).join(","),
+                    recursive_words(set_all, clear_all),
+                    show_data(&data),
+                ])
+            }
+            Op::Propagate { path, flags } => {
+                let words = mount_options::words(Attributes::default(), flags);
+                format!("{} {}", quoted(self.text(path)), words.join(","))
+            }
             Op::Bind { tree, set, clear, set_all, clear_all, propagation, flags, target } => {
                 let top = mount_options::words(Attributes { set, clear }, propagation).join(",");
-                let all = mount_options::words(Attributes { set: set_all, clear: clear_all }, 0);
-                let all = all.iter().map(|word| format!("r{word}")).collect::<Vec<_>>().join(",");
+                let all = recursive_words(set_all, clear_all);
                 join_words([
                     format!("{{{}}} {}", tree.0, quoted(self.text(target))),
                     top,
@@ -213,6 +251,11 @@ impl Program {
     }
 }
 
+fn recursive_words(set: u64, clear: u64) -> String {
+    let all = mount_options::words(Attributes { set, clear }, 0);
+    all.iter().map(|word| format!("r{word}")).collect::<Vec<_>>().join(",")
+}
+
 fn join_words(words: [String; 4]) -> String {
     words.iter().filter(|word| !word.is_empty()).map(String::as_str).collect::<Vec<_>>().join(" ")
 }
@@ -243,6 +286,11 @@ fn show_flags(flags: u32) -> String {
         (mount_flag::INHERIT_MODE, "inherit-mode"),
         (mount_flag::IN_PROC, "in-proc"),
         (mount_flag::ONLY_PROC, "only-proc"),
+        (mount_flag::RESET, "reset"),
+        (mount_flag::LOCKED, "locked"),
+        (mount_flag::COPY_LINK, "copy-link"),
+        (mount_flag::KEEP_TARGET_LINK, "keep-target-link"),
+        (mount_flag::COPY_UP, "copy-up"),
     ];
     let words: Vec<_> = table.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, word)| *word).collect();
     if words.is_empty() { String::new() } else { format!("[{}]", words.join(" ")) }

@@ -83,13 +83,18 @@ fn slots_in_order(program: &Program) -> Option<usize> {
     })
 }
 
-/// With only `/` a slave, dropping the old root would unmount what is below it on the host as well.
+/// With only `/` a slave, dropping the old root would unmount what is below it on the host as well. Where sources are to stay peers of the host's
+/// mounts they are opened before: a copy that is attached nowhere hears nothing.
 fn isolation_first(program: &Program) -> Option<usize> {
-    const REC_SLAVE: u32 = 1 << 19 | teu_init::abi::MS_REC as u32;
+    const REC: u32 = teu_init::abi::MS_REC as u32;
+    const REC_SLAVE: u32 = 1 << 19 | REC;
+    const REC_PRIVATE: u32 = 1 << 18 | REC;
+    let shared = last(program, |op| matches!(op, Op::Propagation { flags } if flags & 1 << 20 != 0));
     let private = first(program, |op| matches!(op, Op::Pivot {} | Op::Root { attach: 1, .. }))?;
-    let isolated = first(program, |op| matches!(op, Op::Propagation { flags: REC_SLAVE }));
-    let touched = first(program, |op| {
-        matches!(op, Op::OpenTree { .. } | Op::Root { .. } | Op::Mount { .. } | Op::Bind { .. })
+    let isolated = first(program, |op| matches!(op, Op::Propagation { flags: REC_SLAVE | REC_PRIVATE }));
+    let touched = first(program, |op| match op {
+        Op::OpenTree { .. } => shared.is_none(),
+        other => matches!(other, Op::Root { .. }) || is_mount(other),
     });
     (isolated.is_none() || isolated > touched).then_some(private)
 }
@@ -149,7 +154,8 @@ fn scheduling_in_order(program: &Program) -> Option<usize> {
 }
 
 fn is_mount(op: &Op) -> bool {
-    matches!(op, Op::Mount { .. } | Op::Bind { .. } | Op::Device { .. } | Op::Symlink { .. })
+    matches!(op, Op::Mount { .. } | Op::MountMapped { .. } | Op::Bind { .. } | Op::Remount { .. })
+        || matches!(op, Op::Device { .. } | Op::Symlink { .. } | Op::Propagate { .. })
 }
 
 fn is_mask(op: &Op) -> bool {

@@ -8,8 +8,10 @@ use std::path::Path;
 
 use super::claim::Claim;
 use crate::cgroup::Cgroup;
+use crate::launch::mount_ids::user_namespace;
 use crate::options::{CreateOptions, FdMap, Stdio};
-use crate::plan::{Plan, Source};
+use crate::plan::namespaces::kind;
+use crate::plan::{MountIds, Plan, Source, Tree};
 use crate::sys;
 use crate::{Error, ErrorKind, Result};
 
@@ -20,11 +22,19 @@ pub(super) struct Opener<'a> {
     extra: Vec<Option<FdMap>>,
     /// The null device, opened once.
     null: Option<OwnedFd>,
+    /// User namespaces of mapped mounts.
+    mount_ids: Vec<(MountIds, OwnedFd)>,
 }
 
 impl<'a> Opener<'a> {
     pub fn new(claim: &'a Claim, options: CreateOptions) -> Self {
-        Self { claim, stdio: options.stdio, extra: options.fds.into_iter().map(Some).collect(), null: None }
+        Self {
+            claim,
+            stdio: options.stdio,
+            extra: options.fds.into_iter().map(Some).collect(),
+            null: None,
+            mount_ids: Vec::new(),
+        }
     }
 
     /// One descriptor for each source; the places of cgroup files stay empty, see [`add_cgroup`].
@@ -38,11 +48,51 @@ impl<'a> Opener<'a> {
             Source::Gate => self.claim.dir().make_gate()?,
             Source::Stdio(number) => self.stdio(*number)?,
             Source::Extra(index) => self.extra(*index)?,
-            Source::Tree { path, recursive, pointer } => tree(path, *recursive, pointer)?,
+            Source::Tree { tree, pointer } => self.tree(tree, pointer)?,
+            Source::MountIds { ids, pointer } => self.mount_ids(ids, pointer)?.try_clone().map_err(again)?,
             Source::Directory { path, pointer } => rootfs(path, pointer)?,
             Source::Namespace { kind, path, pointer } => namespace(path, *kind, pointer)?,
         };
         Ok(Some(opened))
+    }
+
+    fn tree(&mut self, tree: &Tree, pointer: &str) -> Result<OwnedFd> {
+        let source = match pointer {
+            "/root/path" => rootfs(&tree.path, pointer)?,
+            _ => open_path(&tree.path, tree.keep_link).map_err(|error| {
+                Error::io(format!("error mounting {:?}: open the source", tree.path), &error)
+                    .kind_is(ErrorKind::Mount)
+                    .at(pointer)
+            })?,
+        };
+        let cut = if tree.private { libc::MS_PRIVATE } else { libc::MS_SLAVE };
+        let copy = sys::mount::copy_tree(source.as_fd(), tree.recursive, cut).map_err(|error| {
+            Error::io(format!("copy the mount tree of {}", tree.path.display()), &error).at(pointer)
+        })?;
+        if let Some((ids, below)) = &tree.ids {
+            let userns = self.mount_ids(ids, pointer)?;
+            sys::mount::map_ids(copy.as_fd(), userns.as_fd(), *below)
+                .map_err(|error| cannot_map(&tree.path, &error).at(pointer))?;
+        }
+        Ok(copy)
+    }
+
+    /// The user namespace of mapped mounts; those with equal maps share one.
+    fn mount_ids(&mut self, ids: &MountIds, pointer: &str) -> Result<&OwnedFd> {
+        let known = self.mount_ids.iter().position(|(known, _)| known == ids);
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let userns = match ids {
+                    MountIds::Maps { uids, gids } => user_namespace(uids, gids, pointer)?,
+                    MountIds::Namespace(path) => namespace(path, kind::USER, pointer)?,
+                };
+                self.mount_ids.push((ids.clone(), userns));
+                self.mount_ids.len() - 1
+            }
+        };
+        let found = self.mount_ids.get(index).map(|(_, userns)| userns);
+        found.ok_or_else(|| Error::new(ErrorKind::Internal, "a user namespace got lost"))
     }
 
     fn stdio(&mut self, number: u32) -> Result<OwnedFd> {
@@ -82,29 +132,19 @@ impl<'a> Opener<'a> {
     }
 }
 
-fn open_path(path: &Path) -> io::Result<OwnedFd> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path)?;
+fn again(error: io::Error) -> Error {
+    Error::io("duplicate a user namespace", &error)
+}
+
+fn cannot_map(path: &Path, error: &io::Error) -> Error {
+    let error = Error::io(format!("error mounting {path:?}: map its ids"), error).kind_is(ErrorKind::Mount);
+    error.remark("the filesystem may not support id-mapped mounts on this kernel")
+}
+
+fn open_path(path: &Path, keep_link: bool) -> io::Result<OwnedFd> {
+    let link = if keep_link { libc::O_NOFOLLOW } else { 0 };
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_PATH | link).open(path)?;
     sys::fs::above_stdio(file.into())
-}
-
-fn tree(path: &Path, recursive: bool, pointer: &str) -> Result<OwnedFd> {
-    if pointer == "/root/path" {
-        let root = rootfs(path, pointer)?;
-        return copy(&root, path, recursive, pointer);
-    }
-    let source = open_path(path).map_err(|error| {
-        Error::io(format!("error mounting {path:?}: open the source"), &error)
-            .kind_is(ErrorKind::Mount)
-            .at(pointer)
-    })?;
-    copy(&source, path, recursive, pointer)
-}
-
-fn copy(dir: &OwnedFd, path: &Path, recursive: bool, pointer: &str) -> Result<OwnedFd> {
-    let failed = |error: io::Error| {
-        Error::io(format!("copy the mount tree of {}", path.display()), &error).at(pointer)
-    };
-    sys::mount::copy_tree(dir.as_fd(), recursive).map_err(failed)
 }
 
 /// The rootfs: a directory, and no symbolic link on the way to it.

@@ -3,16 +3,19 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::Padded;
 
 const OPEN_TREE_CLONE: u32 = 1;
+const ATTR_SET: usize = 0;
 const ATTR_PROPAGATION: usize = 16;
+const ATTR_USERNS: usize = 24;
+const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
 
 /// A detached copy of the mount that `dir` is on, from that directory on (Linux 5.2), cut off from the host's mount events where the kernel can
-/// (Linux 5.12; before, init does it).
-pub(crate) fn copy_tree(dir: BorrowedFd<'_>, recursive: bool) -> io::Result<OwnedFd> {
+/// (Linux 5.12; before, init does it): MS_SLAVE, or MS_PRIVATE for both directions.
+pub(crate) fn copy_tree(dir: BorrowedFd<'_>, recursive: bool, cut: libc::c_ulong) -> io::Result<OwnedFd> {
     let all = if recursive { libc::AT_RECURSIVE as u32 } else { 0 };
     let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as u32 | libc::AT_EMPTY_PATH as u32 | all;
     // SAFETY: libc has no wrapper; the path is a static NUL-ended string.
@@ -20,16 +23,24 @@ pub(crate) fn copy_tree(dir: BorrowedFd<'_>, recursive: bool) -> io::Result<Owne
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
     let tree = super::fs::above_stdio(unsafe { OwnedFd::from_raw_fd(fd) })?;
-    match enslave(&tree) {
+    let mut attr = Padded::new();
+    attr.put(ATTR_PROPAGATION, &cut.to_ne_bytes());
+    match set_attributes(tree.as_fd(), libc::AT_RECURSIVE, &mut attr) {
         Err(error) if error.raw_os_error() != Some(libc::ENOSYS) => Err(error),
         _ => Ok(tree),
     }
 }
 
-fn enslave(tree: &OwnedFd) -> io::Result<()> {
+/// Gives a detached tree, or with `below` all of its mounts, the ids of a user namespace (Linux 5.12).
+pub(crate) fn map_ids(tree: BorrowedFd<'_>, userns: BorrowedFd<'_>, below: bool) -> io::Result<()> {
     let mut attr = Padded::new();
-    attr.put(ATTR_PROPAGATION, &libc::MS_SLAVE.to_ne_bytes());
-    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    attr.put(ATTR_SET, &MOUNT_ATTR_IDMAP.to_ne_bytes());
+    attr.put(ATTR_USERNS, &i64::from(userns.as_raw_fd()).to_ne_bytes());
+    set_attributes(tree, if below { libc::AT_RECURSIVE } else { 0 }, &mut attr)
+}
+
+fn set_attributes(tree: BorrowedFd<'_>, depth: i32, attr: &mut Padded) -> io::Result<()> {
+    let flags = libc::AT_EMPTY_PATH | depth;
     let path: &CStr = c"";
     // SAFETY: libc has no wrapper; the path is static and `attr` is a zeroed `struct mount_attr` of 256 bytes.
     let result = unsafe {

@@ -7,8 +7,18 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use teu::{CgroupLayout, Hierarchy, Host, OwnCgroup};
 
-pub const HOSTS: [&str; 9] =
-    ["v2", "hybrid", "v1", "v1-all", "no-cgroup", "rootless", "rootless-no-cgroup", "nested", "labels"];
+pub const HOSTS: [&str; 10] = [
+    "v2",
+    "hybrid",
+    "v1",
+    "v1-all",
+    "no-cgroup",
+    "rootless",
+    "rootless-no-cgroup",
+    "nested",
+    "labels",
+    "old-kernel",
+];
 
 /// A [`Host`] as `tests/plans/hosts/NAME.json` has it.
 #[derive(Deserialize)]
@@ -19,6 +29,7 @@ struct Facts {
     in_userns: bool,
     last_cap: u32,
     kernel: (u32, u32),
+    kcore: Option<bool>,
     #[serde(default)]
     apparmor: bool,
     #[serde(default)]
@@ -49,6 +60,7 @@ pub fn host(name: &str) -> Host {
         in_userns: facts.in_userns,
         last_cap: facts.last_cap,
         kernel: facts.kernel,
+        kcore: facts.kcore.unwrap_or(true),
         apparmor: facts.apparmor,
         selinux: facts.selinux,
         cgroup: facts.cgroup.map_or(CgroupLayout::None, layout),

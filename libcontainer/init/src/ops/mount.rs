@@ -1,15 +1,16 @@
 //! Mounts by descriptor: each is made detached, attached to a target that was resolved below the root handle, and only then changed.
 
+use super::{attributes, copy_up, rootfs};
 use crate::abi::{
-    AT_EMPTY_PATH, AT_RECURSIVE, EBUSY, EINVAL, ENOENT, ENOSYS, EPERM, FSCONFIG_CMD_CREATE,
-    FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, MOUNT_ATTR__ATIME, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC,
-    MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY, MOVE_MOUNT_F_EMPTY_PATH,
-    MOVE_MOUNT_T_EMPTY_PATH, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW, MS_RDONLY, MS_REC,
-    MS_REMOUNT, MountAttr, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE, PROC_SUPER_MAGIC, S_IFDIR, S_IFMT, Statx,
+    AT_EMPTY_PATH, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW, EBUSY, EINVAL, ENOENT, EPERM, FSCONFIG_CMD_CREATE,
+    FSCONFIG_CMD_RECONFIGURE, FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, MOUNT_ATTR_IDMAP, MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MOVE_MOUNT_F_EMPTY_PATH,
+    MOVE_MOUNT_T_EMPTY_PATH, MountAttr, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE, PROC_SUPER_MAGIC, S_IFCHR,
+    S_IFDIR, S_IFLNK, S_IFMT, Statx,
 };
 use crate::machine::{At, Fault, Machine, Outcome};
 use crate::path::{self, Leaf};
-use crate::program::{List, NewSlot, Slot, Str, mount_flag};
+use crate::program::{List, NewSlot, Slot, Str, mount_flag, tree_flag};
 use crate::sys::{self, Fd, Result};
 use crate::wire::step;
 use core::ffi::CStr;
@@ -56,8 +57,11 @@ pub fn propagation(flags: u32) -> Outcome {
 }
 
 /// Copies a tree of mounts of the host, detached.
-pub fn open_tree(machine: &mut Machine<'_>, path: Str, recursive: bool, tree: NewSlot) -> Outcome {
-    let opened = copy_of(Fd::CWD, machine.text(path), recursive)?;
+pub fn open_tree(machine: &mut Machine<'_>, path: Str, flags: u32, tree: NewSlot) -> Outcome {
+    let link = if flags & tree_flag::KEEP_LINK != 0 { AT_SYMLINK_NOFOLLOW } else { 0 };
+    let all = if flags & tree_flag::RECURSIVE != 0 { AT_RECURSIVE } else { 0 };
+    let opened =
+        sys::open_tree(Fd::CWD, machine.text(path), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | link | all)?;
     machine.fill(tree, opened);
     Ok(())
 }
@@ -72,8 +76,8 @@ pub fn root(machine: &mut Machine<'_>, tree: Slot, attach: bool) -> Outcome {
     Ok(machine.set_root(tree)?)
 }
 
-/// Mounts a new filesystem.
-pub fn mount(machine: &mut Machine<'_>, new: NewMount) -> Outcome {
+/// Mounts a new filesystem, with the ids of `userns` if there is one.
+pub fn mount(machine: &mut Machine<'_>, new: NewMount, userns: Option<Slot>) -> Outcome {
     let mode = covered_mode(machine, &new);
     let target = open_target(machine, new.target, Leaf::Directory, new.flags)?;
     let context = sys::fsopen(machine.text(new.fs)).at(step::FSOPEN)?;
@@ -84,8 +88,14 @@ pub fn mount(machine: &mut Machine<'_>, new: NewMount) -> Outcome {
     }
     let mount = made?;
     context.close();
+    if let Some(userns) = userns {
+        map(mount, machine.slot(userns))?;
+    }
+    if new.flags & mount_flag::COPY_UP != 0 {
+        copy_up::copy(machine, target, mount)?;
+    }
     attach(mount, target)?;
-    propagate(mount, new.propagation)?;
+    attributes::propagate(mount, new.propagation)?;
     mount.close();
     Ok(())
 }
@@ -100,6 +110,13 @@ fn superblock(machine: &mut Machine<'_>, context: Fd, new: &NewMount, mode: Opti
     }
     configure(machine, context, new.options)?;
     sys::fsconfig(context, FSCONFIG_CMD_CREATE, None, None).at(step::SUPERBLOCK)
+}
+
+/// Only a mount that is attached nowhere yet can be mapped.
+fn map(mount: Fd, userns: Fd) -> Outcome {
+    let userns = u64::try_from(userns.0).map_err(|_| EINVAL)?;
+    let change = MountAttr { set: MOUNT_ATTR_IDMAP, userns, ..MountAttr::default() };
+    sys::mount_setattr(mount, c"", AT_EMPTY_PATH, &change).at(step::MAP)
 }
 
 fn configure(machine: &mut Machine<'_>, context: Fd, options: List) -> Outcome {
@@ -150,23 +167,79 @@ fn explain(machine: &mut Machine<'_>, context: Fd) {
 /// Attaches a tree and gives it its attributes.
 pub fn bind(machine: &mut Machine<'_>, bind: Attach) -> Outcome {
     let tree = machine.slot(bind.tree);
-    let leaf = if is_directory(&stat(tree)?) { Leaf::Directory } else { Leaf::File };
+    let found = stat(tree)?;
+    if bind.flags & mount_flag::COPY_LINK != 0 && u32::from(found.mode) & S_IFMT == S_IFLNK {
+        return copy_link(machine, tree, bind.target);
+    }
+    let leaf = if is_directory(&found) { Leaf::Directory } else { Leaf::File };
     if bind.flags & mount_flag::ONLY_PROC != 0 && !on_proc(tree)? {
         return Err(Fault { errno: EINVAL, step: step::NOT_PROC });
     }
     let target = open_target(machine, bind.target, leaf, bind.flags)?;
     attach(tree, target)?;
-    attributes(tree, bind.top, 0)?;
-    attributes(tree, bind.all, AT_RECURSIVE)?;
-    propagate(tree, bind.propagation)?;
+    if bind.flags & mount_flag::LOCKED != 0 && attributes::takes([bind.top, bind.all]) {
+        attributes::keep_locked(tree, || change(tree, &bind))?;
+    } else {
+        change(tree, &bind)?;
+    }
+    attributes::propagate(tree, bind.propagation)?;
     tree.close();
+    Ok(())
+}
+
+fn change(tree: Fd, bind: &Attach) -> Outcome {
+    if bind.flags & mount_flag::RESET != 0 {
+        attributes::reset(tree, bind.top, bind.flags & mount_flag::LOCKED != 0)?;
+    } else {
+        attributes::change(tree, bind.top, 0)?;
+    }
+    attributes::change(tree, bind.all, AT_RECURSIVE)
+}
+
+fn copy_link(machine: &mut Machine<'_>, tree: Fd, target: Str) -> Outcome {
+    let mut text = [0u8; 4096];
+    let length = sys::readlinkat(tree, c"", &mut text).at(step::TARGET)?;
+    tree.close();
+    let link = path::Name::<4096>::new(text.get(..length).ok_or(EINVAL)?)?;
+    machine.keep_directory(None); // an earlier mount may have covered it
+    rootfs::same_symlink(machine, link.as_c_str()?, target)
+}
+
+/// Changes the filesystem, the attributes and those of everything below of what is mounted at `path`.
+pub fn remount(machine: &mut Machine<'_>, options: List, [top, all]: [[u64; 2]; 2], path: Str) -> Outcome {
+    let mount = path::open(machine.root, machine.text(path), false).at(step::TARGET)?;
+    if options.count != 0 {
+        reconfigure(machine, mount, options)?;
+    }
+    attributes::change(mount, top, 0)?;
+    attributes::change(mount, all, AT_RECURSIVE)?;
+    mount.close();
+    Ok(())
+}
+
+fn reconfigure(machine: &mut Machine<'_>, mount: Fd, options: List) -> Outcome {
+    let context = sys::fspick(mount).at(step::FSOPEN)?;
+    let done = configure(machine, context, options)
+        .and_then(|()| sys::fsconfig(context, FSCONFIG_CMD_RECONFIGURE, None, None).at(step::SUPERBLOCK));
+    if done.is_err() {
+        explain(machine, context);
+    }
+    context.close();
+    done
+}
+
+/// Changes the propagation of what is mounted at `path`.
+pub fn propagate_at(machine: &mut Machine<'_>, path: Str, flags: u32) -> Outcome {
+    let mount = path::open(machine.root, machine.text(path), false).at(step::TARGET)?;
+    attributes::propagate(mount, flags)?;
+    mount.close();
     Ok(())
 }
 
 /// Sets and clears attributes of a mount that stands in its place already.
 pub fn attr(machine: &mut Machine<'_>, path: Str, change: [u64; 2]) -> Outcome {
     let mount = path::open(machine.root, machine.text(path), false).at(step::TARGET)?;
-    attributes(mount, change, 0)?;
+    attributes::change(mount, change, 0)?;
     mount.close();
     Ok(())
 }
@@ -187,7 +260,7 @@ pub fn readonly(machine: &mut Machine<'_>, path: Str) -> Outcome {
     let Some(target) = find(machine, path)? else { return Ok(()) };
     let tree = copy_of(target, c"", true)?;
     attach(tree, target)?;
-    attributes(tree, [MOUNT_ATTR_RDONLY, 0], 0)?;
+    attributes::change(tree, [MOUNT_ATTR_RDONLY, 0], 0)?;
     tree.close();
     Ok(())
 }
@@ -225,10 +298,15 @@ fn null_cover(machine: &mut Machine<'_>, null: Slot) -> core::result::Result<Fd,
     }
     machine.null_used = true;
     let found = stat(tree)?;
-    if found.rdev_major != 1 || found.rdev_minor != 3 {
+    if !is_null_device(&found) {
         return Err(Fault { errno: EINVAL, step: step::MISMATCH });
     }
     Ok(tree)
+}
+
+/// Whether a file is the null device and no other.
+pub(super) fn is_null_device(found: &Statx) -> bool {
+    u32::from(found.mode) & S_IFMT == S_IFCHR && (found.rdev_major, found.rdev_minor) == (1, 3)
 }
 
 /// Opens the place where a mount goes, making it if it is missing; never the rootfs itself.
@@ -240,7 +318,15 @@ fn open_target(
 ) -> core::result::Result<Fd, Fault> {
     machine.keep_directory(None); // what is mounted may cover it
     let plain = flags & mount_flag::NO_SYMLINKS != 0;
-    let target = path::open_or_make(machine.root, machine.text(target), leaf, plain).at(step::TARGET)?;
+    let text = machine.text(target);
+    let kept = match flags & mount_flag::KEEP_TARGET_LINK {
+        0 => None,
+        _ => path::open_link(machine.root, text).ok(),
+    };
+    let target = match kept {
+        Some(link) => link,
+        None => path::open_or_make(machine.root, text, leaf, plain).at(step::TARGET)?,
+    };
     let here = stat(target)?;
     if (here.mnt_id, here.ino) == machine.root_id {
         return Err(Fault { errno: EBUSY, step: step::ON_ROOT });
@@ -267,54 +353,6 @@ fn attach(mount: Fd, target: Fd) -> Outcome {
     let attached = sys::move_mount(mount, target, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
     target.close();
     attached.at(step::ATTACH)
-}
-
-fn attributes(mount: Fd, [set, clear]: [u64; 2], depth: u32) -> Outcome {
-    if set | clear == 0 {
-        return Ok(());
-    }
-    // The kernel takes a new access-time mode only together with "clear them all".
-    let clear = if set & MOUNT_ATTR__ATIME != 0 { clear | MOUNT_ATTR__ATIME } else { clear };
-    let change = MountAttr { set, clear, ..MountAttr::default() };
-    match sys::mount_setattr(mount, c"", AT_EMPTY_PATH | depth, &change) {
-        Err(ENOSYS) if depth == 0 => remount(mount, set, clear).at(step::ATTRIBUTES),
-        other => other.at(step::ATTRIBUTES),
-    }
-}
-
-/// Linux before 5.12 has no mount_setattr: a remount of ".", so that no path of the container is walked.
-fn remount(mount: Fd, set: u64, clear: u64) -> Result<()> {
-    const TABLE: [(u64, u64); 5] = [
-        (MOUNT_ATTR_RDONLY, MS_RDONLY),
-        (MOUNT_ATTR_NOSUID, MS_NOSUID),
-        (MOUNT_ATTR_NODEV, MS_NODEV),
-        (MOUNT_ATTR_NOEXEC, MS_NOEXEC),
-        (MOUNT_ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW),
-    ];
-    sys::fchdir(mount)?;
-    let present = sys::filesystem(mount)?.flags;
-    let changed =
-        TABLE.iter().fold(present, |bits, (attr, flag)| match (set & attr != 0, clear & attr != 0) {
-            (true, _) => bits | flag,
-            (false, true) => bits & !flag,
-            (false, false) => bits,
-        });
-    sys::mount_flags(None, c".", MS_REMOUNT | MS_BIND | changed)
-}
-
-fn propagate(mount: Fd, flags: u32) -> Outcome {
-    if flags == 0 {
-        return Ok(());
-    }
-    let recursive = u64::from(flags) & MS_REC;
-    let change = MountAttr { propagation: u64::from(flags) & !MS_REC, ..MountAttr::default() };
-    let depth = if recursive != 0 { AT_RECURSIVE } else { 0 };
-    match sys::mount_setattr(mount, c"", AT_EMPTY_PATH | depth, &change) {
-        Err(ENOSYS) => {
-            sys::fchdir(mount).and_then(|()| sys::mount_flags(None, c".", flags.into())).at(step::PROPAGATE)
-        }
-        other => other.at(step::PROPAGATE),
-    }
 }
 
 fn stat(file: Fd) -> Result<Statx> {

@@ -18,12 +18,25 @@ use core::ffi::CStr;
 
 /// Opens the procfs; one that is not `whole` has only the directories of processes.
 pub fn open(machine: &mut Machine<'_>, whole: bool, proc: NewSlot) -> Outcome {
-    let found = verified(fresh(whole))
-        .or_else(|_| verified(copy_of(Fd::CWD, c"/proc", false)))
-        .or_else(|_| verified(host()))
-        .at(step::UNTRUSTED)?;
+    let found = trusted(whole).at(step::UNTRUSTED)?;
     machine.fill(proc, found);
     Ok(())
+}
+
+fn trusted(whole: bool) -> Result<Fd> {
+    verified(fresh(whole))
+        .or_else(|_| verified(copy_of(Fd::CWD, c"/proc", false)))
+        .or_else(|_| verified(host()))
+}
+
+/// The directory whose links are the descriptors of this process.
+pub(super) fn descriptors() -> Result<Fd> {
+    let proc = trusted(false)?;
+    let resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
+    let how = OpenHow { flags: u64::from(O_PATH | O_CLOEXEC), mode: 0, resolve };
+    let found = sys::openat2(proc, c"self/fd", &how);
+    proc.close();
+    found
 }
 
 /// A new instance for the pid namespace of init, attached nowhere.

@@ -1,11 +1,15 @@
 //! Files that the runtime makes in the rootfs, and the switch into it.
 
-use crate::abi::{AT_SYMLINK_NOFOLLOW, EEXIST, MNT_DETACH, S_IFMT};
+use crate::abi::{
+    AT_SYMLINK_NOFOLLOW, EEXIST, FSCONFIG_CMD_CREATE, MNT_DETACH, MOUNT_ATTR_RDONLY, MOVE_MOUNT_F_EMPTY_PATH,
+    O_CLOEXEC, O_PATH, OpenHow, PROC_SUPER_MAGIC, S_IFMT, SYSFS_MAGIC,
+};
 use crate::machine::{At, Fault, Machine, Outcome};
 use crate::path::{self, Leaf, Name};
 use crate::program::Str;
 use crate::sys::{self, Fd};
 use crate::wire::step;
+use core::ffi::CStr;
 
 /// A device node or fifo as the program describes it.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +58,7 @@ fn same_node(node: &Node, found: crate::abi::Statx) -> Outcome {
 }
 
 /// The kernel's encoding of device numbers in `mknod`.
-fn makedev((major, minor): (u32, u32)) -> u32 {
+pub(super) fn makedev((major, minor): (u32, u32)) -> u32 {
     (minor & 0xff) | (major & 0xfff) << 8 | (minor & !0xff) << 12
 }
 
@@ -65,6 +69,46 @@ pub fn symlink(machine: &mut Machine<'_>, target: Str, path: Str) -> Outcome {
         Err(EEXIST) => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// Makes a symbolic link, or accepts one that says the same.
+pub fn same_symlink(machine: &mut Machine<'_>, link: &CStr, path: Str) -> Outcome {
+    let (directory, name) = place(machine, path)?;
+    match sys::symlinkat(link, directory, name.as_c_str()?) {
+        Err(EEXIST) => {
+            let mut text = [0u8; 4096];
+            let length = sys::readlinkat(directory, name.as_c_str()?, &mut text).unwrap_or(0);
+            let same = text.get(..length) == Some(link.to_bytes());
+            if same { Ok(()) } else { Err(Fault { errno: EEXIST, step: step::MISMATCH }) }
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Takes the host's procfs and sysfs out of sight. A namespace that still has them whole lets the container mount its own in a user namespace,
+/// and whoever leaves a chroot reaches them. Mounts that are locked together are covered instead.
+pub fn hide_host() -> Outcome {
+    let how = OpenHow { flags: u64::from(O_PATH | O_CLOEXEC), ..OpenHow::default() };
+    for path in [c"/proc", c"/sys"] {
+        while sys::umount(path, MNT_DETACH).is_ok() {}
+        if let Ok(left) = sys::openat2(Fd::CWD, path, &how) {
+            if matches!(sys::filesystem(left)?.kind, PROC_SUPER_MAGIC | SYSFS_MAGIC) {
+                cover(path)?;
+            }
+            left.close();
+        }
+    }
+    Ok(())
+}
+
+fn cover(path: &CStr) -> Outcome {
+    let context = sys::fsopen(c"tmpfs").at(step::FSOPEN)?;
+    sys::fsconfig(context, FSCONFIG_CMD_CREATE, None, None).at(step::SUPERBLOCK)?;
+    let mount = sys::fsmount(context, MOUNT_ATTR_RDONLY).at(step::SUPERBLOCK)?;
+    context.close();
+    sys::move_mount(mount, Fd::CWD, path, MOVE_MOUNT_F_EMPTY_PATH).at(step::ATTACH)?;
+    mount.close();
+    Ok(())
 }
 
 /// Makes the root handle the root of the namespace and drops the host's tree.

@@ -19,6 +19,9 @@ mod arch;
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
 mod generic;
 
+mod files;
+pub use files::{fchmodat, getdents, sendfile};
+
 use arch::{nr, syscall};
 
 /// Numbers that are the same everywhere.
@@ -28,6 +31,7 @@ mod common {
     pub const FSOPEN: usize = 430;
     pub const FSCONFIG: usize = 431;
     pub const FSMOUNT: usize = 432;
+    pub const FSPICK: usize = 433;
     pub const CLONE3: usize = 435;
     pub const CLOSE_RANGE: usize = 436;
     pub const OPENAT2: usize = 437;
@@ -548,6 +552,13 @@ pub fn fsmount(context: Fd, attributes: u64) -> Result<Fd> {
             [context.arg(), crate::abi::FSMOUNT_CLOEXEC as usize, attributes as usize, 0, 0, 0],
         )
     })
+}
+
+/// A context that changes the filesystem that `mount` is the root of.
+pub fn fspick(mount: Fd) -> Result<Fd> {
+    let flags = (crate::abi::FSPICK_CLOEXEC | crate::abi::FSPICK_EMPTY_PATH) as usize;
+    // SAFETY: the path is static.
+    fd(unsafe { syscall(common::FSPICK, [mount.arg(), text(c""), flags, 0, 0, 0]) })
 }
 
 pub fn mount_setattr(mount: Fd, path: &CStr, flags: u32, attr: &MountAttr) -> Result<()> {

@@ -9,6 +9,7 @@ pub mod nr {
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const IOCTL: usize = 16;
+    pub const SENDFILE: usize = 40;
     pub const SOCKET: usize = 41;
     pub const SENDMSG: usize = 46;
     pub const RECVMSG: usize = 47;
@@ -40,6 +41,7 @@ pub mod nr {
     pub const FCHOWNAT: usize = 260;
     pub const SYMLINKAT: usize = 266;
     pub const READLINKAT: usize = 267;
+    pub const GETDENTS64: usize = 217;
     pub const FCHMODAT: usize = 268;
     pub const UNSHARE: usize = 272;
     pub const DUP3: usize = 292;

@@ -19,7 +19,7 @@ fn good(out: &mut Builder) -> Vec<Op> {
     vec![
         Op::Hide {},
         Op::Propagation { flags: MS_REC_SLAVE },
-        Op::OpenTree { path, recursive: 0, tree: NewSlot(tree) },
+        Op::OpenTree { path, flags: 0, tree: NewSlot(tree) },
         Op::Root { tree: root, attach: 1 },
         Op::Bind {
             tree: Slot(tree),
@@ -98,7 +98,33 @@ fn isolation() {
     is_law(&moved("propagation", true, "open-tree"), law);
     is_law(&without(1), law);
     is_law(&broken(|ops| ops[1] = Op::Propagation { flags: 1 << 19 }), law);
-    is_law(&broken(|ops| ops[1] = Op::Propagation { flags: 1 << 18 | 1 << 14 }), law);
+    is_law(&broken(|ops| ops[1] = Op::Propagation { flags: 1 << 18 }), law);
+    is_law(&broken(|ops| ops[1] = Op::Propagation { flags: 1 << 20 | 1 << 14 }), law);
+}
+
+/// Sources of a container whose root is shared stay peers of the host's mounts: they are opened before the cut, but nothing is attached.
+#[test]
+fn isolation_of_a_shared_root() {
+    let shared = |edit: fn(&mut Vec<Op>)| {
+        let mut out = Builder::default();
+        let mut ops = good(&mut out);
+        let switch = ops.iter().position(|op| matches!(op, Op::Pivot {})).unwrap();
+        ops.insert(switch + 1, Op::Propagation { flags: 1 << 20 });
+        edit(&mut ops);
+        verify(&finish(out, &ops))
+    };
+    assert_eq!(shared(|ops| ops.swap(1, 2)), Ok(()));
+    let law = "before anything is opened, mounted or dropped";
+    let found = shared(|ops| {
+        let cut = ops.remove(1);
+        let bind = ops.iter().position(|op| matches!(op, Op::Bind { .. })).unwrap();
+        ops.insert(bind + 1, cut);
+    });
+    is_law(&found.unwrap_err(), law);
+    let mut out = Builder::default();
+    let mut ops = good(&mut out);
+    ops[1] = Op::Propagation { flags: 1 << 18 | 1 << 14 };
+    assert_eq!(verify(&finish(out, &ops)), Ok(()), "private is a cut, too");
 }
 
 #[test]
@@ -159,7 +185,7 @@ fn host_paths() {
     is_law(
         &broken(|ops| {
             let Op::OpenTree { path, .. } = ops[2] else { panic!() };
-            ops.insert(5, Op::OpenTree { path, recursive: 0, tree: NewSlot(2) });
+            ops.insert(5, Op::OpenTree { path, flags: 0, tree: NewSlot(2) });
         }),
         law,
     );

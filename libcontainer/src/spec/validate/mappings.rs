@@ -31,7 +31,7 @@ pub fn mappings(config: &Config, _: &mut Warnings) -> Result<()> {
     if user.is_none() || joined { Ok(()) } else { process_ids(config, uids, gids) }
 }
 
-fn check(mappings: &[LinuxIdMapping], pointer: &str) -> Result<()> {
+pub(super) fn check(mappings: &[LinuxIdMapping], pointer: &str) -> Result<()> {
     if mappings.len() > MAX_MAPPINGS {
         let message = format!("{} mappings, the kernel takes at most {MAX_MAPPINGS}", mappings.len());
         return Err(invalid(pointer, message));

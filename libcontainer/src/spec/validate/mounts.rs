@@ -5,7 +5,9 @@ use std::path::{Component, Path, PathBuf};
 
 use oci_spec::runtime::{LinuxNamespaceType, Mount, Spec as Config};
 
-use super::{Warnings, invalid, limit_entries, limit_path, list, namespace, needs_namespace, warning};
+use super::{
+    Warnings, invalid, limit_entries, limit_path, list, mappings, namespace, needs_namespace, warning,
+};
 use crate::Result;
 
 /// What may be mounted inside `/proc`: files that lxcfs and the like emulate.
@@ -35,6 +37,9 @@ pub fn mounts(config: &Config, warnings: &mut Warnings) -> Result<()> {
     for (index, mount) in mounts.iter().enumerate() {
         destination(mount, index, warnings)?;
         below_proc(mount, index, own_network)?;
+        kind(mount, index)?;
+        options(mount, index)?;
+        ids(mount, index)?;
     }
     Ok(())
 }
@@ -77,6 +82,71 @@ fn below_proc(mount: &Mount, index: usize, own_network: bool) -> Result<()> {
     let known = INSIDE_PROC.iter().any(|name| inside == Path::new(name));
     let network = own_network && inside.starts_with("sys/net");
     if known || network { Ok(()) } else { refused("it is inside /proc") }
+}
+
+/// Longest name of a filesystem that the kernel takes.
+const MAX_TYPE: usize = 255;
+
+fn kind(mount: &Mount, index: usize) -> Result<()> {
+    if let Some(source) = mount.source() {
+        limit_path(source.as_os_str(), || format!("/mounts/{index}/source"))?;
+    }
+    match mount.typ() {
+        Some(kind) if kind.len() > MAX_TYPE => {
+            Err(invalid(format!("/mounts/{index}/type"), "the type is longer than 255 bytes"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Words that mean nothing, or something else, for a mount of this kind.
+fn options(mount: &Mount, index: usize) -> Result<()> {
+    let options = list(mount.options());
+    limit_entries(options.len(), &format!("/mounts/{index}/options"))?;
+    let has = |word: &str| options.iter().any(|option| option == word);
+    let remount = has("remount");
+    let (bind, tmpfs) = (is_bind(mount) && !remount, mount.typ().as_deref() == Some("tmpfs"));
+    for (place, option) in options.iter().enumerate() {
+        let word = option.split_once('=').map_or(option.as_str(), |(word, _)| word);
+        let fault = match word {
+            _ if option.len() >= super::PATH_MAX => Some("an option is longer than 4095 bytes".to_owned()),
+            "tmpcopyup" if bind || remount || !tmpfs => {
+                Some(format!("{option:?} is for mounts of type tmpfs"))
+            }
+            "copy-symlink" | "src-nofollow" | "dest-nofollow" if !bind => {
+                Some(format!("{option:?} is for bind mounts"))
+            }
+            "copy-symlink" if has("src-nofollow") || has("dest-nofollow") => {
+                let both = "`copy-symlink` is mutually exclusive with `src-nofollow` and `dest-nofollow`";
+                Some(both.to_owned())
+            }
+            "idmap" | "ridmap" if remount => Some(format!("{option:?} is not for a remount")),
+            "idmap" | "ridmap" if option != word && has_mappings(mount) => {
+                Some("the mappings are given twice".to_owned())
+            }
+            _ => None,
+        };
+        if let Some(message) = fault {
+            return Err(invalid(format!("/mounts/{index}/options/{place}"), message));
+        }
+    }
+    Ok(())
+}
+
+fn has_mappings(mount: &Mount) -> bool {
+    !list(mount.uid_mappings()).is_empty() || !list(mount.gid_mappings()).is_empty()
+}
+
+fn ids(mount: &Mount, index: usize) -> Result<()> {
+    for (mappings, key) in [(mount.uid_mappings(), "uidMappings"), (mount.gid_mappings(), "gidMappings")] {
+        let pointer = format!("/mounts/{index}/{key}");
+        if list(mappings).is_empty() && has_mappings(mount) {
+            let message = "id-mapped mounts must have both uid and gid mappings specified";
+            return Err(invalid(pointer, message));
+        }
+        mappings::check(list(mappings), &pointer)?;
+    }
+    Ok(())
 }
 
 fn is_bind(mount: &Mount) -> bool {

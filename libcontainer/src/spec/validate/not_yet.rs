@@ -28,22 +28,11 @@ const NOT_YET: &[(&str, Wanted)] = &[
     ("/linux/personality", |c| linux(c).is_some_and(personality)),
 ];
 
-const PROPAGATION: [&str; 4] = ["slave", "rslave", "private", "rprivate"];
-
-/// Whole options, and with `=` the beginning of one.
-const MOUNT_OPTIONS: [&str; 5] = ["idmap", "idmap=", "ridmap", "ridmap=", "tmpcopyup"];
-
 pub fn not_yet(config: &Config, _: &mut Warnings) -> Result<()> {
-    mounts(config)?;
     if namespace(config, LinuxNamespaceType::Time).is_some() {
         return Err(unsupported("/linux/namespaces", "a time namespace"));
     }
     joined_user_namespace(config)?;
-    let propagation = linux(config).and_then(|linux| linux.rootfs_propagation().as_deref());
-    if let Some(propagation) = propagation.filter(|propagation| !PROPAGATION.contains(propagation)) {
-        let what = format!("linux.rootfsPropagation {propagation}");
-        return Err(unsupported("/linux/rootfsPropagation", &what));
-    }
     match NOT_YET.iter().find(|(_, wanted)| wanted(config)) {
         Some((pointer, _)) => Err(unsupported(*pointer, &pointer.trim_start_matches('/').replace('/', "."))),
         None => Ok(()),
@@ -52,25 +41,6 @@ pub fn not_yet(config: &Config, _: &mut Warnings) -> Result<()> {
 
 fn unsupported(pointer: impl Into<String>, what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, format!("{what} is not supported yet by this build")).at(pointer)
-}
-
-fn mounts(config: &Config) -> Result<()> {
-    for (index, mount) in list(config.mounts()).iter().enumerate() {
-        for (option, place) in list(mount.options()).iter().zip(0_usize..) {
-            let named = |name: &&str| option == name || name.ends_with('=') && option.starts_with(*name);
-            if MOUNT_OPTIONS.iter().any(named) {
-                let pointer = format!("/mounts/{index}/options/{place}");
-                return Err(unsupported(pointer, &format!("mount option {option:?}")));
-            }
-        }
-        for (mappings, key) in [(mount.uid_mappings(), "uidMappings"), (mount.gid_mappings(), "gidMappings")]
-        {
-            if !list(mappings).is_empty() {
-                return Err(unsupported(format!("/mounts/{index}/{key}"), &format!("mounts[].{key}")));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Allowed by runc if the mappings equal those of the joined namespace.

@@ -1,7 +1,10 @@
 //! Each op alone, on a fresh tmpfs in a user and mount namespace of its own.
 
 use super::*;
-use crate::abi::{ENODEV, ENOTDIR, EROFS, MOUNT_ATTR_NOATIME, MOUNT_ATTR_NODIRATIME, MS_NOATIME};
+use crate::abi::{
+    EEXIST, ENODEV, ENOTDIR, EROFS, MOUNT_ATTR__ATIME, MOUNT_ATTR_NOATIME, MOUNT_ATTR_NODIRATIME,
+    MOUNT_ATTR_NOSYMFOLLOW, MS_NOATIME, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW, MS_RDONLY,
+};
 use crate::harness::{self, Scratch, Script, fill, handle, in_namespaces, tmpfs_over};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -86,11 +89,11 @@ fn a_mount_gets_its_options_attributes_and_missing_target() {
             ..rootfs.new_mount("tmpfs", "/c", &["ro"])
         };
         let mut machine = rootfs.machine();
-        assert_eq!(mount(&mut machine, plain), Ok(()));
+        assert_eq!(mount(&mut machine, plain, None), Ok(()));
         assert_eq!(mode(&rootfs.path("a/b")), 0o700);
         assert_eq!(mode(&rootfs.path("a")), 0o755);
         fs::write(rootfs.path("a/b/file"), "x").unwrap();
-        assert_eq!(mount(&mut machine, mount_all), Ok(()));
+        assert_eq!(mount(&mut machine, mount_all, None), Ok(()));
         assert_eq!(flags(&rootfs.path("c")), MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME);
         assert!(fs::write(rootfs.path("c/file"), "x").is_err());
     });
@@ -103,10 +106,10 @@ fn a_refused_option_is_named_with_the_words_of_the_kernel() {
         let value = rootfs.new_mount("tmpfs", "/a", &["=size", "64k", "=mode", "banana"]);
         let flag = rootfs.new_mount("tmpfs", "/a", &["nonsense"]);
         let mut machine = rootfs.machine();
-        assert_eq!(mount(&mut machine, value), fault(EINVAL, step::OPTION));
+        assert_eq!(mount(&mut machine, value, None), fault(EINVAL, step::OPTION));
         let notes = String::from_utf8_lossy(machine.notes()).into_owned();
         assert!(notes == "mode; tmpfs: Bad value for 'mode'", "{notes}");
-        assert_eq!(mount(&mut machine, flag), fault(EINVAL, step::OPTION));
+        assert_eq!(mount(&mut machine, flag, None), fault(EINVAL, step::OPTION));
         assert!(String::from_utf8_lossy(machine.notes()).contains("nonsense"));
     });
 }
@@ -121,7 +124,7 @@ fn flags_of_the_superblock_are_understood_by_the_kernel() {
             .into();
         let mut machine = rootfs.machine();
         for (flag, new) in flags {
-            assert_eq!(mount(&mut machine, new), Ok(()), "{flag}");
+            assert_eq!(mount(&mut machine, new, None), Ok(()), "{flag}");
         }
     });
 }
@@ -131,7 +134,7 @@ fn an_unknown_filesystem_is_a_failure_of_its_own_step() {
     in_namespaces(|| {
         let mut rootfs = Rootfs::new("unknown");
         let new = rootfs.new_mount("no-such-fs", "/a", &[]);
-        assert_eq!(mount(&mut rootfs.machine(), new), fault(ENODEV, step::FSOPEN));
+        assert_eq!(mount(&mut rootfs.machine(), new, None), fault(ENODEV, step::FSOPEN));
     });
 }
 
@@ -146,11 +149,11 @@ fn a_tmpfs_keeps_the_mode_of_the_directory_that_it_covers_and_of_no_other() {
         let mut machine = rootfs.machine();
         fs::create_dir(rootfs.path("there")).unwrap();
         fs::set_permissions(rootfs.path("there"), fs::Permissions::from_mode(0o2711)).unwrap();
-        assert_eq!(mount(&mut machine, over), Ok(()));
+        assert_eq!(mount(&mut machine, over, None), Ok(()));
         assert_eq!(mode(&rootfs.path("there")), 0o2711);
-        assert_eq!(mount(&mut machine, given), Ok(()));
+        assert_eq!(mount(&mut machine, given, None), Ok(()));
         assert_eq!(mode(&rootfs.path("there")), 0o700, "options come after the inherited mode");
-        assert_eq!(mount(&mut machine, missing), Ok(()));
+        assert_eq!(mount(&mut machine, missing, None), Ok(()));
         assert_eq!(mode(&rootfs.path("missing")), 0o1777, "the filesystem's own default");
     });
 }
@@ -165,7 +168,7 @@ fn nothing_is_mounted_on_the_rootfs_itself() {
         let mut machine = rootfs.machine();
         symlink("/", rootfs.path("link")).unwrap();
         for new in targets {
-            assert_eq!(mount(&mut machine, new), fault(EBUSY, step::ON_ROOT));
+            assert_eq!(mount(&mut machine, new, None), fault(EBUSY, step::ON_ROOT));
         }
         for attach in binds {
             fill(&mut machine, 0, empty_tree());
@@ -185,11 +188,11 @@ fn a_target_behind_a_link_to_the_host_lies_inside() {
             NewMount { flags: mount_flag::NO_SYMLINKS, ..rootfs.new_mount("tmpfs", "/link/y", &[]) };
         let mut machine = rootfs.machine();
         symlink(outside.path(), rootfs.path("link")).unwrap();
-        assert_eq!(mount(&mut machine, new), Ok(()));
+        assert_eq!(mount(&mut machine, new, None), Ok(()));
         let inside = rootfs.scratch.path().join(outside.path().strip_prefix("/").unwrap()).join("x");
         assert_eq!(mode(&inside), 0o1777);
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
-        assert_eq!(mount(&mut machine, refused), fault(crate::abi::ELOOP, step::TARGET));
+        assert_eq!(mount(&mut machine, refused, None), fault(crate::abi::ELOOP, step::TARGET));
     });
 }
 
@@ -271,7 +274,7 @@ fn propagation_is_set_after_the_mount_is_in_place() {
             .collect();
         let mut machine = rootfs.machine();
         for (name, new, expected) in mounts {
-            assert_eq!(mount(&mut machine, new), Ok(()), "{name}");
+            assert_eq!(mount(&mut machine, new, None), Ok(()), "{name}");
             assert_eq!(propagation_of(&rootfs.path(name)), expected, "{name}");
         }
     });
@@ -297,7 +300,7 @@ fn only_listed_files_of_procfs_are_covered_and_only_procfs_goes_onto_proc() {
             fill(&mut machine, 0, empty_tree());
             assert_eq!(bind(&mut machine, attach), fault(EPERM, step::INSIDE_PROC));
         }
-        assert_eq!(mount(&mut machine, tmpfs), fault(EPERM, step::INSIDE_PROC));
+        assert_eq!(mount(&mut machine, tmpfs, None), fault(EPERM, step::INSIDE_PROC));
         fs::write(rootfs.path("fake"), "7 7\n").unwrap();
         fill(&mut machine, 0, host_tree(rootfs.path("fake").to_str().unwrap(), false));
         assert_eq!(bind(&mut machine, listed), Ok(()));
@@ -387,7 +390,7 @@ fn a_change_reaches_the_mount_that_stands_there() {
             (rootfs.script.text("/a"), rootfs.script.text("/"), rootfs.script.text("/b"));
         let mut machine = rootfs.machine();
         fs::create_dir(rootfs.path("b")).unwrap();
-        assert_eq!(mount(&mut machine, new), Ok(()));
+        assert_eq!(mount(&mut machine, new, None), Ok(()));
         let before = flags(&rootfs.path("a"));
         assert_eq!(
             attr(&mut machine, there, [MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_NOSUID]),
@@ -401,21 +404,6 @@ fn a_change_reaches_the_mount_that_stands_there() {
     });
 }
 
-/// Linux before 5.12: the remount does what mount_setattr would.
-#[test]
-fn the_remount_of_old_kernels_sets_and_clears_the_same() {
-    in_namespaces(|| {
-        let mut rootfs = Rootfs::new("remount");
-        let new =
-            NewMount { attr: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, ..rootfs.new_mount("tmpfs", "/a", &[]) };
-        let mut machine = rootfs.machine();
-        assert_eq!(mount(&mut machine, new), Ok(()));
-        let at = handle(&rootfs.path("a"));
-        assert_eq!(remount(at, MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID), Ok(()));
-        assert_eq!(flags(&rootfs.path("a")), MS_RDONLY | MS_NODEV | crate::abi::MS_RELATIME);
-    });
-}
-
 #[test]
 fn a_failed_target_leaves_nothing_behind() {
     in_namespaces(|| {
@@ -423,6 +411,163 @@ fn a_failed_target_leaves_nothing_behind() {
         let new = rootfs.new_mount("tmpfs", "/file/x", &[]);
         let mut machine = rootfs.machine();
         fs::write(rootfs.path("file"), "").unwrap();
-        assert_eq!(mount(&mut machine, new), fault(ENOTDIR, step::TARGET));
+        assert_eq!(mount(&mut machine, new, None), fault(ENOTDIR, step::TARGET));
+    });
+}
+
+/// What a bind shows after words for it, from a source with flags of its own.
+fn bound(source: u64, top: [u64; 2], flags: u32) -> core::result::Result<u64, Fault> {
+    let mut rootfs = Rootfs::new("bound");
+    let from = NewMount { attr: source, ..rootfs.new_mount("tmpfs", "/from", &[]) };
+    let to = Attach { top, flags, ..rootfs.attach("/to") };
+    let mut machine = rootfs.machine();
+    mount(&mut machine, from, None)?;
+    fill(&mut machine, 0, host_tree(rootfs.path("from").to_str().unwrap(), false));
+    bind(&mut machine, to)?;
+    Ok(self::flags(&rootfs.path("to")))
+}
+
+const SOURCE: u64 = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSYMFOLLOW | MOUNT_ATTR_NOATIME;
+
+#[test]
+fn a_bind_that_names_flags_loses_the_others() {
+    in_namespaces(|| {
+        let has = |found: core::result::Result<u64, Fault>| {
+            found.map(|flags| flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW))
+        };
+        let all = MS_NOSUID | MS_NODEV | MS_NOSYMFOLLOW;
+        assert_eq!(has(bound(SOURCE, [0, 0], 0)), Ok(all));
+        assert_eq!(has(bound(SOURCE, [MOUNT_ATTR_RDONLY, 0], 0)), Ok(all | MS_RDONLY));
+        assert_eq!(has(bound(SOURCE, [MOUNT_ATTR_RDONLY, 0], mount_flag::RESET)), Ok(MS_RDONLY));
+        let both = [MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_NODEV];
+        assert_eq!(has(bound(SOURCE, both, mount_flag::RESET)), Ok(MS_RDONLY | MS_NOSYMFOLLOW));
+    });
+}
+
+#[test]
+fn flags_that_count_as_locked_stay_and_are_not_cleared_by_name() {
+    in_namespaces(|| {
+        let locked = mount_flag::RESET | mount_flag::LOCKED;
+        let found = bound(SOURCE, [MOUNT_ATTR_RDONLY, 0], locked).unwrap();
+        assert_eq!(found, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOATIME, "and not nosymfollow");
+        let refused = Err(Fault { errno: EPERM, step: step::LOCKED });
+        assert_eq!(bound(SOURCE, [0, MOUNT_ATTR_NOSUID], locked), refused);
+        assert_eq!(bound(SOURCE, [0, MOUNT_ATTR__ATIME], locked), refused, "relatime instead of noatime");
+        assert_eq!(bound(SOURCE, [MOUNT_ATTR_NODIRATIME, 0], locked), refused);
+        assert!(bound(SOURCE, [0, MOUNT_ATTR_NOEXEC], locked).is_ok(), "it had none");
+        assert!(
+            bound(SOURCE, [MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME], locked).is_ok(),
+            "it has that already"
+        );
+        assert!(bound(SOURCE, [0, MOUNT_ATTR_NOSYMFOLLOW], locked).is_ok(), "never locked");
+    });
+}
+
+/// The kernel's own locks: a mount that was copied into a less privileged namespace.
+#[test]
+fn flags_that_the_kernel_locks_stay_and_are_not_cleared_by_name() {
+    in_namespaces(|| {
+        let mut rootfs = Rootfs::new("kernel-locks");
+        let from = NewMount {
+            attr: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOSYMFOLLOW,
+            ..rootfs.new_mount("tmpfs", "/from", &[])
+        };
+        let reset = |top, attach: Attach| Attach { top, flags: mount_flag::RESET, ..attach };
+        let kept = reset([MOUNT_ATTR_RDONLY, 0], rootfs.attach("/kept"));
+        let named = reset([0, MOUNT_ATTR_NOSUID], rootfs.attach("/named"));
+        let mut machine = rootfs.machine();
+        mount(&mut machine, from, None).unwrap();
+        // SAFETY: takes no pointer; this process has one thread.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) }, 0);
+        fs::write("/proc/self/setgroups", "deny").unwrap();
+        fs::write("/proc/self/uid_map", "0 0 1").unwrap();
+        fs::write("/proc/self/gid_map", "0 0 1").unwrap();
+        machine.set_root(handle(rootfs.scratch.path())).unwrap();
+        let source = rootfs.path("from");
+        fill(&mut machine, 0, host_tree(source.to_str().unwrap(), false));
+        assert_eq!(bind(&mut machine, kept), Ok(()));
+        let found = flags(&rootfs.path("kept")) & (MS_RDONLY | MS_NOSUID | MS_NOSYMFOLLOW);
+        assert_eq!(found, MS_RDONLY | MS_NOSUID);
+        fill(&mut machine, 0, host_tree(source.to_str().unwrap(), false));
+        assert_eq!(bind(&mut machine, named), fault(EPERM, step::ATTRIBUTES));
+    });
+}
+
+#[test]
+fn a_link_is_copied_or_covered_or_bound_as_asked() {
+    in_namespaces(|| {
+        let mut rootfs = Rootfs::new("links");
+        let source = Scratch::new("links-source");
+        symlink("to/nowhere", source.path().join("link")).unwrap();
+        fs::write(source.path().join("file"), "file").unwrap();
+        let copied =
+            |rootfs: &mut Rootfs, target| Attach { flags: mount_flag::COPY_LINK, ..rootfs.attach(target) };
+        let (copy, again, other, plain) = (
+            copied(&mut rootfs, "/a/copy"),
+            copied(&mut rootfs, "/a/copy"),
+            copied(&mut rootfs, "/other"),
+            copied(&mut rootfs, "/plain"),
+        );
+        let covered = Attach { flags: mount_flag::KEEP_TARGET_LINK, ..rootfs.attach("/dangling") };
+        let path = rootfs.script.text(source.path().join("link").to_str().unwrap());
+        let mut machine = rootfs.machine();
+        let open = |machine: &mut Machine<'_>, text| {
+            open_tree(machine, text, tree_flag::KEEP_LINK, NewSlot(0)).unwrap();
+        };
+        fs::write(rootfs.path("other"), "").unwrap();
+        symlink("/nowhere", rootfs.path("dangling")).unwrap();
+        for (attach, expected) in [(copy, Ok(())), (again, Ok(())), (other, fault(EEXIST, step::MISMATCH))] {
+            open(&mut machine, path);
+            assert_eq!(bind(&mut machine, attach), expected);
+        }
+        assert_eq!(fs::read_link(rootfs.path("a/copy")).unwrap(), Path::new("to/nowhere"));
+        fill(&mut machine, 0, host_tree(source.path().join("file").to_str().unwrap(), false));
+        assert_eq!(bind(&mut machine, plain), Ok(()), "what is no link is bound");
+        assert_eq!(fs::read(rootfs.path("plain")).unwrap(), b"file");
+        open(&mut machine, path);
+        assert_eq!(bind(&mut machine, covered), Ok(()));
+        assert_eq!(fs::read_link(rootfs.path("dangling")).unwrap(), Path::new("to/nowhere"));
+        assert!(!rootfs.path("nowhere").exists());
+    });
+}
+
+#[test]
+fn a_remount_changes_the_filesystem_and_the_mounts_below() {
+    in_namespaces(|| {
+        let mut rootfs = Rootfs::new("reconfigure");
+        let upper = rootfs.new_mount("tmpfs", "/a", &["=size", "64k"]);
+        let lower = rootfs.new_mount("tmpfs", "/a/b", &[]);
+        let (path, file) = (rootfs.script.text("/a"), rootfs.script.text("/file"));
+        let options = rootfs.script.texts(&["=size", "128k"]);
+        let wrong = rootfs.script.texts(&["=size", "banana"]);
+        let none = rootfs.script.texts(&[]);
+        let mut machine = rootfs.machine();
+        mount(&mut machine, upper, None).unwrap();
+        mount(&mut machine, lower, None).unwrap();
+        fs::write(rootfs.path("file"), "").unwrap();
+        let change = [[MOUNT_ATTR_NOSUID, 0], [MOUNT_ATTR_RDONLY, 0]];
+        assert_eq!(remount(&mut machine, options, change, path), Ok(()));
+        let size = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(size.contains("size=128k"), "{size}");
+        let relatime = crate::abi::MS_RELATIME;
+        assert_eq!(flags(&rootfs.path("a")), MS_RDONLY | MS_NOSUID | relatime);
+        assert_eq!(flags(&rootfs.path("a/b")), MS_RDONLY | relatime);
+        assert_eq!(remount(&mut machine, wrong, [[0; 2]; 2], path), fault(EINVAL, step::OPTION));
+        let notes = String::from_utf8_lossy(machine.notes()).into_owned();
+        assert!(notes.contains("size"), "{notes}");
+        assert_eq!(remount(&mut machine, none, change, file), fault(EINVAL, step::ATTRIBUTES), "no mount");
+    });
+}
+
+#[test]
+fn propagation_can_be_changed_twice() {
+    in_namespaces(|| {
+        let mut rootfs = Rootfs::new("twice");
+        let new = NewMount { propagation: libc::MS_SHARED as u32, ..rootfs.new_mount("tmpfs", "/a", &[]) };
+        let path = rootfs.script.text("/a");
+        let mut machine = rootfs.machine();
+        mount(&mut machine, new, None).unwrap();
+        assert_eq!(propagate_at(&mut machine, path, libc::MS_UNBINDABLE as u32), Ok(()));
+        assert_eq!(propagation_of(&rootfs.path("a")), "unbindable");
     });
 }
