@@ -29,7 +29,7 @@ pub(super) struct Cell {
     /// See [`super::Care::again`].
     pub again: bool,
     /// See [`super::Care::usage`].
-    pub usage: Option<(&'static str, fn(&LinuxResources) -> Option<u64>)>,
+    pub usage: Option<(&'static str, Limit)>,
     /// Values that are in force where the file does not exist.
     pub absent_means: &'static [&'static str],
     /// The file may be missing whatever the value.
@@ -37,6 +37,9 @@ pub(super) struct Cell {
     /// Whether file and value have to wait until init has exec'd.
     pub late: fn(&str, &str) -> bool,
 }
+
+/// The number that a usage must be below.
+pub(super) type Limit = fn(&LinuxResources) -> Option<u64>;
 
 /// How the values of a file come from the resources.
 #[derive(Clone, Copy)]
@@ -156,7 +159,7 @@ impl Cell {
         Self { again: true, ..self }
     }
 
-    const fn usage(self, file: &'static str, limit: fn(&LinuxResources) -> Option<u64>) -> Self {
+    const fn usage(self, file: &'static str, limit: Limit) -> Self {
         Self { usage: Some((file, limit)), ..self }
     }
 

@@ -48,7 +48,7 @@ pub(crate) fn device_transition(planned: &[FileWrite], present: &str) -> Vec<Fil
     let deny = |line: &str| FileWrite { value: line.to_owned(), ..default.clone() };
     let gone = present.lines().filter(|line| !wanted(line)).map(deny);
     let there = |write: &FileWrite| present.lines().any(|line| line == write.value);
-    let rest = planned.iter().filter(|write| !denies(write) && !(is_rule(write) && there(write))).cloned();
+    let rest = planned.iter().filter(|write| !(denies(write) || is_rule(write) && there(write))).cloned();
     gone.chain(rest).collect()
 }
 
