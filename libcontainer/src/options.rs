@@ -20,6 +20,10 @@ pub struct CreateOptions {
     pub env: Vec<String>,
     /// Which way the cgroup is made.
     pub cgroup_manager: CgroupManager,
+    /// Leave out the device rules that every container gets after those of `linux.resources.devices`: any node may be made, the
+    /// default devices, terminals and tun may be opened. What the configuration does not allow is denied then, from the moment
+    /// on that init has made the container's own nodes.
+    pub no_default_device_rules: bool,
     /// Who gets the master of the terminal, with the name of its slave in the container as the message. Only for a process with `terminal`; without
     /// a receiver the caller takes it from the container ([`crate::Container::take_terminal`]).
     pub console_socket: Option<Receiver>,

@@ -133,6 +133,7 @@ fn shape() -> impl Strategy<Value = Shape> {
             no_pivot,
             no_new_keyring,
             clone_outside: false,
+            no_default_device_rules: no_cgroup,
             cgroup_manager: if no_cgroup { CgroupManager::Disabled } else { CgroupManager::Cgroupfs },
             env: vec!["LISTEN_FDS=1".to_owned(); targets.len().min(1)],
             targets,

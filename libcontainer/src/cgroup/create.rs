@@ -8,7 +8,7 @@ use nix::sys::stat::fstat;
 
 use super::files::{is_tolerated, key};
 use super::write::{Writer, open_for};
-use super::{Cgroup, DeviceCache, Dir, Late, failed, files, parents};
+use super::{Cgroup, DeviceCache, DeviceFilter, Dir, Late, devices, failed, files, parents};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::cgroup::{CgroupDir, CgroupPlan, DeviceProgram, FileWrite, Tolerate};
 use crate::sys::fs::{Resolve, open_below};
@@ -21,17 +21,17 @@ impl Cgroup {
     /// # Errors
     /// A directory is occupied or frozen, a controller is missing, or the kernel refuses a step. What was made is removed.
     pub fn create(plan: &CgroupPlan, cache: &DeviceCache) -> Result<Self> {
-        let mut cgroup = Self { v2: plan.v2, dirs: Vec::new(), late: Vec::new(), rollback: true };
+        let mut cgroup = Self::of(plan.v2, Vec::new(), true);
         for dir in &plan.dirs {
             cgroup.make(dir)?;
         }
         Writer::new(&cgroup, plan).write_all()?;
         if let Some(program) = &plan.devices.program {
-            cgroup.attach(plan, program, cache)?;
+            cgroup.filter(plan, program, cache)?;
         }
-        for write in &plan.late {
-            cgroup.open_late(plan, write)?;
-        }
+        cgroup.late = cgroup.open_all(plan, &plan.late)?;
+        cgroup.ready = cgroup.open_all(plan, &plan.ready)?;
+        cgroup.give(plan)?;
         Ok(cgroup)
     }
 
@@ -64,24 +64,44 @@ impl Cgroup {
         checked
     }
 
-    fn open_late(&mut self, plan: &CgroupPlan, write: &FileWrite) -> Result<()> {
-        let Some(index) = self.made(plan, write.dir) else { return Ok(()) };
-        let Some(dir) = self.dirs.get(index) else { return Ok(()) };
-        if let Some((fd, write)) = open_for(dir, write)? {
-            self.late.push(Late { fd, dir: index, write: write.into_owned() });
-        }
-        Ok(())
+    fn open_all(&self, plan: &CgroupPlan, writes: &[FileWrite]) -> Result<Vec<Late>> {
+        let open = |write: &FileWrite| {
+            let Some(dir) = self.made(plan, write.dir) else { return Ok(None) };
+            let Some(opened) = self.dirs.get(dir) else { return Ok(None) };
+            let opened = open_for(opened, write)?;
+            Ok(opened.map(|(fd, write)| Late { fd, dir, write: write.into_owned() }))
+        };
+        writes.iter().filter_map(|write| open(write).transpose()).collect()
     }
 
-    fn attach(&self, plan: &CgroupPlan, program: &DeviceProgram, cache: &DeviceCache) -> Result<()> {
-        let dir = self.made(plan, program.dir).and_then(|index| self.dirs.get(index));
-        let Some((dir, fd)) = dir.and_then(|dir| Some((dir, dir.fd.as_ref()?))) else { return Ok(()) };
-        match cache.attach(fd.as_fd(), &program.insns) {
-            Ok(()) => Ok(()),
-            Err(e) if program.tolerate_denied && is_tolerated(&e, Tolerate::Denied) => Ok(()),
-            Err(e) => Err(failed(format!("{CONTEXT}: device filter of {}", dir.display()), &e)
-                .at("/linux/resources/devices")),
+    /// Loads the device filter, and attaches it unless that waits for init.
+    fn filter(&mut self, plan: &CgroupPlan, program: &DeviceProgram, cache: &DeviceCache) -> Result<()> {
+        let Some(dir) = self.made(plan, program.dir) else { return Ok(()) };
+        let tolerate_denied = program.tolerate_denied;
+        match cache.load(&program.insns) {
+            Ok(fd) => self.filter = Some(DeviceFilter { dir, fd, tolerate_denied }),
+            Err(e) if tolerate_denied && is_tolerated(&e, Tolerate::Denied) => {}
+            Err(e) => return Err(self.filter_failed(dir, &e)),
         }
+        if program.at_ready { Ok(()) } else { self.attach() }
+    }
+
+    /// Attaches the device filter, once.
+    pub(super) fn attach(&mut self) -> Result<()> {
+        let Some(DeviceFilter { dir: index, fd, tolerate_denied }) = self.filter.take() else {
+            return Ok(());
+        };
+        let opened = self.dirs.get(index).and_then(|dir| Some((dir.found, dir.fd.as_ref()?)));
+        let Some((found, dir)) = opened else { return Ok(()) };
+        match devices::attach(dir.as_fd(), fd.as_fd(), found) {
+            Err(e) if tolerate_denied && is_tolerated(&e, Tolerate::Denied) => Ok(()),
+            attached => attached.map_err(|e| self.filter_failed(index, &e)),
+        }
+    }
+
+    fn filter_failed(&self, dir: usize, error: &io::Error) -> Error {
+        let shown = self.dirs.get(dir).map(Dir::display).unwrap_or_default();
+        failed(format!("{CONTEXT}: device filter of {shown}"), error).at("/linux/resources/devices")
     }
 
     /// The index of what was made for a directory of the plan; `None` if the hierarchy was left out.

@@ -20,13 +20,13 @@ struct Filter {
 }
 
 impl DeviceCache {
-    /// Attaches the filter to a cgroup2 directory. No lock is held while the kernel works.
-    pub(super) fn attach(&self, cgroup: BorrowedFd<'_>, insns: &[u64]) -> io::Result<()> {
+    /// The loaded filter. No lock is held while the kernel works.
+    pub(super) fn load(&self, insns: &[u64]) -> io::Result<Arc<OwnedFd>> {
         let filter = match self.find(insns) {
             Some(filter) => filter,
             None => self.keep(Filter { insns: insns.into(), fd: Arc::new(bpf::load_device_filter(insns)?) }),
         };
-        bpf::attach_device_filter(cgroup, filter.fd.as_fd())
+        Ok(filter.fd)
     }
 
     fn find(&self, insns: &[u64]) -> Option<Filter> {
@@ -47,6 +47,15 @@ impl DeviceCache {
         kept.push(filter.clone());
         filter
     }
+}
+
+/// Attaches a filter to a cgroup2 directory. Where one of ours may be attached already (`found`) it takes its place: the
+/// kernel asks all filters, and the old one would refuse what the new one grants.
+pub(super) fn attach(cgroup: BorrowedFd<'_>, filter: BorrowedFd<'_>, found: bool) -> io::Result<()> {
+    let old = if found { bpf::device_filters(cgroup)? } else { Vec::new() };
+    let mut own = old.iter().filter(|attached| attached.own).map(|attached| attached.program.as_fd());
+    bpf::attach_device_filter(cgroup, filter, own.next())?;
+    own.try_for_each(|program| bpf::detach_device_filter(cgroup, program))
 }
 
 #[cfg(test)]

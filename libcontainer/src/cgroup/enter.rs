@@ -13,7 +13,7 @@ use super::{Cgroup, failed};
 use crate::host::OwnCgroup;
 use crate::plan::{CgroupDir, CgroupPlan};
 use crate::sys::fs::{Resolve, above_stdio, open_below};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 impl Cgroup {
     /// The directory of that index of the plan, open while the container is being created.
@@ -32,6 +32,20 @@ impl Cgroup {
         let file = if dir.is_v2() { "cgroup.procs" } else { "tasks" };
         open_below(fd, file, libc::O_WRONLY, Resolve::Beneath)
             .map_err(|error| failed(format!("open {}", dir.file(file)), &error))
+    }
+}
+
+impl Cgroup {
+    /// The file by which init enters the group below that is delegated to it.
+    pub(crate) fn delegate_entrance(&self, plan: &CgroupPlan) -> Result<OwnedFd> {
+        let delegate = plan.delegate.as_ref();
+        let found = delegate.and_then(|delegate| Some((delegate, self.directory(plan, delegate.dir)?)));
+        let Some((delegate, fd)) = found else {
+            return Err(Error::new(ErrorKind::Internal, "a delegated cgroup without a directory"));
+        };
+        let file = format!("{}/cgroup.procs", delegate.name);
+        open_below(fd, &file, libc::O_WRONLY, Resolve::Beneath)
+            .map_err(|error| failed(format!("open {file} of the container's cgroup"), &error))
     }
 }
 

@@ -9,6 +9,7 @@ mod devices;
 mod enter;
 mod files;
 mod freeze;
+mod owner;
 mod parents;
 mod record;
 mod remove;
@@ -17,6 +18,7 @@ mod write;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::devices::DeviceCache;
@@ -33,7 +35,18 @@ pub struct Cgroup {
     v2: bool,
     dirs: Vec<Dir>,
     late: Vec<Late>,
+    ready: Vec<Late>,
+    /// Loaded and not attached yet.
+    filter: Option<DeviceFilter>,
     rollback: bool,
+}
+
+/// A device filter on its way to a directory.
+#[derive(Debug)]
+struct DeviceFilter {
+    dir: usize,
+    fd: Arc<OwnedFd>,
+    tolerate_denied: bool,
 }
 
 /// The cgroup in one hierarchy.
@@ -59,6 +72,10 @@ struct Late {
 }
 
 impl Cgroup {
+    fn of(v2: bool, dirs: Vec<Dir>, rollback: bool) -> Self {
+        Self { v2, dirs, late: Vec::new(), ready: Vec::new(), filter: None, rollback }
+    }
+
     /// Whether there are limits that have to wait until init has exec'd.
     pub(crate) fn has_late(&self) -> bool {
         !self.late.is_empty()
@@ -69,7 +86,20 @@ impl Cgroup {
     /// # Errors
     /// The kernel refuses a value.
     pub fn apply_late(&self) -> Result<()> {
-        for late in &self.late {
+        self.apply(&self.late)
+    }
+
+    /// Puts the device rules in force that had to wait until init was ready. Mostly there are none.
+    ///
+    /// # Errors
+    /// The kernel refuses a rule, or the filter.
+    pub(crate) fn apply_ready(&mut self) -> Result<()> {
+        self.apply(&self.ready)?;
+        self.attach()
+    }
+
+    fn apply(&self, writes: &[Late]) -> Result<()> {
+        for late in writes {
             let path = self.dirs.get(late.dir).map(|dir| dir.file(&late.write.file)).unwrap_or_default();
             files::write_open(late.fd.as_fd(), &late.write, &path)?;
         }
@@ -89,6 +119,7 @@ impl Cgroup {
     pub fn commit(&mut self) {
         self.rollback = false;
         self.late.clear();
+        self.ready.clear();
         self.dirs.iter_mut().for_each(|dir| dir.fd = None);
     }
 

@@ -79,6 +79,6 @@ impl Cgroup {
             fd: None,
             found: false,
         });
-        Ok(Self { v2: record.v2, dirs: dirs.collect(), late: Vec::new(), rollback: false })
+        Ok(Self::of(record.v2, dirs.collect(), false))
     }
 }

@@ -11,7 +11,7 @@ use oci_spec::runtime::Spec;
 
 use super::*;
 use crate::host::{CgroupLayout, Host};
-use crate::options::CgroupManager;
+use crate::plan::Shape;
 use crate::plan::cgroup::{CgroupPlan, plan};
 
 /// Long enough for any machine: a test that meets it has failed.
@@ -47,7 +47,7 @@ fn plan_at(host: &Host, path: &str, resources: &str) -> CgroupPlan {
     let json =
         format!(r#"{{"ociVersion":"1.2.0","linux":{{"cgroupsPath":"{path}","resources":{resources}}}}}"#);
     let config: Spec = serde_json::from_str(&json).unwrap();
-    plan(&config, "web", host, CgroupManager::Cgroupfs).unwrap()
+    plan(&config, "web", host, &Shape::default()).unwrap()
 }
 
 fn create(plan: &CgroupPlan) -> Result<Cgroup> {
@@ -544,6 +544,71 @@ fn equal_filters_are_loaded_once_and_few_are_kept() {
             drop(Cgroup::create(&plan_at(&host, &fresh_path(), &rule(minor)), &cache).unwrap());
         }
         assert_eq!(cache.kept(), 8);
+    }
+}
+
+#[test]
+fn a_filter_left_on_a_cgroup_is_replaced_and_those_of_others_stay() {
+    use crate::sys::bpf;
+    for host in hosts().into_iter().filter(|host| matches!(host.cgroup, CgroupLayout::V2 { .. })) {
+        let path = fresh_path();
+        let rule = |minor: u32| {
+            plan_at(
+                &host,
+                &path,
+                &format!(
+                    r#"{{"devices":[{{"allow":true,"type":"c","major":1,"minor":{minor},"access":"r"}}]}}"#
+                ),
+            )
+        };
+        let mut first = create(&rule(20)).unwrap();
+        first.commit();
+        let dir = first.dirs.first().unwrap().open(libc::O_RDONLY).unwrap();
+        let own = || -> Vec<_> {
+            let attached = bpf::device_filters(dir.as_fd()).unwrap();
+            attached.iter().map(|attached| attached.own).collect()
+        };
+        assert_eq!(own(), [true]);
+        // Of another name, and therefore of somebody else: it grants everything.
+        let foreign = bpf::load_named(&[0x0000_0001_0000_00b4, 0x95], b"other").unwrap();
+        bpf::attach_device_filter(dir.as_fd(), foreign.as_fd(), None).unwrap();
+        assert_eq!(own(), [true, false]);
+        let cgroup = create(&rule(11)).unwrap();
+        assert_eq!(own(), [true, false], "one replaced, one kept");
+        if Path::new("/dev/kmsg").exists() {
+            assert_eq!(shell(&cgroup, ": </dev/kmsg"), Some(0), "the old rules are not asked any more");
+        }
+        drop(cgroup);
+        assert_eq!(left(&rule(20)), [""; 0]);
+    }
+}
+
+#[test]
+fn the_cgroup_and_the_listed_files_are_given_away_and_no_limit() {
+    use std::os::unix::fs::MetadataExt;
+    for host in hosts().into_iter().filter(|host| matches!(host.cgroup, CgroupLayout::V2 { .. })) {
+        let delegate = crate::plan::cgroup::Delegate { dir: 0, name: "own".into(), owner: Some(4322) };
+        let plan =
+            CgroupPlan { owner: Some(4321), delegate: Some(delegate), ..plan_at(&host, &fresh_path(), "{}") };
+        let cgroup = create(&plan).unwrap();
+        let dir = plan.dirs.first().unwrap();
+        let top = dir.root.join(&dir.path);
+        let owner = |file: &str| fs::metadata(top.join(file)).unwrap().uid();
+        for (file, uid) in [
+            ("", 4321),
+            ("cgroup.procs", 4321),
+            ("cgroup.threads", 4321),
+            ("cgroup.subtree_control", 4321),
+            ("cgroup.max.depth", 0),
+            ("cgroup.freeze", 0),
+            ("own", 4322),
+            ("own/cgroup.procs", 4322),
+            ("own/cgroup.max.depth", 0),
+        ] {
+            assert_eq!(owner(file), uid, "{file}");
+        }
+        drop(cgroup);
+        assert_eq!(left(&plan), [""; 0]);
     }
 }
 

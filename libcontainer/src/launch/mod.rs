@@ -156,6 +156,7 @@ impl Launch {
         if !self.recorded {
             self.record()?;
         }
+        self.prepared.cgroup.apply_ready()?;
         set_limits(&self.prepared, self.pid())
     }
 

@@ -49,6 +49,8 @@ pub enum Source {
     Gate,
     /// The file by which init enters the cgroup directory of that index in the cgroup plan: `tasks` on v1, `cgroup.procs` on v2.
     CgroupEntrance(usize),
+    /// The file by which init enters the group that is delegated to it.
+    DelegateEntrance,
     /// A standard stream.
     Stdio(u32),
     /// The further descriptor of that index in `CreateOptions::fds`.
@@ -149,6 +151,8 @@ pub struct Shape {
     pub no_new_keyring: bool,
     /// Who makes the cgroup.
     pub cgroup_manager: CgroupManager,
+    /// Only the device rules of the configuration.
+    pub no_default_device_rules: bool,
     /// Init is cloned outside its cgroup and enters it by its own hand: see `cgroup/enter.rs`.
     pub clone_outside: bool,
     /// Numbers of further descriptors.
@@ -183,6 +187,7 @@ impl Shape {
             no_pivot: options.no_pivot,
             no_new_keyring: options.no_new_keyring,
             cgroup_manager: options.cgroup_manager,
+            no_default_device_rules: options.no_default_device_rules,
             clone_outside: false,
             targets,
             env: options.env.clone(),
@@ -243,7 +248,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
     })?;
     terminal::check_receiver(Some(process), shape.console_socket)?;
     let namespaces = Namespaces::of(config);
-    let cgroup = cgroup::plan(config, id.as_str(), host, shape.cgroup_manager)?;
+    let cgroup = cgroup::plan(config, id.as_str(), host, shape)?;
     let rootfs = rootfs_path(spec)?;
     let subject = Subject {
         config,
@@ -284,6 +289,10 @@ fn compile_program(
     let (mut out, mut sources) = (Builder::default(), Vec::new());
     let mut descriptors = descriptors(subject.shape, process, &mut out, &mut sources);
     let tasks = cgroup_entrances(subject, &mut out, &mut sources);
+    let delegated = subject.cgroup.delegate.as_ref().map(|_| {
+        sources.push(Source::DelegateEntrance);
+        out.sends()
+    });
     let entry = Entry::prepare(subject.namespaces, subject.host, &mut out, &mut sources);
     let rootfs = rootfs::Rootfs::prepare(subject, &mut out, &mut sources)?;
     let mut mounts = mounts::Mounts::prepare(subject, &mut out, &mut sources)?;
@@ -300,6 +309,10 @@ fn compile_program(
     }
     let keep_groups = crate::spec::keeps_groups(subject.config);
     entry.push(subject.namespaces, subject.cgroup_at_birth(), subject.host, keep_groups, &mut out);
+    if let Some(tasks) = delegated {
+        // The cgroup namespace has its root above it.
+        out.push(Op::EnterCgroup { tasks }, "/annotations/run.oci.delegate-cgroup");
+    }
     let procfs = Procfs::push(subject.config, &mut out);
     let labels = Labels::of(process, subject.host, procfs)?;
     push_session(id, subject, &labels, &mut out);

@@ -57,6 +57,7 @@ impl Display for Source {
         match self {
             Self::Gate => f.write_str("gate"),
             Self::CgroupEntrance(index) => write!(f, "entrance of cgroup {index}"),
+            Self::DelegateEntrance => f.write_str("entrance of the delegated cgroup"),
             Self::Stdio(number) => write!(f, "stdio {number}"),
             Self::Extra(index) => write!(f, "extra {index}"),
             Self::Tree { tree, .. } => write!(f, "{tree}"),

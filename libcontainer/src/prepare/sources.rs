@@ -44,7 +44,7 @@ impl<'a> Opener<'a> {
 
     fn open_one(&mut self, source: &Source) -> Result<Option<OwnedFd>> {
         let opened = match source {
-            Source::CgroupEntrance(_) => return Ok(None),
+            Source::CgroupEntrance(_) | Source::DelegateEntrance => return Ok(None),
             Source::Gate => self.claim.dir().make_gate()?,
             Source::Stdio(number) => self.stdio(*number)?,
             Source::Extra(index) => self.extra(*index)?,
@@ -181,8 +181,10 @@ fn namespace(path: &Path, kind: u32, pointer: &str) -> Result<OwnedFd> {
 /// Fills the places of cgroup files.
 pub(super) fn add_cgroup(plan: &Plan, cgroup: &Cgroup, slots: &mut [Option<OwnedFd>]) -> Result<()> {
     for (source, slot) in plan.sources.iter().zip(slots) {
-        if let Source::CgroupEntrance(index) = source {
-            *slot = Some(cgroup.entrance(&plan.cgroup, *index)?);
+        match source {
+            Source::CgroupEntrance(index) => *slot = Some(cgroup.entrance(&plan.cgroup, *index)?),
+            Source::DelegateEntrance => *slot = Some(cgroup.delegate_entrance(&plan.cgroup)?),
+            _ => {}
         }
     }
     Ok(())

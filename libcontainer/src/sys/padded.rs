@@ -39,6 +39,11 @@ impl Padded {
         Some(u32::from_ne_bytes(self.bytes.get(offset..)?.get(..4)?.try_into().ok()?))
     }
 
+    /// Reads a field that the kernel filled in.
+    pub(crate) fn get(&self, offset: usize, len: usize) -> Option<&[u8]> {
+        self.bytes.get(offset..)?.get(..len)
+    }
+
     pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
         std::ptr::from_mut(self).cast()
     }

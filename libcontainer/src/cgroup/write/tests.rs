@@ -26,7 +26,7 @@ impl Fake {
             fd: None,
             found: false,
         };
-        let cgroup = Cgroup { v2: true, dirs: vec![dir], late: Vec::new(), rollback: false };
+        let cgroup = Cgroup::of(true, vec![dir], false);
         Self { root, cgroup }
     }
 

@@ -36,6 +36,8 @@ pub struct DeviceProgram {
     pub insns: Vec<u64>,
     /// A missing permission is no error: the caller is unprivileged.
     pub tolerate_denied: bool,
+    /// It is attached when init is ready: before, init could not make the nodes that it makes.
+    pub at_ready: bool,
 }
 
 /// One rule. `None` for a number matches every number.
@@ -91,10 +93,10 @@ const DEFAULTS: [(DeviceKind, Option<u32>, Option<u32>, u8); 11] = [
     (DeviceKind::Char,  Some(10),  Some(200), ALL),   // tun
 ];
 
-/// The rules of the configuration and, after them, the ones that every container needs.
-pub(super) fn rules(configured: &[LinuxDeviceCgroup]) -> Result<Vec<DeviceRule>> {
+/// The rules of the configuration and, after them if `defaults`, the ones that every container needs.
+pub(super) fn rules(configured: &[LinuxDeviceCgroup], defaults: bool) -> Result<Vec<DeviceRule>> {
     let configured = configured.iter().enumerate().map(|(index, device)| rule(index, device));
-    let defaults = DEFAULTS.iter().map(|&(kind, major, minor, access)| {
+    let defaults = DEFAULTS.iter().filter(|_| defaults).map(|&(kind, major, minor, access)| {
         Ok(DeviceRule { allow: true, kind, major, minor, access, pointer: Cow::Borrowed("default") })
     });
     configured.chain(defaults).collect()
@@ -187,7 +189,8 @@ impl fmt::Display for DevicePlan {
         for rule in &self.rules {
             writeln!(f, "devices  {:<42} {}", rule.to_string(), rule.pointer)?;
         }
-        writeln!(f, "devices  program of {} insns", program.insns.len())
+        let when = if program.at_ready { ", when init is ready" } else { "" };
+        writeln!(f, "devices  program of {} insns{when}", program.insns.len())
     }
 }
 

@@ -10,6 +10,7 @@ mod cpu;
 mod devices;
 mod memory;
 mod other;
+pub(crate) mod owner;
 mod path;
 mod table;
 
@@ -21,9 +22,11 @@ use oci_spec::runtime::{LinuxResources, Spec};
 
 pub(crate) use self::devices::device_transition;
 pub use self::devices::{DeviceKind, DevicePlan, DeviceProgram, DeviceRule};
+pub use self::owner::Delegate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{CgroupLayout, Host};
 use crate::options::CgroupManager;
+use crate::plan::Shape;
 use crate::spec::Warning;
 use table::{Cell, Formula, Item, TABLE};
 
@@ -38,8 +41,14 @@ pub struct CgroupPlan {
     pub early: Vec<FileWrite>,
     /// Written after init has exec'd and before it gets its program.
     pub late: Vec<FileWrite>,
+    /// Written when init is ready: device rules that forbid what init itself has to do before.
+    pub ready: Vec<FileWrite>,
     /// The device filter.
     pub devices: DevicePlan,
+    /// The host's user who gets the cgroup2 directory and those of its files that the kernel lists for it.
+    pub owner: Option<u32>,
+    /// A group below, for the container to manage.
+    pub delegate: Option<Delegate>,
     /// Fields that this version of cgroups has nothing for.
     pub ignored: Vec<Warning>,
 }
@@ -111,13 +120,14 @@ struct Setting {
 ///
 /// # Errors
 /// A path that leaves the hierarchy, limits that contradict each other, or limits that this machine cannot enforce.
-pub fn plan(config: &Spec, id: &str, host: &Host, manager: CgroupManager) -> Result<CgroupPlan> {
+pub fn plan(config: &Spec, id: &str, host: &Host, shape: &Shape) -> Result<CgroupPlan> {
     let linux = config.linux().as_ref();
     let none = LinuxResources::default();
     let resources = linux.and_then(|linux| linux.resources().as_ref()).unwrap_or(&none);
     let v2 = matches!(host.cgroup, CgroupLayout::V2 { .. });
     let settings = settings(resources, v2)?;
-    if manager == CgroupManager::Disabled {
+    if shape.cgroup_manager == CgroupManager::Disabled {
+        owner::delegate(config, host, None)?;
         return without_cgroup(&settings, "the cgroup manager is disabled");
     }
     let cgroups_path = linux.and_then(|linux| linux.cgroups_path().as_deref());
@@ -133,7 +143,11 @@ pub fn plan(config: &Spec, id: &str, host: &Host, manager: CgroupManager) -> Res
     }
     let mut plan = CgroupPlan { v2, dirs, ignored: ignored(resources, v2), ..CgroupPlan::default() };
     plan.add_settings(settings)?;
-    plan.add_devices(devices::rules(resources.devices().as_deref().unwrap_or_default())?, host)?;
+    let configured = resources.devices().as_deref().unwrap_or_default();
+    let rules = devices::rules(configured, !shape.no_default_device_rules)?;
+    plan.add_devices(rules, host, shape.no_default_device_rules)?;
+    plan.owner = if v2 { owner::owner(config, host) } else { None };
+    plan.delegate = owner::delegate(config, host, v2.then_some(0))?;
     Ok(plan)
 }
 
@@ -158,15 +172,18 @@ impl CgroupPlan {
     }
 
     /// v1 takes the rules as files, cgroup2 as a program; a hybrid host without the v1 controller takes the program too.
-    fn add_devices(&mut self, rules: Vec<DeviceRule>, host: &Host) -> Result<()> {
+    fn add_devices(&mut self, rules: Vec<DeviceRule>, host: &Host, at_ready: bool) -> Result<()> {
         let v1 = (!self.v2).then(|| self.dir_of("devices")).flatten();
         let program = self.dirs.iter().position(|dir| dir.hierarchy.is_empty());
         match (v1, program) {
-            (Some(dir), _) => self.early.extend(devices::writes(&rules, dir, host.privileged)?),
+            (Some(dir), _) => {
+                let writes = devices::writes(&rules, dir, host.privileged)?;
+                if at_ready { self.ready = writes } else { self.early.extend(writes) }
+            }
             (None, Some(dir)) => {
                 let tolerate_denied = !host.privileged;
-                self.devices.program =
-                    Some(DeviceProgram { dir, insns: devices::program(&rules)?, tolerate_denied });
+                let insns = devices::program(&rules)?;
+                self.devices.program = Some(DeviceProgram { dir, insns, tolerate_denied, at_ready });
             }
             (None, None) if host.privileged => return Err(self.lacks("devices")),
             (None, None) => {}
@@ -287,12 +304,19 @@ impl fmt::Display for CgroupPlan {
         for dir in &self.dirs {
             writeln!(f, "cgroup   {}/{}", dir.root.display(), dir.path)?;
         }
-        for (verb, writes) in [("write", &self.early), ("late", &self.late)] {
+        for (verb, writes) in [("write", &self.early), ("late", &self.late), ("ready", &self.ready)] {
             for write in writes {
                 writeln!(f, "{verb:<8} {:<42} {}", write.to_string(), write.pointer)?;
             }
         }
         self.devices.fmt(f)?;
+        if let Some(owner) = self.owner {
+            writeln!(f, "owner    uid {owner}")?;
+        }
+        if let Some(Delegate { name, owner, .. }) = &self.delegate {
+            let owner = owner.map(|owner| format!(" of uid {owner}")).unwrap_or_default();
+            writeln!(f, "delegate {:<42} /annotations/{}", format!("{name}{owner}"), owner::DELEGATE)?;
+        }
         for warning in &self.ignored {
             writeln!(f, "ignored  {:<42} {}", warning.message, warning.pointer)?;
         }

@@ -14,7 +14,7 @@ fn v1_host() -> Host {
     Host { cgroup: CgroupLayout::V1 { root, hierarchies, unified }, ..v2_host() }
 }
 
-fn v2_host() -> Host {
+pub(super) fn v2_host() -> Host {
     Host {
         euid: 0,
         privileged: true,
@@ -35,7 +35,7 @@ fn config(resources: &str) -> Spec {
 }
 
 fn plan_on(host: &Host, resources: &str) -> Result<CgroupPlan> {
-    plan(&config(resources), "web", host, CgroupManager::Cgroupfs)
+    plan(&config(resources), "web", host, &Shape::default())
 }
 
 /// The writes of resources as `file value`, late ones marked; the device filter left out.
@@ -315,16 +315,17 @@ fn limits_without_a_cgroup_are_an_error_unless_there_are_none() {
     let limited = config(r#"{"pids":{"limit":5}}"#);
     let devices_only = config(r#"{"devices":[{"allow":false,"access":"rwm"}]}"#);
     for (host, manager) in [(&none, CgroupManager::Cgroupfs), (&v2_host(), CgroupManager::Disabled)] {
-        let error = plan(&limited, "web", host, manager).unwrap_err();
+        let shape = Shape { cgroup_manager: manager, ..Shape::default() };
+        let error = plan(&limited, "web", host, &shape).unwrap_err();
         assert_eq!(
             (error.kind(), error.pointer()),
             (ErrorKind::Unsupported, Some("/linux/resources/pids/limit"))
         );
-        assert_eq!(plan(&devices_only, "web", host, manager).unwrap(), CgroupPlan::default());
+        assert_eq!(plan(&devices_only, "web", host, &shape).unwrap(), CgroupPlan::default());
     }
     let root = Host { privileged: true, ..none };
     assert_eq!(
-        plan(&devices_only, "web", &root, CgroupManager::Cgroupfs).unwrap_err().kind(),
+        plan(&devices_only, "web", &root, &Shape::default()).unwrap_err().kind(),
         ErrorKind::Unsupported
     );
 }
@@ -345,7 +346,7 @@ fn only_an_unprivileged_caller_may_lack_a_hierarchy_and_never_one_with_a_limit()
 fn the_cgroup_is_found_from_each_hierarchy_of_its_own() {
     let json = r#"{"ociVersion":"1.2.0","linux":{"cgroupsPath":"c"}}"#;
     let config: Spec = serde_json::from_str(json).unwrap();
-    let plan = plan(&config, "web", &v1_host(), CgroupManager::Cgroupfs).unwrap();
+    let plan = plan(&config, "web", &v1_host(), &Shape::default()).unwrap();
     let places: Vec<_> = plan.dirs.iter().map(|dir| (dir.hierarchy.as_str(), dir.path.as_str())).collect();
     assert!(
         places.contains(&("memory", "own/c"))

@@ -126,7 +126,86 @@ proptest! {
 }
 
 fn configured(json: &str) -> Vec<DeviceRule> {
-    rules(&serde_json::from_str::<Vec<LinuxDeviceCgroup>>(json).unwrap()).unwrap()
+    rules(&serde_json::from_str::<Vec<LinuxDeviceCgroup>>(json).unwrap(), true).unwrap()
+}
+
+#[test]
+fn without_the_rules_that_every_container_needs_only_the_listed_ones_count() {
+    let listed: Vec<LinuxDeviceCgroup> =
+        serde_json::from_str(r#"[{"allow":true,"type":"c","major":1,"minor":3,"access":"r"}]"#).unwrap();
+    let insns = program(&rules(&listed, false).unwrap()).unwrap();
+    assert!(verdict(&insns, DeviceKind::Char, 1, 3, READ));
+    assert!(!verdict(&insns, DeviceKind::Char, 1, 3, WRITE));
+    assert!(!verdict(&insns, DeviceKind::Char, 1, 5, READ));
+    assert!(!verdict(&insns, DeviceKind::Block, 8, 0, MKNOD));
+}
+
+/// What the controller tells about itself, as `devices.list` does.
+impl V1 {
+    fn list(&self) -> String {
+        if self.allow {
+            return "a *:* rwm\n".to_owned();
+        }
+        let line = |(kind, major, minor, access): &(DeviceKind, Option<u32>, Option<u32>, u8)| {
+            let kind = if *kind == DeviceKind::Block { 'b' } else { 'c' };
+            format!("{}\n", Entry(kind, *major, *minor, *access))
+        };
+        self.exceptions.iter().map(line).collect()
+    }
+
+    /// A write to a list that has exceptions already: the kernel adds to the entry for the same devices or takes from it.
+    fn change(&mut self, file: &str, value: &str) {
+        if value == "a" || (file == "devices.allow") != self.allow {
+            let before = self.exceptions.len();
+            self.write(file, value);
+            let added = self.exceptions.get(before).cloned();
+            let same = |a: &(DeviceKind, Option<u32>, Option<u32>, u8)| {
+                added.as_ref().is_some_and(|b| (a.0, a.1, a.2) == (b.0, b.1, b.2))
+            };
+            let bits = self.exceptions.iter().filter(|e| same(e)).fold(0, |bits, e| bits | e.3);
+            if let Some((kind, major, minor, _)) = added {
+                self.exceptions.retain(|e| !same(e));
+                self.exceptions.push((kind, major, minor, bits));
+            }
+            return;
+        }
+        let mut one = V1 { allow: !self.allow, exceptions: Vec::new() };
+        one.write(if one.allow { "devices.deny" } else { "devices.allow" }, value);
+        let (kind, major, minor, bits) = one.exceptions.remove(0);
+        let same = |e: &(DeviceKind, Option<u32>, Option<u32>, u8)| (e.0, e.1, e.2) == (kind, major, minor);
+        self.exceptions.iter_mut().filter(|e| same(e)).for_each(|e| e.3 &= !bits);
+        self.exceptions.retain(|e| e.3 != 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// From whatever list to whatever other: the difference leads to the same place, and no step of it opens more than both.
+    #[test]
+    fn the_difference_of_two_v1_lists_leads_from_one_to_the_other(
+        before in vec(any_rule(), 0..8), after in vec(any_rule(), 0..8), requests in vec(any_request(), 1..16)
+    ) {
+        let (Ok(old), Ok(new)) = (writes(&before, 0, true), writes(&after, 0, true)) else { return Ok(()) };
+        let (mut v1, mut target) = (V1::default(), V1::default());
+        old.iter().for_each(|write| v1.change(&write.file, &write.value));
+        new.iter().for_each(|write| target.change(&write.file, &write.value));
+        let origin = V1 { allow: v1.allow, exceptions: v1.exceptions.clone() };
+        for write in device_transition(&new, &v1.list()) {
+            v1.change(&write.file, &write.value);
+            for &(kind, major, minor, wanted) in &requests {
+                let open = v1.granted(kind, major, minor, wanted);
+                let either = origin.granted(kind, major, minor, wanted) || target.granted(kind, major, minor, wanted);
+                prop_assert!(!open || either || target.allow, "{:?} {}:{} {}", kind, major, minor, wanted);
+            }
+        }
+        let sorted = |v1: &V1| {
+            let mut exceptions: Vec<_> = v1.exceptions.iter().map(|e| format!("{e:?}")).collect();
+            exceptions.sort();
+            (v1.allow, exceptions)
+        };
+        prop_assert_eq!(sorted(&v1), sorted(&target));
+    }
 }
 
 #[test]
