@@ -16,6 +16,7 @@ mod namespaces;
 mod process;
 mod races;
 mod real_rootfs;
+mod resources;
 mod scheduling;
 mod state;
 mod terminal;
@@ -70,6 +71,7 @@ pub fn all() -> Vec<Test> {
         terminal::TESTS,
         scheduling::TESTS,
         cgroups::TESTS,
+        resources::TESTS,
         errors::TESTS,
         races::TESTS,
         caller::TESTS,
