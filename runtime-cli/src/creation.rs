@@ -59,10 +59,6 @@ impl Creation {
             (terminal, true) if waits || !terminal => {
                 invalid("cannot use console socket if runc will not detach or allocate tty")
             }
-            (true, false) => Err(Error::new(
-                ErrorKind::Unsupported,
-                "a terminal in the foreground is not supported yet by this build",
-            )),
             _ => Ok(()),
         }
     }

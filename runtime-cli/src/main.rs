@@ -14,6 +14,7 @@ mod mask;
 mod output;
 mod paths;
 mod signals;
+mod terminal;
 mod version;
 
 use std::ffi::{OsStr, OsString};

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use teu::{Container, Error, Exit, Result};
 
@@ -64,18 +64,36 @@ impl Blocked {
     }
 
     fn forward_pending(&self, container: &Container) -> Result<()> {
-        while let Some(info) = self.all.read_signal().map_err(failed("read signalfd"))? {
-            // A signal number is below 65.
-            let signal = i32::try_from(info.ssi_signo).unwrap_or_default();
-            if let Err(error) = container.kill(signal) {
-                log::warn!("signal {signal} could not be passed on: {error}");
-            }
+        while let Some(signal) = self.read()? {
+            pass_on(container, signal);
         }
         Ok(())
     }
+
+    /// The next pending signal.
+    pub fn read(&self) -> Result<Option<i32>> {
+        let info = self.all.read_signal().map_err(failed("read signalfd"))?;
+        // A signal number is below 65.
+        Ok(info.map(|info| i32::try_from(info.ssi_signo).unwrap_or_default()))
+    }
 }
 
-fn failed(what: &'static str) -> impl Fn(Errno) -> Error {
+/// Readable when a signal is pending.
+impl AsFd for Blocked {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.all.as_fd()
+    }
+}
+
+/// Sends a signal that was meant for the container's program.
+pub fn pass_on(container: &Container, signal: i32) {
+    if let Err(error) = container.kill(signal) {
+        log::warn!("signal {signal} could not be passed on: {error}");
+    }
+}
+
+/// An error of a kernel call.
+pub fn failed(what: &'static str) -> impl Fn(Errno) -> Error {
     move |errno| Error::os(what, errno as i32)
 }
 

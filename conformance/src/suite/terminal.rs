@@ -32,6 +32,8 @@ tests! {
     the_master_works_when_the_creator_has_gone,
     closing_the_master_hangs_up,
     closed_streams_of_the_caller_do_not_matter [Need::Cli],
+    a_foreground_run_shows_the_terminal,
+    a_foreground_run_joins_its_own_terminal_with_the_container_s [Need::Cli],
     a_terminal_needs_somebody_who_takes_it [Need::Cli],
     a_receiver_without_a_terminal_is_refused,
     a_receiver_that_is_not_there_is_refused_before_anything_is_made,
@@ -242,6 +244,40 @@ fn closed_streams_of_the_caller_do_not_matter(ctx: &Ctx<'_>) -> Outcome {
     let report = Report::parse(&taken?.unwrap_or_default())?;
     let fds = report.get("fds").as_object().cloned().unwrap_or_default();
     check!(fds.len() == 3 && fds.values().all(|to| to == "/dev/pts/0"), "descriptors: {fds:?}");
+    Ok(())
+}
+
+fn a_foreground_run_shows_the_terminal(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = with_terminal(ctx)?;
+    let reply = ctx.run(bundle.ops(&["isatty:1", "exit:7"]))?;
+    same!(reply.code, 7, "exit code; stderr: {}", reply.err);
+    same!(Report::parse(reply.out.trim_end())?.get("isatty:1"), &json!(true), "isatty");
+    Ok(())
+}
+
+/// The runtime on a terminal of the test's own: keys, size and signals go in, the screen comes out, and the modes are as before in the end.
+fn a_foreground_run_joins_its_own_terminal_with_the_container_s(ctx: &Ctx<'_>) -> Outcome {
+    let size = nix::pty::Winsize { ws_row: 33, ws_col: 77, ws_xpixel: 0, ws_ypixel: 0 };
+    let nix::pty::OpenptyResult { master, slave } =
+        nix::pty::openpty(&size, None).map_err(std::io::Error::from)?;
+    let before = nix::sys::termios::tcgetattr(&slave).map_err(std::io::Error::from)?;
+    let mut bundle = with_terminal(ctx)?;
+    let mut new = ctx.new_of(bundle.ops(&["tty:0", "say", "cat", "exit:9"]))?;
+    (new.stdin, new.stdout) = (Some(slave.try_clone()?), Some(slave.try_clone()?));
+    let running = ctx.cli()?.spawn_run(new)?;
+    let (mut keyboard, mut screen) = (File::from(master.try_clone()?), Lines::new(master));
+    let report = Report::parse(&screen.next(PATIENCE)?.unwrap_or_default())?;
+    same!(report.get("tty:0")["rows"], 33, "rows");
+    same!(report.get("tty:0")["columns"], 77, "columns");
+    keyboard.write_all(b"typed\r")?;
+    for who in ["echo of the container's terminal", "copy of the program"] {
+        same!(screen.next(PATIENCE)?.as_deref(), Some("typed"), "{who}");
+    }
+    // The end of the input, as the container's terminal understands it.
+    keyboard.write_all(&[4])?;
+    same!(running.finish().code, 9, "exit code");
+    let after = nix::sys::termios::tcgetattr(&slave).map_err(std::io::Error::from)?;
+    check!(before == after, "the modes of the caller's terminal have changed");
     Ok(())
 }
 

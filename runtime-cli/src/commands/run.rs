@@ -6,6 +6,7 @@ use crate::args::Arguments;
 use crate::creation::{Creation, of_start};
 use crate::invocation::Invocation;
 use crate::mask::Blocked;
+use crate::terminal::Bridge;
 
 /// Does the command.
 pub fn run(invocation: &Invocation, args: &Arguments) -> Result<u8> {
@@ -17,12 +18,12 @@ fn create_and_start(invocation: &Invocation, args: &Arguments) -> Result<u8> {
     let creation = Creation::resolve(invocation, args)?;
     creation.check_terminal(!args.flag("detach"))?;
     let signals = Blocked::all()?;
-    let container = match creation.create(invocation, &signals) {
+    let mut container = match creation.create(invocation, &signals) {
         Ok(container) => container,
         Err(error) => return signals.release().and(Err(error)),
     };
     let detach = args.flag("detach");
-    let status = match started(&container, &signals, detach) {
+    let status = match started(&mut container, &signals, detach) {
         Ok(status) => status,
         // The error of the start is the one to report.
         Err(error) => return container.delete(Delete::Force).and(Err(error)),
@@ -34,11 +35,15 @@ fn create_and_start(invocation: &Invocation, args: &Arguments) -> Result<u8> {
 }
 
 /// Starts the container and, in the foreground, waits: the exit status of this program.
-fn started(container: &Container, signals: &Blocked, detach: bool) -> Result<u8> {
+fn started(container: &mut Container, signals: &Blocked, detach: bool) -> Result<u8> {
+    let mut bridge = container.take_terminal().map(Bridge::new).transpose()?;
     container.start().map_err(of_start)?;
     if detach {
         return Ok(0);
     }
-    let exit = signals.forward_until_exit(container)?;
+    let exit = match &mut bridge {
+        Some(bridge) => bridge.carry_until_exit(container, signals)?,
+        None => signals.forward_until_exit(container)?,
+    };
     Ok(u8::try_from(exit.status()).unwrap_or(u8::MAX))
 }
