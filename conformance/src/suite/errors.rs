@@ -28,7 +28,6 @@ tests! {
     a_newer_minor_version_is_accepted,
     unknown_fields_are_ignored,
     a_wrong_type_is_refused_with_its_place,
-    a_config_without_a_process_is_refused,
     a_config_without_root_is_refused,
     empty_arguments_are_refused,
     a_missing_program_is_refused_at_create,
@@ -189,10 +188,6 @@ fn a_wrong_type_is_refused_with_its_place(ctx: &Ctx<'_>) -> Outcome {
         edited(ctx, |bundle| bundle.set(place, value), &[name, place])?;
     }
     Ok(())
-}
-
-fn a_config_without_a_process_is_refused(ctx: &Ctx<'_>) -> Outcome {
-    edited(ctx, |bundle| bundle.remove("/process"), &["process property must not be empty"])
 }
 
 fn a_config_without_root_is_refused(ctx: &Ctx<'_>) -> Outcome {

@@ -11,6 +11,7 @@ use crate::probe::Report;
 use crate::{Outcome, check, same, sys};
 
 tests! {
+    without_a_process_a_container_is_created_and_cannot_be_started,
     create_leaves_the_program_waiting,
     start_runs_the_program,
     the_end_of_the_program_makes_it_stopped,
@@ -48,6 +49,18 @@ tests! {
     log_file_holds_the_error_as_json [Need::Cli],
     without_a_log_file_the_error_is_a_log_line [Need::Cli],
     bundle_defaults_to_the_current_directory [Need::Cli],
+}
+
+/// The specification wants a process at `start` only. runc refuses the creation.
+fn without_a_process_a_container_is_created_and_cannot_be_started(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.remove("/process");
+    let container = ctx.created(&bundle)?;
+    for _ in 0..2 {
+        refusal(&ctx.driver.start(&container.id), &["process property must not be empty"])?;
+        same!(container.status()?, "created", "status");
+    }
+    container.delete()
 }
 
 fn create_leaves_the_program_waiting(ctx: &Ctx<'_>) -> Outcome {

@@ -113,12 +113,16 @@ impl Container {
     /// Lets init execute the container's program.
     ///
     /// # Errors
-    /// `InvalidState` if it is not created: running, stopped, or its init died while waiting.
+    /// `InvalidState` if it is not created: running, stopped, or its init died while waiting. `InvalidSpec` if its configuration had no `process`.
     pub fn start(&self) -> Result<()> {
         let locked = self.locked()?;
         let status = self.status()?;
         if !permits(status, Operation::Start) {
             return Err(cannot_start(status));
+        }
+        if self.record.no_program {
+            let message = "cannot start a container without a program: process property must not be empty";
+            return Err(Error::new(ErrorKind::InvalidSpec, message).at("/process"));
         }
         match locked.pass_gate()? {
             true => Ok(()),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use crate::plan::IdMaps;
+use crate::plan::{IdMaps, OomScore};
 use crate::{Error, ErrorKind, Result};
 
 /// Writes the maps of init's user namespace.
@@ -31,16 +31,24 @@ fn write_file(pid: i32, name: &str, text: &str, pointer: &str) -> Result<()> {
     })
 }
 
-/// Sets the OOM killer's preference. Without the right to lower it, the value that is there already is accepted.
-pub(super) fn write_oom_score(pid: i32, score: i32) -> Result<()> {
+/// Sets the OOM killer's preference. Without the right to lower it, the value that is there already is accepted, and any from a caller without privilege.
+pub(super) fn write_oom_score(pid: i32, OomScore { score, optional }: OomScore) -> Result<()> {
     let path = format!("/proc/{pid}/oom_score_adj");
     let present = || fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<i32>().ok());
     match put(&path, &score.to_string()) {
-        Err(error) if error.raw_os_error() == Some(libc::EACCES) && present() == Some(score) => Ok(()),
+        Err(error) if is_denied(&error) && present() == Some(score) => Ok(()),
+        Err(error) if is_denied(&error) && optional => {
+            log::warn!("oom_score_adj {score} is not allowed to this user and stays as it is");
+            Ok(())
+        }
         other => other.map_err(|error| {
             Error::io(format!("set oom_score_adj {score}"), &error).at("/process/oomScoreAdj")
         }),
     }
+}
+
+fn is_denied(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM))
 }
 
 fn put(path: &str, text: &str) -> io::Result<()> {

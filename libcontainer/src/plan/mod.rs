@@ -136,10 +136,21 @@ pub struct Plan {
     pub id_maps: Option<IdMaps>,
     /// Limits that the caller sets on an init that is ready: those of a container with a user namespace.
     pub rlimits: Vec<Rlimit>,
-    /// The OOM killer's preference, -1000 to 1000, written for init before it runs; absent means as inherited.
-    pub oom_score_adj: Option<i32>,
+    /// The OOM killer's preference, written for init before it runs; absent means as inherited.
+    pub oom_score_adj: Option<OomScore>,
+    /// Whether there is a program to start. Without `process` there is none, and init waits for ever.
+    pub has_program: bool,
     /// What init does.
     pub program: Program,
+}
+
+/// `process.oomScoreAdj`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OomScore {
+    /// -1000 to 1000.
+    pub score: i32,
+    /// A kernel that refuses it is no error: a caller without privilege cannot lower it.
+    pub optional: bool,
 }
 
 /// What `CreateOptions` means for the plan, without its descriptors.
@@ -243,10 +254,9 @@ impl Subject<'_> {
 /// `InvalidSpec` with a JSON pointer, or `Unsupported` where the host lacks what the configuration asks for.
 pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan> {
     let config = spec.config();
-    let process = config.process().as_ref().ok_or_else(|| {
-        Error::new(ErrorKind::InvalidSpec, "process property must not be empty").at("/process")
-    })?;
-    terminal::check_receiver(Some(process), shape.console_socket)?;
+    let nobody = process::nobody();
+    let process = config.process().as_ref().unwrap_or(&nobody);
+    terminal::check_receiver(process, shape.console_socket)?;
     let namespaces = Namespaces::of(config);
     let cgroup = cgroup::plan(config, id.as_str(), host, shape)?;
     let rootfs = rootfs_path(spec)?;
@@ -272,7 +282,8 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         sources,
         id_maps: idmap::id_maps(config, &namespaces, host),
         rlimits: if namespaces.has(kind::USER) { rlimits::rlimits(process) } else { Vec::new() },
-        oom_score_adj: process.oom_score_adj(),
+        oom_score_adj: process.oom_score_adj().map(|score| OomScore { score, optional: !host.privileged }),
+        has_program: config.process().is_some(),
         program,
         cgroup,
     };

@@ -60,7 +60,11 @@ impl Half<'_> {
         sets.push(out);
         let mask = self.process.user().umask().unwrap_or(DEFAULT_UMASK);
         out.push(Op::Umask { mask }, "/process/user/umask");
-        let (args, env) = self.push_program(out)?;
+        let (args, env) = match self.config.process() {
+            Some(_) => self.push_program(out)?,
+            // `start` refuses such a container, so that nobody opens its gate.
+            None => (out.texts([""; 0]), out.texts([""; 0])),
+        };
         out.push(Op::CloseRest { first, gate: descriptors.gate }, "");
         out.push(Op::Ready {}, "");
         out.push(Op::Gate { gate: descriptors.gate }, "");
@@ -115,6 +119,19 @@ impl Half<'_> {
         out.push(Op::CheckExec { candidates }, "/process/args/0");
         Ok((out.texts(args.iter().map(String::as_bytes)), out.texts(env)))
     }
+}
+
+/// The process of a container without one: root with nothing, in `/`.
+pub(super) fn nobody() -> Process {
+    let mut process = Process::default();
+    process
+        .set_cwd("/".into())
+        .set_args(None)
+        .set_env(None)
+        .set_capabilities(None)
+        .set_rlimits(None)
+        .set_no_new_privileges(None);
+    process
 }
 
 /// Of variables with one name the last wins, at its own place.

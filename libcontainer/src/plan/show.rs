@@ -8,7 +8,7 @@ use teu_init::program::{Op, ask, tree_flag};
 use super::capabilities::NAMES;
 use super::mount_options::{self, Attributes};
 use super::scheduling::{self, FIRST_NODE_FLAG, IO_CLASS_SHIFT, IO_CLASSES, MODES, NODE_FLAGS, POLICIES};
-use super::{MountIds, Plan, Program, Source, Tree, namespaces, rlimits};
+use super::{MountIds, OomScore, Plan, Program, Source, Tree, namespaces, rlimits};
 
 /// Column of the JSON pointer.
 const SITE_COLUMN: usize = 78;
@@ -42,8 +42,8 @@ impl Plan {
                 maps.gids.trim().replace('\n', ", ")
             )?;
         }
-        if let Some(score) = self.oom_score_adj {
-            writeln!(f, "oom      {score}")?;
+        if let Some(OomScore { score, optional }) = self.oom_score_adj {
+            writeln!(f, "oom      {score}{}", if optional { " if allowed" } else { "" })?;
         }
         for limit in &self.rlimits {
             writeln!(f, "rlimit   {} {} {}", rlimits::name(limit.resource), limit.soft, limit.hard)?;

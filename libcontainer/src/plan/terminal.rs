@@ -13,8 +13,8 @@ pub(super) fn wanted(process: &Process) -> bool {
 }
 
 /// A receiver of the terminal makes sense only if there is one.
-pub(super) fn check_receiver(process: Option<&Process>, console_socket: bool) -> Result<()> {
-    match console_socket && !process.is_some_and(wanted) {
+pub(super) fn check_receiver(process: &Process, console_socket: bool) -> Result<()> {
+    match console_socket && !wanted(process) {
         true => Err(Error::new(
             ErrorKind::InvalidArgument,
             "cannot use console socket if runc will not detach or allocate tty",

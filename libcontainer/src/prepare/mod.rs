@@ -70,6 +70,7 @@ impl Plan {
             id: self.id.to_string(),
             init: None,
             own_pid_namespace: self.own_pid_namespace,
+            no_program: !self.has_program,
             bundle: self.bundle.clone(),
             rootfs: self.rootfs.clone(),
             created: clock::now(),

@@ -24,6 +24,9 @@ pub(crate) struct Record {
     /// Whether the end of init ends every process of the container.
     #[serde(default)]
     pub own_pid_namespace: bool,
+    /// There is no program: the configuration had no `process`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_program: bool,
     /// The bundle.
     pub bundle: PathBuf,
     /// The rootfs.
