@@ -47,7 +47,7 @@ impl Half<'_> {
             first = first.max(number + 1);
         }
         terminal::push_owner(self.process, self.namespaces, out);
-        if descriptors.own_null {
+        if descriptors.own_null && !terminal::wanted(self.process) {
             out.push(Op::NullStdio {}, "");
         }
         if self.process.no_new_privileges().unwrap_or(false) {
