@@ -66,7 +66,7 @@ fn drop_unknown_capabilities(document: &mut Value, warnings: &mut Vec<Warning>) 
             let known = name.as_str().is_none_or(is_capability);
             if !known && unknown < MAX_WARNINGS {
                 let message = format!("unknown capability {name} is ignored");
-                warnings.push(Warning { pointer: pointer::join(&place, &index.to_string()), message });
+                warnings.push(Warning::new(pointer::join(&place, &index.to_string()), message));
             }
             index += 1;
             unknown += usize::from(!known);
@@ -74,7 +74,7 @@ fn drop_unknown_capabilities(document: &mut Value, warnings: &mut Vec<Warning>) 
         });
         if unknown > MAX_WARNINGS {
             let message = format!("{} more unknown capabilities are ignored", unknown - MAX_WARNINGS);
-            warnings.push(Warning { pointer: place, message });
+            warnings.push(Warning::new(place, message));
         }
     }
 }

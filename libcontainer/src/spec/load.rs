@@ -66,6 +66,9 @@ pub fn parse(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
     if !lost.pids_limit {
         lost::forget_pids_limit(&mut config);
     }
+    if lost.no_io_class {
+        return Err(invalid("ioPriority without a class").at("/process/ioPriority/class"));
+    }
     match lost.device_number {
         None => Ok(config),
         Some((index, number)) => {

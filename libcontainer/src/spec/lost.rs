@@ -3,10 +3,12 @@
 use std::fmt;
 
 use oci_spec::runtime::Spec as Config;
-use serde::de::{Deserializer, Visitor};
+use serde::de::{Deserializer, IgnoredAny, Visitor};
 use serde::{Deserialize, de};
+use serde_json::Value;
 
 /// What a configuration says beyond its types.
+#[derive(Default)]
 pub struct Lost {
     /// A capability is not named as the specification names it.
     pub odd_capability: bool,
@@ -14,14 +16,23 @@ pub struct Lost {
     pub pids_limit: bool,
     /// The first of `linux.devices` that lacks a number it needs, and the name of that number.
     pub device_number: Option<(usize, &'static str)>,
+    /// `process.ioPriority` is there, and has no class.
+    pub no_io_class: bool,
 }
 
-/// Looks at a text that was parsed before. If this look fails (a key is given twice), nothing is taken away.
+/// Looks at a text that was parsed before.
 pub fn find(json: &[u8]) -> Lost {
-    let Ok(document) = serde_json::from_slice::<Document>(json) else {
-        return Lost { odd_capability: true, pids_limit: true, device_number: None };
-    };
-    let capabilities = document.process.and_then(|process| process.capabilities).unwrap_or_default();
+    if let Ok(document) = serde_json::from_slice(json) {
+        return of(document);
+    }
+    // A key is given twice, or a name has an escape: a tree has neither.
+    let Ok(tree) = serde_json::from_slice::<Value>(json) else { return Lost::default() };
+    Document::deserialize(&tree).map(of).unwrap_or_default()
+}
+
+fn of(document: Document) -> Lost {
+    let (process, linux) = (document.process.unwrap_or_default(), document.linux.unwrap_or_default());
+    let capabilities = process.capabilities.unwrap_or_default();
     let sets = [
         capabilities.bounding,
         capabilities.effective,
@@ -29,13 +40,12 @@ pub fn find(json: &[u8]) -> Lost {
         capabilities.permitted,
         capabilities.ambient,
     ];
-    let device_number =
-        document.linux.as_ref().and_then(|linux| linux.devices.as_deref()).and_then(incomplete);
-    let pids = document.linux.and_then(|linux| linux.resources).and_then(|resources| resources.pids);
+    let pids = linux.resources.and_then(|resources| resources.pids);
     Lost {
         odd_capability: sets.iter().flatten().flatten().any(|name| !name.spelt_out),
         pids_limit: pids.is_some_and(|pids| pids.limit.is_some()),
-        device_number,
+        device_number: linux.devices.as_deref().and_then(incomplete),
+        no_io_class: process.io_priority.is_some_and(|priority| priority.class.is_none()),
     }
 }
 
@@ -70,9 +80,16 @@ struct Document<'a> {
     linux: Option<Linux<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Process {
     capabilities: Option<Sets>,
+    io_priority: Option<IoPriority>,
+}
+
+#[derive(Deserialize)]
+struct IoPriority {
+    class: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -84,7 +101,7 @@ struct Sets {
     ambient: Option<Vec<Name>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Linux<'a> {
     resources: Option<Resources>,
     #[serde(borrow)]

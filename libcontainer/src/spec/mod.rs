@@ -12,8 +12,9 @@
 //! - They make mandatory, as runc does in effect: `mounts[].destination`, `namespaces[].type`, `devices[].type`,
 //!   `rlimits[].type`, `hooks.*[].path`, `personality.domain`, `scheduler.policy`, `memoryPolicy.mode`, `syscalls[].names`
 //!   and `.action`.
-//! - They lose two things on Linux, found again by `lost.rs`: whether `linux.resources.pids.limit` is absent or 0 (`pids`
-//!   goes when it is absent), and how a capability is spelt (they also read `kill`, a name that runc ignores). Unknown to
+//! - They lose things on Linux, found again by `lost.rs`: whether `linux.resources.pids.limit` is absent or 0 (`pids`
+//!   goes when it is absent), how a capability is spelt (they also read `kill`, a name that runc ignores), the absent numbers
+//!   of a device, and the absent class of `process.ioPriority`. Unknown to
 //!   them and ignored here: `freebsd`, `vm.hwconfig`, the old names `intelRdt.enableCMT` and `enableMBM`.
 //! - `hugepageLimits[].limit` is signed: values from 2^63 are refused.
 //!
@@ -36,6 +37,7 @@ pub use example::example;
 pub use id::Id;
 pub(crate) use validate::{INSIDE_PROC, MAX_NODES};
 
+use crate::error::bounded;
 use crate::{Error, ErrorKind, Result};
 
 /// An annotation of crun: the caller's supplementary groups stay.
@@ -61,6 +63,12 @@ pub struct Warning {
     pub pointer: String,
     /// What is ignored or doubtful.
     pub message: String,
+}
+
+impl Warning {
+    fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { pointer: bounded(pointer.into()), message: bounded(message.into()) }
+    }
 }
 
 impl Spec {

@@ -155,6 +155,10 @@ fn a_wrong_type_is_named_by_its_pointer() {
         ("/linux/namespaces/2/type", json!("two\nlines")),
         ("/annotations", json!({"a/b": 1})),
         ("/hostname", json!({})),
+        // Enums, whose reader takes them for broken JSON.
+        ("/linux/namespaces/2/type", json!(7)),
+        ("/linux/namespaces/2/type", json!(["pid"])),
+        ("/process/rlimits/0/type", json!(true)),
     ] {
         let error = refusal(&with(pointer, value).to_string());
         let expected = if pointer == "/annotations" { "/annotations/a~1b" } else { pointer };
@@ -300,6 +304,19 @@ fn of_a_key_given_twice_the_last_counts() {
     let spec = Spec::from_json("/bundle", twice.as_bytes()).unwrap();
     let resources = spec.config().linux().as_ref().unwrap().resources().as_ref().unwrap();
     assert_eq!(resources.pids().as_ref().map(|pids| pids.limit()), Some(5));
+    // And no look at the text is lost over it.
+    let absent = twice.replace("\"pids\":{\"limit\":5}", "\"pids\":{}");
+    let spec = Spec::from_json("/bundle", absent.as_bytes()).unwrap();
+    assert_eq!(spec.config().linux().as_ref().unwrap().resources().as_ref().unwrap().pids(), &None);
+}
+
+#[test]
+fn what_the_types_make_up_is_missed() {
+    let device = r#"{"type": "\u0063", "path": "/dev/x", "minor": 1}"#;
+    let text = with("/linux/devices", json!(["device"])).to_string().replace("\"device\"", device);
+    assert_eq!(refusal(&text).pointer(), Some("/linux/devices/0/major"));
+    let error = refusal(&with("/process/ioPriority", json!({"priority": 4})).to_string());
+    assert_eq!(error.to_string(), "ioPriority without a class (config.json: /process/ioPriority/class)");
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Error {
 }
 
 fn warning(pointer: impl Into<String>, message: impl Into<String>) -> Warning {
-    Warning { pointer: pointer.into(), message: message.into() }
+    Warning::new(pointer, message)
 }
 
 /// An absent list is an empty one.
