@@ -1,5 +1,6 @@
 //! Every field of a Linux configuration: what teu does with it, since which kernel, and what happens on an older one. The
 //! table is checked against the types of `oci-spec`, and `docs/spec-support.md` is made from it.
+#![allow(dead_code)] // each test program uses its part
 
 /// A field: a value of config.json that holds no object of the specification itself.
 #[derive(Clone, Copy, Debug)]
@@ -44,17 +45,17 @@ impl Field {
         self.no_effect = why;
         self
     }
+}
 
-    /// True if `pointer` is this field or lies in it.
-    pub fn holds(&self, pointer: &str) -> bool {
-        let mut given = pointer.split('/');
-        self.pointer.split('/').all(|own| given.next().is_some_and(|given| own == "*" || own == given))
-    }
+/// True if `pointer` is a place of this pattern, or lies in one.
+pub fn matches(pattern: &str, pointer: &str) -> bool {
+    let mut given = pointer.split('/');
+    pattern.split('/').all(|own| given.next().is_some_and(|given| own == "*" || own == given))
 }
 
 /// The field that holds the value at `pointer`.
 pub fn find(pointer: &str) -> Option<&'static Field> {
-    CHAPTERS.iter().flat_map(|chapter| chapter.fields).find(|field| field.holds(pointer))
+    CHAPTERS.iter().flat_map(|chapter| chapter.fields).find(|field| matches(field.pointer, pointer))
 }
 
 const FOREIGN: &str = "for another platform";
