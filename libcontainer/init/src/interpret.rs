@@ -3,7 +3,7 @@
 use crate::machine::{Fault, Image, Machine, Outcome};
 use crate::ops::mount::{Attach, NewMount};
 use crate::ops::rootfs::Node;
-use crate::ops::{mount, namespace, process, procfs, rootfs, scheduling, stdio, terminal};
+use crate::ops::{mount, namespace, process, procfs, rootfs, scheduling, seccomp, stdio, terminal};
 use crate::program::Op;
 use crate::sys::{self, Fd};
 use crate::talk;
@@ -94,6 +94,10 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::Ask { what } => process::ask(m, what),
         Op::Rlimit { resource, soft, hard } => process::rlimit(m, resource, [soft, hard]),
         Op::CloseRest { first, gate } => process::close_rest(m, first, gate),
+        Op::Seccomp { filter, flags, listener } => seccomp::load(m, filter, flags, listener),
+        Op::CapsFinal { effective, permitted, inheritable } => {
+            process::caps_final(effective, permitted, inheritable)
+        }
         Op::Ready {} => process::ready(m),
         Op::Terminal { rows, columns, slave } => terminal::open(m, [rows, columns], slave),
         Op::OwnStdio { uid, terminal } => terminal::own_stdio(uid, terminal != 0),

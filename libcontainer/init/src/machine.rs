@@ -70,6 +70,8 @@ pub struct Machine<'a> {
     pub program_path: Option<&'a CStr>,
     /// Whether the working directory is still to be entered with the user's rights.
     pub cwd_denied: bool,
+    /// The listener of the filter, until the caller has it.
+    pub listener: Fd,
     /// The soft limit of open files that the caller had.
     pub nofile: Option<[u64; 2]>,
     note: [u8; NOTE_LEN],
@@ -89,6 +91,7 @@ impl<'a> Machine<'a> {
             null_used: false,
             program_path: None,
             cwd_denied: false,
+            listener: Fd::NONE,
             nofile: None,
             note: [0; NOTE_LEN],
             note_len: 0,

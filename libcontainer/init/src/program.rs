@@ -340,6 +340,11 @@ ops! {
     53 NullStdio "null-stdio" {}
     /// Closes every descriptor from `first` on but the conversation and the gate: from here on init holds nothing of the host.
     42 CloseRest "close-rest" { first: u32, gate: Slot }
+    /// Loads a filter of system calls (`struct sock_filter`) with SECCOMP_FILTER_FLAG_* bits. `listener` is how the caller gets the
+    /// descriptor that SECCOMP_FILTER_FLAG_NEW_LISTENER makes, see [`listener`].
+    43 Seccomp "seccomp" { filter: Blob, flags: u32, listener: u32 }
+    /// Sets the capability sets and nothing else: gives up what was kept to load a filter.
+    44 CapsFinal "caps-final" { effective: u64, permitted: u64, inheritable: u64 }
     /// Tells the caller that all is done, then waits for its leave to outlive it.
     34 Ready "ready" {}
     /// Waits for `start`.
@@ -385,6 +390,14 @@ pub mod tree_flag {
     pub const RECURSIVE: u32 = 1;
     /// A path that is a symbolic link is opened itself.
     pub const KEEP_LINK: u32 = 2;
+}
+
+/// How the caller gets the listener of [`Op::Seccomp`].
+pub mod listener {
+    /// It takes it: init needs no call but `write`.
+    pub const TAKEN: u32 = 0;
+    /// Init sends it, because the caller has no right to take it: init needs `sendmsg`.
+    pub const SENT: u32 = 1;
 }
 
 /// Bits of `flags` of [`Op::Mount`] and [`Op::Bind`].

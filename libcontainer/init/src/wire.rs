@@ -25,6 +25,8 @@ pub const RESPAWNED: u32 = 4;
 pub const ASK: u32 = 5;
 /// Up: the container has a terminal; its master is attached, `value` is the number of the pty.
 pub const TERMINAL: u32 = 8;
+/// Up: the filter has a listener, descriptor `value` of init; attached if init was to send it.
+pub const LISTENER: u32 = 6;
 /// Down: the answer to a question.
 pub const GO: u32 = 16;
 /// Down: the container is recorded; it may outlive its creator.
@@ -78,6 +80,10 @@ pub mod step {
     pub const DEVPTS: u32 = 65;
     /// What should be a pty is something else.
     pub const NOT_PTY: u32 = 66;
+    /// The filter is loaded and its listener could not be handed over.
+    pub const LISTENER: u32 = 40;
+    /// The filter is loaded and does not allow `read`.
+    pub const READ: u32 = 41;
 }
 
 /// One message.

@@ -8,12 +8,14 @@
 //! [second process ◄─ Respawned, Go ─────────► ]      only if a namespace needs another clone
 //! [maps ◄──────── NeedMaps, Go ────────────► ]      only with a new user namespace
 //! [what it asks ◄ Ask(what), Go ───────────► ]      for each `ask` of the program: see ask.rs
+//! [agent gets it ◄ Listener, the descriptor ─► ]      only if the filter asks an agent: see agent.rs
 //! record the pid (meanwhile)
 //! ◄──────────────────────────────── Ready            or Failed, or end of file: it died
 //! rlimits, publish the gate
 //! Commit ──────────────────────────────────► may outlive its creator; waits at the gate
 //! ```
 
+mod agent;
 mod ask;
 mod carrier;
 mod clone;
@@ -142,6 +144,7 @@ impl Launch {
                 wire::FAILED => return Err(report::failure(&self.prepared.plan, &heard)),
                 wire::RESPAWNED => self.adopt(heard.fd)?,
                 wire::TERMINAL => self.terminal = heard.fd.map(|fd| Terminal::new(fd, heard.frame.value)),
+                wire::LISTENER => self.introduce_agent(heard)?,
                 wire::ASK => {
                     self.answer(heard.frame.value)?;
                     self.say(wire::GO)?;

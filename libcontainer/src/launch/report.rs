@@ -9,6 +9,7 @@ use teu_init::wire::step;
 use super::talk::Heard;
 use crate::cgroup::Cgroup;
 use crate::plan::{Plan, rlimits};
+use crate::sys;
 use crate::sys::process::Ended;
 use crate::{Error, ErrorKind};
 
@@ -22,7 +23,11 @@ pub(super) fn failure(plan: &Plan, heard: &Heard) -> Error {
     let Some(op) = plan.program.ops().get(index) else {
         return Error::os("init refused its program", errno).kind_is(ErrorKind::Internal).context(CONTEXT);
     };
-    let error = sentence(plan, op, errno, detail, &heard.note).context(CONTEXT);
+    let error = sentence(plan, op, errno, detail, &heard.note);
+    if let Some(filter) = filtered(plan, index).filter(|filter| *filter < index) {
+        return error.remark(NEEDED).context(CONTEXT).at(plan.program.site(filter));
+    }
+    let error = error.context(CONTEXT);
     match plan.program.site(index) {
         "" => error,
         pointer => error.at(pointer),
@@ -65,6 +70,7 @@ fn sentence(plan: &Plan, op: &Op, errno: i32, detail: u32, note: &str) -> Error 
         Op::Scheduler { .. } => Error::os("error setting scheduler", errno),
         Op::IoPriority { .. } => Error::os("failed to set io priority", errno),
         Op::MemoryPolicy { .. } => Error::os(format!("set_mempolicy {}", program.operands(op)), errno),
+        Op::Seccomp { flags, .. } => filter(flags, errno, detail),
         Op::Rlimit { resource, soft, hard } => limit(resource, soft, hard, errno),
         _ => {
             let operands = program.operands(op);
@@ -86,6 +92,53 @@ fn terminal(errno: i32, detail: u32) -> Error {
         _ => Error::os(what, errno),
     }
 }
+
+/// What a container's program needs before it runs, and every profile has to allow.
+const NEEDED: &str =
+    "under the seccomp profile init needs read, write, close and execve, without noNewPrivileges capset too";
+
+/// The filter could not be loaded, or does not let init finish.
+fn filter(flags: u32, errno: i32, detail: u32) -> Error {
+    let unknown = FILTER_FLAGS.iter().find(|(flag, _)| flags & flag != 0 && !sys::seccomp::knows_flag(*flag));
+    let what = "unable to init seccomp";
+    match (errno, unknown) {
+        _ if detail == step::READ => {
+            Error::os(format!("{what}: read under the profile"), errno).remark(NEEDED)
+        }
+        _ if detail == step::LISTENER => {
+            Error::os(format!("{what}: hand over the listener"), errno).remark(NEEDED)
+        }
+        (libc::EINVAL, Some((_, name))) => {
+            let message = format!("{what}: the kernel does not know {name}");
+            Error::new(ErrorKind::Unsupported, message).at("/linux/seccomp/flags")
+        }
+        (libc::EINVAL | libc::ENOSYS, None) if !sys::seccomp::knows_flag(0) => {
+            Error::new(ErrorKind::Unsupported, format!("{what}: the kernel has no seccomp filters"))
+        }
+        (libc::EACCES, _) => {
+            let why = "a profile without noNewPrivileges needs CAP_SYS_ADMIN";
+            Error::os(format!("{what}: load the filter"), errno).remark(why)
+        }
+        (libc::EBUSY, _) => {
+            let why = "an agent outside of the container listens already";
+            Error::os(format!("{what}: load the filter"), errno).remark(why)
+        }
+        (libc::ENOMEM, _) => {
+            let why = "the filters of a process may have 32768 instructions in all";
+            Error::os(format!("{what}: load the filter"), errno).remark(why)
+        }
+        _ => Error::os(format!("{what}: load the filter"), errno),
+    }
+}
+
+/// SECCOMP_FILTER_FLAG_* by the names of the specification, and what a listener needs.
+const FILTER_FLAGS: [(u32, &str); 4] = [
+    (2, "SECCOMP_FILTER_FLAG_LOG (Linux 4.14)"),
+    (4, "SECCOMP_FILTER_FLAG_SPEC_ALLOW (Linux 4.17)"),
+    (8, "listeners of SCMP_ACT_NOTIFY (Linux 5.0)"),
+    // Known only together with a listener.
+    (8 | 32, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (Linux 5.19)"),
+];
 
 /// A limit could not be set, by init or by the caller.
 pub(super) fn limit(resource: u32, soft: u64, hard: u64, errno: i32) -> Error {
@@ -165,11 +218,21 @@ pub(super) fn obituary(plan: &Plan, cgroup: &Cgroup, program: &OwnedFd, ended: O
         Some(Ended::Code(code)) => format!("exited with status {code}"),
         None => "ended".to_owned(),
     };
-    let error = Error::new(ErrorKind::Died, format!("init {how}{place}")).context(CONTEXT);
+    let error = Error::new(ErrorKind::Died, format!("init {how}{place}"));
+    if let Some(filter) = filtered(plan, index) {
+        return error.remark(NEEDED).context(CONTEXT).at(plan.program.site(filter));
+    }
+    let error = error.context(CONTEXT);
     match plan.program.site(index) {
         "" => error,
         pointer => error.at(pointer),
     }
+}
+
+/// The op that loaded a filter, if one was in force at op `index`.
+fn filtered(plan: &Plan, index: usize) -> Option<usize> {
+    let loads = |op: &Op| matches!(op, Op::Seccomp { .. });
+    plan.program.ops().iter().take(index.saturating_add(1)).position(loads)
 }
 
 /// The index that init left in the program's header.

@@ -19,6 +19,7 @@ pub mod program;
 pub mod rlimits;
 mod rootfs;
 mod scheduling;
+mod seccomp;
 mod show;
 mod terminal;
 pub mod verify;
@@ -32,6 +33,7 @@ pub use self::idmap::{IdMaps, MountIds};
 pub use self::labels::wants_security_modules;
 pub use self::program::Program;
 pub use self::rlimits::Rlimit;
+pub use self::seccomp::{FilterPlan, Listener};
 use crate::host::Host;
 use crate::options::{CgroupManager, CreateOptions};
 use crate::spec::{Id, Spec};
@@ -41,6 +43,7 @@ use namespaces::{Entry, Namespaces, kind};
 use process::{Descriptors, Half};
 use procfs::Procfs;
 use program::Builder;
+use seccomp::Seccomp;
 
 /// A descriptor that the caller opens and sends with the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +143,8 @@ pub struct Plan {
     pub oom_score_adj: Option<OomScore>,
     /// Whether there is a program to start. Without `process` there is none, and init waits for ever.
     pub has_program: bool,
+    /// The filter of system calls, as far as the caller has to do with it.
+    pub filter: Option<FilterPlan>,
     /// What init does.
     pub program: Program,
 }
@@ -269,7 +274,8 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         namespaces: &namespaces,
         cgroup: &cgroup,
     };
-    let (program, sources) = compile_program(id, &subject, process)?;
+    let seccomp = Seccomp::of(config, host)?;
+    let (program, sources) = compile_program(id, &subject, process, seccomp.as_ref())?;
     let plan = Plan {
         id: id.clone(),
         bundle: spec.bundle().to_owned(),
@@ -284,6 +290,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         rlimits: if namespaces.has(kind::USER) { rlimits::rlimits(process) } else { Vec::new() },
         oom_score_adj: process.oom_score_adj().map(|score| OomScore { score, optional: !host.privileged }),
         has_program: config.process().is_some(),
+        filter: seccomp.map(|seccomp| seccomp.plan(config)),
         program,
         cgroup,
     };
@@ -296,6 +303,7 @@ fn compile_program(
     id: &Id,
     subject: &Subject<'_>,
     process: &oci_spec::runtime::Process,
+    seccomp: Option<&Seccomp>,
 ) -> Result<(Program, Vec<Source>)> {
     let (mut out, mut sources) = (Builder::default(), Vec::new());
     let mut descriptors = descriptors(subject.shape, process, &mut out, &mut sources);
@@ -352,7 +360,7 @@ fn compile_program(
     labels.push_profile(&mut out);
     masks.push(&mut out);
     let Subject { config, host, namespaces, shape, .. } = *subject;
-    let half = Half { config, process, host, namespaces, shape, labels };
+    let half = Half { config, process, host, namespaces, shape, labels, seccomp };
     half.push(&descriptors, &mut out)?;
     Ok((out.finish(), sources))
 }

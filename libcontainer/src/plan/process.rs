@@ -8,6 +8,7 @@ use super::labels::Labels;
 use super::namespaces::{Namespaces, kind};
 use super::program::Builder;
 use super::rlimits::{Rlimit, rlimits};
+use super::seccomp::Seccomp;
 use super::{Shape, idmap, scheduling, terminal};
 use crate::host::Host;
 use crate::spec::keeps_groups;
@@ -24,6 +25,7 @@ pub(super) struct Half<'a> {
     pub namespaces: &'a Namespaces,
     pub shape: &'a Shape,
     pub labels: Labels<'a>,
+    pub seccomp: Option<&'a Seccomp>,
 }
 
 /// Descriptors that the process half uses.
@@ -57,7 +59,7 @@ impl Half<'_> {
         self.labels.push_label(out);
         sets.push_bounding(self.host, out);
         self.push_user(out)?;
-        sets.push(out);
+        self.seccomp.map_or(sets, |_| Seccomp::sets(sets, self.process)).push(out);
         let mask = self.process.user().umask().unwrap_or(DEFAULT_UMASK);
         out.push(Op::Umask { mask }, "/process/user/umask");
         let (args, env) = match self.config.process() {
@@ -66,6 +68,9 @@ impl Half<'_> {
             None => (out.texts([""; 0]), out.texts([""; 0])),
         };
         out.push(Op::CloseRest { first, gate: descriptors.gate }, "");
+        if let Some(seccomp) = self.seccomp {
+            seccomp.push(sets, self.process, self.host, out);
+        }
         out.push(Op::Ready {}, "");
         out.push(Op::Gate { gate: descriptors.gate }, "");
         out.push(Op::Exec { args, env }, "/process/args");

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
-use teu_init::program::{Op, ask, tree_flag};
+use teu_init::program::{Op, ask, listener, tree_flag};
 
 use super::capabilities::NAMES;
 use super::mount_options::{self, Attributes};
 use super::scheduling::{self, FIRST_NODE_FLAG, IO_CLASS_SHIFT, IO_CLASSES, MODES, NODE_FLAGS, POLICIES};
-use super::{MountIds, OomScore, Plan, Program, Source, Tree, namespaces, rlimits};
+use super::{MountIds, OomScore, Plan, Program, Source, Tree, namespaces, rlimits, seccomp};
 
 /// Column of the JSON pointer.
 const SITE_COLUMN: usize = 78;
@@ -44,6 +44,12 @@ impl Plan {
         }
         if let Some(OomScore { score, optional }) = self.oom_score_adj {
             writeln!(f, "oom      {score}{}", if optional { " if allowed" } else { "" })?;
+        }
+        if let Some(filter) = &self.filter {
+            writeln!(f, "filter   default {}", filter.default)?;
+        }
+        if let Some(agent) = self.filter.as_ref().and_then(|filter| filter.listener.as_ref()) {
+            writeln!(f, "agent    {} {:?}", agent.path.display(), agent.metadata)?;
         }
         for limit in &self.rlimits {
             writeln!(f, "rlimit   {} {} {}", rlimits::name(limit.resource), limit.soft, limit.hard)?;
@@ -205,6 +211,18 @@ impl Program {
                 show_mask(permitted),
                 show_mask(inheritable),
                 show_mask(ambient)
+            ),
+            Op::Seccomp { filter, flags, listener } => join_words([
+                format!("{} insns", filter.len / 8),
+                seccomp::flag_words(flags).join(","),
+                if listener == listener::SENT { "[sent]".to_owned() } else { String::new() },
+                String::new(),
+            ]),
+            Op::CapsFinal { effective, permitted, inheritable } => format!(
+                "eff {} perm {} inh {}",
+                show_mask(effective),
+                show_mask(permitted),
+                show_mask(inheritable)
             ),
             Op::Umask { mask } => format!("{mask:04o}"),
             Op::Chdir { path, again } => {

@@ -40,6 +40,11 @@ const LAWS: &[(&str, Law)] = &[
     ("init hides before it joins, opens or mounts anything", hidden_first),
     ("the procfs for labels is opened before a path of the container can lead anywhere", procfs_early),
     ("nothing is opened after the rest was closed", nothing_opened_late),
+    (
+        "under the filter init gives up capabilities, is ready, waits and executes, and nothing else",
+        quiet_under_filter,
+    ),
+    ("a filter is loaded with no_new_privs, or with CAP_SYS_ADMIN", filter_by_right),
     ("nothing but the gate and exec follows ready", ready_then_gate),
 ];
 
@@ -214,6 +219,33 @@ fn nothing_opened_late(program: &Program) -> Option<usize> {
         None => Some(program.ops().len()),
         Some(_) => ordered(program, opens, |op| matches!(op, Op::CloseRest { .. })),
     }
+}
+
+/// Every call that init makes under the filter is one that every profile has to allow.
+fn quiet_under_filter(program: &Program) -> Option<usize> {
+    let is_filter = |op: &Op| matches!(op, Op::Seccomp { .. });
+    let gives_up = |op: &Op| matches!(op, Op::CapsFinal { .. });
+    let loud = |op: &Op| {
+        !gives_up(op) && !is_filter(op) && !matches!(op, Op::Ready {} | Op::Gate { .. } | Op::Exec { .. })
+    };
+    let twice = last(program, is_filter).filter(|at| first(program, is_filter) != Some(*at));
+    let unasked = first(program, gives_up).filter(|_| first(program, is_filter).is_none());
+    twice
+        .or(unasked)
+        .or_else(|| ordered(program, loud, is_filter))
+        .or_else(|| ordered(program, is_filter, gives_up))
+}
+
+fn filter_by_right(program: &Program) -> Option<usize> {
+    const SYS_ADMIN: u64 = 1 << 21;
+    let filter = first(program, |op| matches!(op, Op::Seccomp { .. }))?;
+    let before = program.ops().get(..filter)?;
+    if before.iter().any(|op| matches!(op, Op::NoNewPrivs {})) {
+        return None;
+    }
+    let has = |op: &Op| matches!(op, Op::Caps { effective, .. } if effective & SYS_ADMIN != 0);
+    let right = before.iter().rev().find(|op| matches!(op, Op::Caps { .. })).is_some_and(has);
+    (!right).then_some(filter)
 }
 
 fn ready_then_gate(program: &Program) -> Option<usize> {

@@ -23,6 +23,7 @@
 
 mod absent;
 mod example;
+pub(crate) mod filter;
 mod id;
 mod lenient;
 mod load;
@@ -115,6 +116,7 @@ impl Spec {
         let mut warnings = Vec::new();
         let mut config = load::parse(json, &mut warnings)?;
         absent::normalize(&mut config);
+        filter::name_receiver(&mut config);
         validate::validate(&config, &mut warnings)?;
         Ok(Self { config, bundle, warnings })
     }

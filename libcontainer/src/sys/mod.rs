@@ -8,6 +8,7 @@ mod padded;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
 pub(crate) mod process;
+pub(crate) mod seccomp;
 pub(crate) mod socket;
 pub(crate) mod terminal;
 

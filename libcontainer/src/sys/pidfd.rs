@@ -30,6 +30,15 @@ pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> io::Result<i32> {
     pid.ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
 }
 
+/// A copy of descriptor `number` of the process: for who may trace it. Close-on-exec.
+pub(crate) fn pidfd_getfd(pidfd: BorrowedFd<'_>, number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: libc has no wrapper; the call takes three numbers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) };
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    super::fs::above_stdio(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;

@@ -8,5 +8,6 @@ pub mod process;
 pub mod procfs;
 pub mod rootfs;
 pub mod scheduling;
+pub mod seccomp;
 pub mod stdio;
 pub mod terminal;

@@ -53,6 +53,11 @@ pub fn caps(effective: u64, permitted: u64, inheritable: u64, ambient: u64) -> O
     Ok(())
 }
 
+/// Gives up what was only kept for the filter. The ambient set follows the permitted one.
+pub fn caps_final(effective: u64, permitted: u64, inheritable: u64) -> Outcome {
+    Ok(sys::capset(effective, permitted, inheritable)?)
+}
+
 /// Becomes undumpable.
 pub fn hide() -> Outcome {
     sys::prctl(PR_SET_DUMPABLE, 0, 0)?;
@@ -167,6 +172,8 @@ pub fn ready(machine: &mut Machine<'_>) -> Outcome {
     talk::expect(machine.socket, wire::COMMIT)?;
     machine.socket.close();
     machine.socket = Fd::NONE;
+    // The caller has it by now. A copy here would hide from the kernel that an agent is gone.
+    machine.listener.close();
     Ok(())
 }
 

@@ -333,6 +333,21 @@ pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
     done(unsafe { syscall(nr::CAPSET, [at(&header), at(&data), 0, 0, 0, 0]) })
 }
 
+/// Loads a filter: instructions of eight bytes. Returns the listener if the flags ask for one.
+pub fn load_filter(filter: &[u8], flags: u32) -> Result<usize> {
+    /// `struct sock_fprog`.
+    #[repr(C)]
+    struct Program {
+        len: u16,
+        filter: *const u8,
+    }
+    let len = u16::try_from(filter.len() / 8).map_err(|_| EINVAL)?;
+    let program = Program { len, filter: filter.as_ptr() };
+    let operation = crate::abi::SECCOMP_SET_MODE_FILTER as usize;
+    // SAFETY: the struct and the instructions that it names are borrowed; the kernel copies them without alignment.
+    check(unsafe { syscall(nr::SECCOMP, [operation, flags as usize, at(&program), 0, 0, 0]) })
+}
+
 pub fn personality(persona: u32) -> Result<()> {
     // SAFETY: takes no pointer.
     done(unsafe { syscall(nr::PERSONALITY, [persona as usize, 0, 0, 0, 0, 0]) })

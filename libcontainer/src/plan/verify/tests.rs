@@ -1,6 +1,6 @@
 //! Each law catches the op list that breaks it, and no other law does it in its place.
 
-use teu_init::program::{NewSlot, Op, Slot};
+use teu_init::program::{Blob, NewSlot, Op, Slot};
 
 use super::super::program::Builder;
 use super::{Program, verify};
@@ -255,4 +255,33 @@ fn closing() {
         ops.insert(19, Op::ProcWrite { proc: Slot(0), paths, value });
     };
     is_law(&broken(write), law);
+}
+
+#[test]
+fn filter() {
+    let quiet = "under the filter init gives up capabilities, is ready, waits and executes, and nothing else";
+    let right = "a filter is loaded with no_new_privs, or with CAP_SYS_ADMIN";
+    let seccomp = Op::Seccomp { filter: Blob { at: 0, len: 0 }, flags: 0, listener: 0 };
+    let gives_up = Op::CapsFinal { effective: 0, permitted: 0, inheritable: 0 };
+    let law_of = |change: &dyn Fn(&mut Vec<Op>)| {
+        let mut out = Builder::default();
+        let mut ops = good(&mut out);
+        change(&mut ops);
+        verify(&finish(out, &ops))
+    };
+    assert_eq!(law_of(&|ops| ops.insert(19, seccomp)), Ok(()));
+    is_law(&broken(|ops| ops.insert(18, seccomp)), quiet);
+    is_law(&broken(|ops| ops.insert(19, gives_up)), quiet);
+    is_law(&broken(|ops| ops.splice(19..19, [gives_up, seccomp]).for_each(drop)), quiet);
+    is_law(&broken(|ops| ops.splice(19..19, [seccomp, seccomp]).for_each(drop)), quiet);
+    let without_nnp = |effective: u64| {
+        move |ops: &mut Vec<Op>| {
+            ops.insert(19, gives_up);
+            ops.insert(19, seccomp);
+            ops[16] = Op::Caps { effective, permitted: effective, inheritable: 0, ambient: 0 };
+            ops.remove(10);
+        }
+    };
+    assert_eq!(law_of(&without_nnp(1 << 21)), Ok(()));
+    is_law(&broken(without_nnp(1 << 20)), right);
 }

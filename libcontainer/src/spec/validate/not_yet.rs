@@ -21,7 +21,6 @@ const NOT_YET: &[(&str, Wanted)] = &[
         linux(c).is_some_and(|l| l.net_devices().as_ref().is_some_and(|d| !d.is_empty()))
     }),
     ("/linux/sysctl", |c| linux(c).is_some_and(|l| l.sysctl().as_ref().is_some_and(|s| !s.is_empty()))),
-    ("/linux/seccomp", |c| linux(c).is_some_and(|l| l.seccomp().is_some())),
     ("/linux/mountLabel", |c| linux(c).is_some_and(|l| l.mount_label().is_some())),
     // Even an empty object asks for a group.
     ("/linux/intelRdt", |c| linux(c).is_some_and(|l| l.intel_rdt().is_some())),

@@ -613,7 +613,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
     for (place, value) in [
         ("/linux/timeOffsets", json!({"monotonic": {"secs": 1}})),
         ("/linux/netDevices", json!({"eth0": {}})),
-        ("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW"})),
         ("/linux/mountLabel", json!("x")),
         ("/linux/intelRdt", json!({})),
         ("/linux/personality", json!({"domain": "LINUX32"})),

@@ -1,0 +1,94 @@
+//! `linux.seccomp.listenerPath`: gives the listener of the filter to the agent, with the container's state (runtime-spec "ContainerProcessState").
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::sys::socket::sockopt::SendTimeout;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, sendmsg, setsockopt,
+    socket,
+};
+use nix::sys::time::{TimeVal, TimeValLike};
+use serde_json::json;
+
+use super::Launch;
+use super::talk::Heard;
+use crate::plan::Listener;
+use crate::state::OCI_VERSION;
+use crate::{Error, ErrorKind, Result, sys};
+
+/// An agent that takes nothing for so long is dead.
+const SECONDS: i64 = 10;
+
+impl Launch {
+    /// Init has a listener: it sent it along, or it is taken.
+    pub(super) fn introduce_agent(&self, heard: Heard) -> Result<()> {
+        let plan = &self.prepared.plan;
+        let agent = plan.filter.as_ref().and_then(|filter| filter.listener.as_ref());
+        let (Some(agent), Some(child)) = (agent, &self.init.0) else {
+            return Err(Error::new(ErrorKind::Internal, "init has a listener that nobody asked for"));
+        };
+        let listener = match heard.fd {
+            Some(fd) => fd,
+            None => {
+                let number = i32::try_from(heard.frame.value).unwrap_or(-1);
+                sys::pidfd::pidfd_getfd(child.pidfd.as_fd(), number).map_err(|error| {
+                    Error::io("take the seccomp listener from init", &error).at(agent.pointer.clone())
+                })?
+            }
+        };
+        let state = self.process_state(agent, child.pid);
+        hand_over(agent, &state, &listener).map_err(|error| {
+            let what =
+                format!("failed to give the listener to the seccomp agent at {}", agent.path.display());
+            Error::io(what, &error).at(agent.pointer.clone())
+        })
+    }
+
+    /// The state is that of a container that is being created.
+    fn process_state(&self, agent: &Listener, pid: i32) -> Vec<u8> {
+        let plan = &self.prepared.plan;
+        let mut state = json!({
+            "ociVersion": OCI_VERSION,
+            "id": plan.id.as_str(),
+            "status": "creating",
+            "pid": pid,
+            "bundle": plan.bundle,
+        });
+        if let Some(state) = state.as_object_mut().filter(|_| !plan.annotations.is_empty()) {
+            state.insert("annotations".to_owned(), json!(plan.annotations));
+        }
+        let mut message = json!({"ociVersion": OCI_VERSION, "fds": ["seccompFd"], "pid": pid});
+        if let Some(message) = message.as_object_mut() {
+            if !agent.metadata.is_empty() {
+                message.insert("metadata".to_owned(), json!(agent.metadata));
+            }
+            message.insert("state".to_owned(), state);
+        }
+        message.to_string().into_bytes()
+    }
+}
+
+/// One message, one descriptor, and the end.
+fn hand_over(agent: &Listener, state: &[u8], listener: &OwnedFd) -> io::Result<()> {
+    let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let socket = sys::fs::above_stdio(socket)?;
+    setsockopt(&socket, SendTimeout, &TimeVal::seconds(SECONDS))?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(&agent.path)?)?;
+    let fds = [listener.as_raw_fd()];
+    let mut rights = [ControlMessage::ScmRights(&fds)].to_vec();
+    let mut rest = state;
+    // The descriptor goes with the first byte; a long state may need more than one call.
+    while !rest.is_empty() {
+        match sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(rest)], &rights, MsgFlags::MSG_NOSIGNAL, None)
+        {
+            Err(nix::Error::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+            Ok(sent) => {
+                rest = rest.get(sent..).unwrap_or_default();
+                rights.clear();
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! `linux.seccomp`: the filter, loaded when all that init does itself is done.
+//!
+//! The kernel takes a filter from a process with no_new_privs or with CAP_SYS_ADMIN. runc therefore loads it early where `noNewPrivileges` is off, and
+//! the profile must allow all that follows. Here the last step before it keeps that one capability, and the first after it gives it up (0031).
+
+use std::path::PathBuf;
+
+use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSyscall, Process, Spec as Config};
+use teu_init::abi::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+use teu_init::program::{Op, listener};
+
+use super::capabilities::Sets;
+use super::program::Builder;
+use crate::host::Host;
+use crate::seccomp::{self, Filter};
+use crate::spec::filter as annotations;
+use crate::{Error, ErrorKind, Result};
+
+const SITE: &str = "/linux/seccomp";
+const SYS_ADMIN: u64 = 1 << 21;
+
+/// The filter of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seccomp {
+    filter: Filter,
+    site: &'static str,
+}
+
+/// What the caller does for a filter, and what a printed plan says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterPlan {
+    /// What happens to system calls without a rule, as the profile names it.
+    pub default: String,
+    /// Who gets the listener.
+    pub listener: Option<Listener>,
+}
+
+/// An agent that decides about system calls for the container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its socket, absolute.
+    pub path: PathBuf,
+    /// Passed on as it is.
+    pub metadata: String,
+    /// The place in config.json.
+    pub pointer: String,
+}
+
+impl Seccomp {
+    /// Compiles the profile, or takes the filter that an annotation brings.
+    ///
+    /// # Errors
+    /// As [`seccomp::compile`]; `InvalidSpec` for an unknown name where an annotation wants to know.
+    pub fn of(config: &Config, host: &Host) -> Result<Option<Self>> {
+        if let Some(insns) = annotations::instructions(config)? {
+            return raw(config, insns).map(Some);
+        }
+        let Some(profile) = annotations::profile(config) else { return Ok(None) };
+        if handover(host) == listener::SENT {
+            refuse_deadlock(profile)?;
+        }
+        let filter = seccomp::compile(profile, seccomp::NATIVE)?;
+        match filter.unknown.first().filter(|_| annotations::unknown_fails(config)) {
+            Some(unknown) => {
+                let message = unknown.message.replace(" is ignored", "");
+                Err(Error::new(ErrorKind::InvalidSpec, message).at(unknown.pointer.clone()))
+            }
+            None => Ok(Some(Self { filter, site: SITE })),
+        }
+    }
+
+    /// Whether the filter can only be loaded with CAP_SYS_ADMIN.
+    fn needs_right(process: &Process) -> bool {
+        !process.no_new_privileges().unwrap_or(false)
+    }
+
+    /// The sets under which the filter is loaded: those of the process, and the right to load it.
+    pub fn sets(sets: Sets, process: &Process) -> Sets {
+        let right = if Self::needs_right(process) { SYS_ADMIN } else { 0 };
+        Sets { effective: sets.effective | right, permitted: sets.permitted | right, ..sets }
+    }
+
+    /// Loads the filter, then gives up what the process has no right to.
+    pub fn push(&self, sets: Sets, process: &Process, host: &Host, out: &mut Builder) {
+        let bytes: Vec<u8> = self.filter.insns.iter().flat_map(|insn| insn.to_ne_bytes()).collect();
+        let filter = out.bytes(&bytes);
+        let (flags, listener) = (self.filter.flags, handover(host));
+        out.push(Op::Seccomp { filter, flags, listener }, self.site);
+        let Sets { effective, permitted, inheritable, .. } = sets;
+        if Self::sets(sets, process) != sets {
+            out.push(Op::CapsFinal { effective, permitted, inheritable }, "/process/capabilities");
+        }
+    }
+
+    /// The caller's part.
+    pub fn plan(&self, config: &Config) -> FilterPlan {
+        let profile = annotations::profile(config);
+        let default = match profile {
+            Some(profile) if self.site == SITE => default(profile),
+            _ => "its own".to_owned(),
+        };
+        let agent = annotations::listener(config).filter(|_| self.filter.notifies);
+        let listener = agent.map(|(path, pointer)| Listener {
+            path: path.to_owned(),
+            metadata: profile.and_then(|profile| profile.listener_metadata().clone()).unwrap_or_default(),
+            pointer: pointer.to_owned(),
+        });
+        FilterPlan { default, listener }
+    }
+}
+
+/// A filter that was compiled elsewhere. Which calls would wait for an agent is not known, so it has none.
+fn raw(config: &Config, insns: Vec<u64>) -> Result<Seccomp> {
+    if let Some((_, place)) = annotations::listener(config) {
+        let message = "a seccomp agent together with a filter that is not compiled from a profile";
+        return Err(Error::new(ErrorKind::Unsupported, message).at(place));
+    }
+    let mut empty = LinuxSeccomp::default();
+    empty.set_flags(annotations::profile(config).and_then(|profile| profile.flags().clone()));
+    let filter = Filter { insns, ..seccomp::compile(&empty, seccomp::NATIVE)? };
+    Ok(Seccomp { filter, site: annotations::FILTER_SITE })
+}
+
+/// Where init sends the listener, the call that sends it must not wait for the agent.
+fn refuse_deadlock(profile: &LinuxSeccomp) -> Result<()> {
+    let asks = |rule: &LinuxSyscall| rule.action() == LinuxSeccompAction::ScmpActNotify;
+    for (index, rule) in profile.syscalls().iter().flatten().enumerate().filter(|(_, rule)| asks(rule)) {
+        if let Some(at) = rule.names().iter().position(|name| name == "sendmsg") {
+            let message =
+                "SCMP_ACT_NOTIFY cannot be used for the sendmsg syscall by a caller without privilege";
+            let pointer = format!("/linux/seccomp/syscalls/{index}/names/{at}");
+            return Err(Error::new(ErrorKind::Unsupported, message).at(pointer));
+        }
+    }
+    Ok(())
+}
+
+/// How the caller gets the listener: taking a descriptor out of another process is tracing it.
+fn handover(host: &Host) -> u32 {
+    if host.privileged || host.in_userns { listener::TAKEN } else { listener::SENT }
+}
+
+fn default(profile: &LinuxSeccomp) -> String {
+    let action = profile.default_action().to_string();
+    profile.default_errno_ret().map_or(action.clone(), |errno| format!("{action} {errno}"))
+}
+
+/// Words of SECCOMP_FILTER_FLAG_* bits.
+pub(super) fn flag_words(flags: u32) -> Vec<&'static str> {
+    FLAGS.iter().filter(|(flag, _)| flags & flag != 0).map(|(_, word)| *word).collect()
+}
+
+const FLAGS: [(u32, &str); 4] =
+    [(2, "log"), (4, "spec-allow"), (SECCOMP_FILTER_FLAG_NEW_LISTENER, "listener"), (32, "wait-killable")];
