@@ -5,7 +5,7 @@
 //!
 //! Observations: `status mounts fds cwd env args limits ns cgroup hostname pid loopback isatty:N stat:P lstat:P readlink:P
 //! statfs:P read:P list:P tty:N sched ioprio mempolicy`. Attempts: `open:P openrw:P write:P=TEXT mkdir:P unlink:P mknod:P:TYPE:MAJOR:MINOR mount:TYPE:P
-//! umount:P forks:N touch:BYTES kill:PID:SIGNAL sethostname:NAME`. Acts: `say exit:N sleep deaf tree:N daemon print:TEXT cat die:SIGNAL`.
+//! umount:P forks:N touch:BYTES kill:PID:SIGNAL call:NUMBER:ARG.. child:OP thread:NUMBER sethostname:NAME`. Acts: `say exit:N sleep deaf tree:N daemon print:TEXT cat die:SIGNAL`.
 
 use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use std::fmt::Write as _;
@@ -27,6 +27,7 @@ unsafe extern "C" {
     fn getppid() -> c_int;
     fn getsid(pid: c_int) -> c_int;
     fn getpgrp() -> c_int;
+    fn _exit(code: c_int) -> !;
     fn kill(pid: c_int, signal: c_int) -> c_int;
     fn signal(number: c_int, handler: usize) -> usize;
     fn isatty(fd: c_int) -> c_int;
@@ -166,6 +167,9 @@ fn attempted(verb: &str, object: &str) -> String {
         "forks" => forks(object.parse().unwrap_or(0)).to_string(),
         "touch" => touch(object.parse().unwrap_or(0)).to_string(),
         "kill" => attempt(send(object)),
+        "call" => attempt(call(object)),
+        "child" => text(&child(object)),
+        "thread" => text(thread(object)),
         // SAFETY: the name outlives the call, and its length is given.
         "sethostname" => attempt(done(unsafe { sethostname(object.as_ptr().cast(), object.len()) })),
         other => text(&format!("no such op: {other}")),
@@ -516,4 +520,57 @@ fn daemon() {
     }
     // SAFETY: takes no argument, touches no memory.
     unsafe { setsid() };
+}
+
+/// A system call by its number, with arguments that are numbers; `call:` may stand before it.
+fn call(object: &str) -> io::Result<()> {
+    let mut numbers = object.trim_start_matches("call:").split(':').map(|word| word.parse::<u64>().unwrap_or(0));
+    let number = numbers.next().unwrap_or(u64::MAX) as c_long;
+    let mut args = [0_u64; 6];
+    args.iter_mut().zip(numbers).for_each(|(place, arg)| *place = arg);
+    let [a, b, c, d, e, f] = args;
+    // SAFETY: the tests name calls that take numbers only, or such that do not exist.
+    match unsafe { syscall(number, a, b, c, d, e, f) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// How a child ends that does one more op.
+fn child(op: &str) -> String {
+    // SAFETY: the probe has one thread, so the child may do anything.
+    match unsafe { fork() } {
+        0 => {
+            let (verb, object) = op.split_once(':').unwrap_or((op, ""));
+            observe(verb, object);
+            // SAFETY: ends the child, which has nothing to say.
+            unsafe { _exit(0) }
+        }
+        pid => {
+            let mut status = 0;
+            // SAFETY: the status is written to a number that outlives the call.
+            unsafe { waitpid(pid, &mut status, 0) };
+            if status & 0x7f == 0 { format!("exit {}", status >> 8) } else { format!("signal {}", status & 0x7f) }
+        }
+    }
+}
+
+/// Whether a thread that makes a call lives on. A thread that the kernel ends cannot be joined: it is looked for.
+fn thread(object: &str) -> &'static str {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static LIVES: AtomicBool = AtomicBool::new(false);
+    let object = object.to_owned();
+    std::thread::spawn(move || {
+        let _ = call(&object);
+        LIVES.store(true, Ordering::SeqCst);
+        sleep();
+    });
+    loop {
+        let alone = fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1);
+        match (LIVES.load(Ordering::SeqCst), alone) {
+            (true, _) => return "the thread lives",
+            (false, true) => return "the thread is gone",
+            (false, false) => std::thread::yield_now(),
+        }
+    }
 }

@@ -7,6 +7,7 @@
 //! Words: the *subject* is the runtime whose failures count; the other runtimes fill the parity table. The *lane* is the
 //! cgroup layout the runtimes see. The *probe* is the static program that runs in the containers and tells what it sees.
 
+pub mod agent;
 pub mod bundle;
 pub mod coverage;
 pub mod ctx;

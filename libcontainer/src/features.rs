@@ -1,4 +1,5 @@
-//! The features document (runtime-spec features.md): what this build can do, and nothing more. Pure.
+//! The features document (runtime-spec features.md): what this build can do, and nothing more. Pure, but for the filter flags that the kernel is asked
+//! about.
 
 use serde_json::{Value, json};
 
@@ -118,7 +119,68 @@ const CAPABILITIES: &[&str] = &[
 const UNSAFE_ANNOTATIONS: &[&str] =
     &["bundle", "org.criu.config", "org.systemd.property.", "run.oci.", "teu."];
 
-/// What this build can do, as a runtime-spec features document. The same on every host.
+/// Sorted, as all lists of this section but the flags.
+const SECCOMP_ACTIONS: &[&str] = &[
+    "SCMP_ACT_ALLOW",
+    "SCMP_ACT_ERRNO",
+    "SCMP_ACT_KILL",
+    "SCMP_ACT_KILL_PROCESS",
+    "SCMP_ACT_KILL_THREAD",
+    "SCMP_ACT_LOG",
+    "SCMP_ACT_NOTIFY",
+    "SCMP_ACT_TRACE",
+    "SCMP_ACT_TRAP",
+];
+
+const SECCOMP_OPERATORS: &[&str] = &[
+    "SCMP_CMP_EQ",
+    "SCMP_CMP_GE",
+    "SCMP_CMP_GT",
+    "SCMP_CMP_LE",
+    "SCMP_CMP_LT",
+    "SCMP_CMP_MASKED_EQ",
+    "SCMP_CMP_NE",
+];
+
+/// Those of little-endian machines: a filter has one byte order.
+const SECCOMP_ARCHS: &[&str] = &[
+    "SCMP_ARCH_AARCH64",
+    "SCMP_ARCH_ARM",
+    "SCMP_ARCH_LOONGARCH64",
+    "SCMP_ARCH_MIPSEL",
+    "SCMP_ARCH_MIPSEL64",
+    "SCMP_ARCH_MIPSEL64N32",
+    "SCMP_ARCH_PPC64LE",
+    "SCMP_ARCH_RISCV64",
+    "SCMP_ARCH_SH",
+    "SCMP_ARCH_X32",
+    "SCMP_ARCH_X86",
+    "SCMP_ARCH_X86_64",
+];
+
+/// Flags of filters and the bits by which the kernel is asked. One is known only together with a listener.
+const SECCOMP_FLAGS: [(&str, u32); 4] = [
+    ("SECCOMP_FILTER_FLAG_TSYNC", 1),
+    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4),
+    ("SECCOMP_FILTER_FLAG_LOG", 2),
+    ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 32 | 8),
+];
+
+fn seccomp() -> Value {
+    let known: Vec<_> = SECCOMP_FLAGS.iter().map(|(name, _)| *name).collect();
+    let is_supported = |(_, bits): &&(&str, u32)| crate::sys::seccomp::knows_flag(*bits);
+    let supported: Vec<_> = SECCOMP_FLAGS.iter().filter(is_supported).map(|(name, _)| *name).collect();
+    json!({
+        "enabled": true,
+        "actions": SECCOMP_ACTIONS,
+        "operators": SECCOMP_OPERATORS,
+        "archs": SECCOMP_ARCHS,
+        "knownFlags": known,
+        "supportedFlags": supported,
+    })
+}
+
+/// What this build can do, as a runtime-spec features document. The same on every host, but for `linux.seccomp.supportedFlags`.
 pub fn features() -> Value {
     let disabled = || json!({ "enabled": false });
     json!({
@@ -130,7 +192,7 @@ pub fn features() -> Value {
             "namespaces": NAMESPACES,
             "capabilities": CAPABILITIES,
             "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": false },
-            "seccomp": disabled(),
+            "seccomp": seccomp(),
             "apparmor": { "enabled": true },
             "selinux": { "enabled": true },
             "intelRdt": disabled(),
@@ -147,11 +209,16 @@ pub fn features() -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{CAPABILITIES, MOUNT_OPTIONS, NAMESPACES, UNSAFE_ANNOTATIONS, features};
+    use super::{
+        CAPABILITIES, MOUNT_OPTIONS, NAMESPACES, SECCOMP_ACTIONS, SECCOMP_ARCHS, SECCOMP_OPERATORS,
+        UNSAFE_ANNOTATIONS, features,
+    };
 
     #[test]
     fn lists_are_sorted_and_without_duplicates() {
-        for list in [MOUNT_OPTIONS, NAMESPACES, UNSAFE_ANNOTATIONS] {
+        for list in
+            [MOUNT_OPTIONS, NAMESPACES, UNSAFE_ANNOTATIONS, SECCOMP_ACTIONS, SECCOMP_OPERATORS, SECCOMP_ARCHS]
+        {
             assert!(list.windows(2).all(|pair| pair[0] < pair[1]), "{list:?}");
         }
     }
@@ -173,10 +240,26 @@ mod tests {
             assert!(!options.iter().any(|option| option == refused), "{refused}");
         }
         assert_eq!(features["hooks"], serde_json::json!([]));
-        for part in ["seccomp", "intelRdt", "netDevices"] {
+        for part in ["intelRdt", "netDevices"] {
             assert_eq!(features["linux"][part]["enabled"], false, "{part}");
         }
         assert!(!NAMESPACES.contains(&"time"));
+    }
+
+    #[test]
+    fn every_architecture_and_action_that_is_claimed_compiles() {
+        for (list, key) in [(SECCOMP_ARCHS, "architectures"), (SECCOMP_ACTIONS, "action")] {
+            for name in list {
+                let action = if key == "action" { *name } else { "SCMP_ACT_ERRNO" };
+                let archs = if key == "action" { "SCMP_ARCH_NATIVE" } else { *name };
+                let profile = serde_json::json!({
+                    "defaultAction": "SCMP_ACT_LOG", "architectures": [archs], "listenerPath": "/a",
+                    "syscalls": [{ "names": ["mkdir"], "action": action }],
+                });
+                let profile: oci_spec::runtime::LinuxSeccomp = serde_json::from_value(profile).unwrap();
+                assert!(crate::seccomp::compile(&profile, crate::seccomp::NATIVE).is_ok(), "{name}");
+            }
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod races;
 mod real_rootfs;
 mod resources;
 mod scheduling;
+mod seccomp;
 mod state;
 mod terminal;
 
@@ -68,6 +69,7 @@ pub fn all() -> Vec<Test> {
         mounts::TESTS,
         devices::TESTS,
         process::TESTS,
+        seccomp::TESTS,
         terminal::TESTS,
         scheduling::TESTS,
         cgroups::TESTS,
