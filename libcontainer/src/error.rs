@@ -67,12 +67,12 @@ struct Inner {
 impl Error {
     /// An error of `kind` whose text is `message`: lower case, no full stop, the object in it.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: bounded(message.into()), pointer: None, errno: None }))
+        Self(Box::new(Inner { kind, message: line(message.into()), pointer: None, errno: None }))
     }
 
     /// A kernel call failed: "`what`: `errno text`". The kind follows from the errno.
     pub fn os(what: impl fmt::Display, errno: i32) -> Self {
-        let message = bounded(format!("{what}: {}", crate::errno::text(errno)));
+        let message = line(format!("{what}: {}", crate::errno::text(errno)));
         Self(Box::new(Inner { kind: kind_of(errno), message, pointer: None, errno: Some(errno) }))
     }
 
@@ -92,19 +92,19 @@ impl Error {
 
     /// Names the place in config.json (RFC 6901 pointer such as `/mounts/3`), unless one is named already.
     pub fn at(mut self, pointer: impl Into<String>) -> Self {
-        self.0.pointer.get_or_insert_with(|| bounded(pointer.into()));
+        self.0.pointer.get_or_insert_with(|| line(pointer.into()));
         self
     }
 
     /// Puts `outer: ` before the message.
     pub fn context(mut self, outer: impl fmt::Display) -> Self {
-        self.0.message = format!("{outer}: {}", self.0.message);
+        self.0.message = line(format!("{outer}: {}", self.0.message));
         self
     }
 
     /// Adds an explanation in parentheses.
     pub fn remark(mut self, text: impl fmt::Display) -> Self {
-        self.0.message = format!("{} ({text})", self.0.message);
+        self.0.message = line(format!("{} ({text})", self.0.message));
         self
     }
 
@@ -149,14 +149,26 @@ impl std::error::Error for Error {}
 /// Longer texts lose their middle: what is quoted may be a mebibyte, and the reason stands behind it. Two paths fit.
 const MAX_CHARS: usize = 10_000;
 
-/// `text`, or its beginning and its end.
-pub(crate) fn bounded(text: String) -> String {
+/// `text` on one line, or its beginning and its end. The kernel and the configuration are quoted with what they have.
+pub(crate) fn line(text: String) -> String {
+    let text = match text.contains(char::is_control) {
+        true => text.chars().fold(String::new(), escaped),
+        false => text,
+    };
     if text.chars().nth(MAX_CHARS).is_none() {
         return text;
     }
     let head: String = text.chars().take(MAX_CHARS / 2).collect();
     let tail = text.char_indices().rev().nth(MAX_CHARS / 2 - 1).and_then(|(start, _)| text.get(start..));
     format!("{head}...{}", tail.unwrap_or_default())
+}
+
+fn escaped(mut text: String, c: char) -> String {
+    match c.is_control() {
+        true => text.extend(c.escape_default()),
+        false => text.push(c),
+    }
+    text
 }
 
 fn kind_of(errno: i32) -> ErrorKind {
@@ -173,11 +185,13 @@ mod tests {
     use super::{Error, ErrorKind};
 
     #[test]
-    fn a_long_text_keeps_its_beginning_and_its_reason() {
+    fn a_text_is_one_line_with_its_beginning_and_its_reason() {
         let error = Error::new(ErrorKind::InvalidSpec, format!("path {:?} is bad", "ä".repeat(1 << 20)));
         let text = error.at(format!("/linux/sysctl/{}", "x".repeat(1 << 20))).to_string();
         assert!(text.chars().count() < 21_000);
         assert!(text.starts_with("path \"ää") && text.contains("ä\" is bad (config.json: /linux/sysctl/xx"));
+        let error = Error::os("mount \u{1b}[2J\nx", 1).context("two\nlines").remark("a\ttab");
+        assert_eq!(error.message(), "two\\nlines: mount \\u{1b}[2J\\nx: operation not permitted (a\\ttab)");
         let short = "x".repeat(10_000);
         assert_eq!(Error::new(ErrorKind::InvalidSpec, short.as_str()).message(), short);
     }

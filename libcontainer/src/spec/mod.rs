@@ -38,7 +38,7 @@ pub use example::example;
 pub use id::Id;
 pub(crate) use validate::{INSIDE_PROC, MAX_NODES};
 
-use crate::error::bounded;
+use crate::error::line;
 use crate::{Error, ErrorKind, Result};
 
 /// An annotation of crun: the caller's supplementary groups stay.
@@ -68,7 +68,7 @@ pub struct Warning {
 
 impl Warning {
     fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: bounded(pointer.into()), message: bounded(message.into()) }
+        Self { pointer: line(pointer.into()), message: line(message.into()) }
     }
 }
 
