@@ -69,6 +69,7 @@ const SAME: &[Same] = &[
     ("/mounts/*/options", |m, _| m.what == "the last one first", "flags have no order"),
     ("/mounts/*/options", |m, _| m.what == "the last one twice", "a flag is set once"),
     ("/mounts/*/options/*", |m, _| m.before == "idmap", "own mappings mean idmap"),
+    ("/mounts/3/options", |m, _| m.what == "without the last one", "own mappings mean idmap"),
     ("/mounts/*/source", |m, _| is_zero(&m.after), "a filesystem without a source is named by its type"),
     ("/mounts/3/type", |_, _| true, "a bind has no type"),
     ("/linux/rootfsPropagation", |m, _| is_zero(&m.after), "rslave is the default"),
@@ -80,6 +81,19 @@ const SAME: &[Same] = &[
     ("/linux/memoryPolicy/nodes", |m, _| m.what == "a space in front", "runc skips it"),
     ("/linux/memoryPolicy/flags", |m, _| same_set(m), "a set has no order"),
     ("/process/scheduler/flags", |m, _| same_set(m), "a set has no order"),
+    ("/linux/seccomp/architectures", |m, _| same_set(m), "a set has no order"),
+    (
+        "/linux/seccomp/architectures/*",
+        |m, _| m.before == "SCMP_ARCH_X86_64",
+        "the native one is always there",
+    ),
+    ("/linux/seccomp/flags", |m, _| same_set(m), "a set has no order"),
+    (
+        "/linux/seccomp/syscalls",
+        |m, _| same_set(m),
+        "rules of different calls, names and conditions have no order",
+    ),
+    ("/linux/seccomp/syscalls/*/args/0/valueTwo", |_, _| true, "only SCMP_CMP_MASKED_EQ has two values"),
     ("/linux/devices/*", |_, base| has_users(base), "in a user namespace the host's node is bound as it is"),
 ];
 

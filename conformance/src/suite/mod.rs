@@ -12,6 +12,7 @@ mod hostile;
 mod joins;
 mod lifecycle;
 mod mounts;
+mod mutations;
 mod namespaces;
 mod process;
 mod races;
@@ -78,6 +79,7 @@ pub fn all() -> Vec<Test> {
         races::TESTS,
         caller::TESTS,
         hostile::TESTS,
+        mutations::TESTS,
         real_rootfs::TESTS,
     ]
     .concat()
