@@ -4,6 +4,7 @@ pub(crate) mod bpf;
 pub(crate) mod capability;
 pub(crate) mod fs;
 pub(crate) mod mount;
+pub(crate) mod netlink;
 mod padded;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
