@@ -1,7 +1,7 @@
 //! Configurations out of a hat: whatever the combination, the plan keeps the laws, is the same each time, prints itself, and survives its way to init.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -15,7 +15,7 @@ mod support;
 
 const CASES: u32 = 1500;
 
-const NAMESPACES: [&str; 7] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup"];
+const NAMESPACES: [&str; 8] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];
 const CAPABILITIES: [&str; 6] =
     ["CAP_CHOWN", "CAP_KILL", "CAP_SYS_ADMIN", "CAP_BPF", "CAP_CHECKPOINT_RESTORE", "CAP_NONSENSE"];
 const DESTINATIONS: [&str; 9] =
@@ -26,7 +26,7 @@ const PROPAGATION: [&str; 8] =
 
 /// New, joined, or absent, for each kind.
 fn namespaces() -> impl Strategy<Value = Vec<Value>> {
-    let listed = (subsequence(NAMESPACES.to_vec(), 0..=7), any::<[bool; 7]>());
+    let listed = (subsequence(NAMESPACES.to_vec(), 0..=8), any::<[bool; 8]>());
     listed.prop_map(|(kinds, joined)| {
         kinds
             .into_iter()
@@ -91,6 +91,25 @@ fn process() -> impl Strategy<Value = Value> {
         })
 }
 
+/// Sysctls, time offsets, network devices and the personality, as far as the namespaces allow them.
+fn settings(namespaces: &[Value], [sysctl, time, devices, persona]: [bool; 4]) -> Value {
+    let listed = |kind: &str| namespaces.iter().find(|one| one["type"] == kind);
+    let keys = [
+        ("network", "net.ipv4.ip_forward"),
+        ("ipc", "kernel.sem"),
+        ("uts", "kernel.domainname"),
+        ("user", "user.x"),
+    ];
+    let sysctls = keys.into_iter().filter(|(kind, _)| sysctl && listed(kind).is_some());
+    let sysctls: BTreeMap<_, _> = sysctls.map(|(_, key)| (key, "7 7")).collect();
+    let offsets = listed("time").filter(|namespace| time && namespace["path"].is_null());
+    let offsets = offsets.map(|_| json!({"boottime": {"secs": -7}, "monotonic": {"nanosecs": 7}}));
+    let devices =
+        listed("network").filter(|_| devices).map(|_| json!({"eth1": {}, "eth2": {"name": "data"}}));
+    let persona = if persona { "LINUX32" } else { "LINUX" };
+    json!({"sysctl": sysctls, "timeOffsets": offsets, "netDevices": devices, "personality": {"domain": persona}})
+}
+
 /// A configuration that the validator may still refuse.
 fn config() -> impl Strategy<Value = Value> {
     let paths = || subsequence(vec!["/proc/kcore", "/proc/sys", "/a", "b", "/with space"], 0..=5);
@@ -98,8 +117,9 @@ fn config() -> impl Strategy<Value = Value> {
     let devices = prop::collection::vec(device(), 0..3);
     let linux = (namespaces(), devices, paths(), paths(), prop::option::of(select(vec!["/pod/web", "web"])));
     let linux = (linux, prop::option::of(select(PROPAGATION.to_vec())), any::<bool>());
-    (process(), any::<bool>(), mounts, linux, any::<bool>(), prop::option::of(1i64..100)).prop_map(
-        |(process, readonly, mounts, (linux, propagation, fallback), named, pids)| {
+    let settled = any::<[bool; 4]>();
+    (process(), any::<bool>(), mounts, linux, any::<bool>(), prop::option::of(1i64..100), settled).prop_map(
+        |(process, readonly, mounts, (linux, propagation, fallback), named, pids, settled)| {
             let (namespaces, devices, masked, read_only, cgroup) = linux;
             // What the validator would refuse teaches nothing.
             let has = |kind: &str| namespaces.iter().any(|one| one["type"] == kind);
@@ -107,7 +127,8 @@ fn config() -> impl Strategy<Value = Value> {
             let only = |list: Vec<&'static str>| if own_mounts { list } else { Vec::new() };
             let mapped = namespaces.iter().any(|one| one["type"] == "user" && one["path"].is_null());
             let maps = json!([{"containerID": 0, "hostID": 100_000, "size": 100}]);
-            json!({
+            let settings = settings(&namespaces, settled);
+            let mut config = json!({
                 "ociVersion": "1.3.0",
                 "process": process,
                 "root": {"path": "rootfs", "readonly": readonly && own_mounts},
@@ -121,7 +142,9 @@ fn config() -> impl Strategy<Value = Value> {
                     "uidMappings": if mapped { maps.clone() } else { json!([]) },
                     "gidMappings": if mapped { maps } else { json!([]) },
                 },
-            })
+            });
+            settings.as_object().into_iter().flatten().for_each(|(key, value)| config["linux"][key] = value.clone());
+            config
         },
     )
 }

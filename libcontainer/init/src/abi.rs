@@ -133,6 +133,7 @@ pub const SCM_RIGHTS: i32 = 1;
 pub const MSG_NOSIGNAL: u32 = 0x4000;
 pub const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
 pub const AF_INET: u32 = 2;
+pub const AF_NETLINK: u32 = 16;
 pub const SOCK_DGRAM: u32 = 2;
 pub const SOCK_CLOEXEC: u32 = 0o2000000;
 pub const SIOCGIFFLAGS: u64 = 0x8913;

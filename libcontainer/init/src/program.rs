@@ -315,6 +315,12 @@ ops! {
     41 ProcWrite "proc-write" { proc: Slot, paths: List, value: Str }
     /// Brings the loopback device up.
     23 Loopback "loopback" {}
+    /// Sets the personality (PER_* number).
+    58 Personality "personality" { persona: u32 }
+    /// Binds the offsets of the time namespace that `unshare` made, while nobody is in it.
+    60 TimeOffsets "time-offsets" { offsets: Str }
+    /// Sends a netlink socket of init's network namespace up, and stops until the caller has moved its devices.
+    59 NetDevices "net-devices" {}
     /// Sets no_new_privs.
     24 NoNewPrivs "no-new-privs" {}
     /// Drops every capability that is not in `keep` from the bounding set; `last` is the kernel's highest.
@@ -379,9 +385,11 @@ ops! {
 pub mod ask {
     /// To run the hooks of the runtime's namespace: the mounts are made, the root is not switched.
     pub const RUNTIME_HOOKS: u32 = 1;
+    /// To move the network devices, through the socket that comes with the question ([`super::Op::NetDevices`]).
+    pub const NET_DEVICES: u32 = 2;
 
     /// Every question, with its word in a printed plan.
-    pub const TABLE: &[(u32, &str)] = &[(RUNTIME_HOOKS, "runtime-hooks")];
+    pub const TABLE: &[(u32, &str)] = &[(RUNTIME_HOOKS, "runtime-hooks"), (NET_DEVICES, "net-devices")];
 }
 
 /// Bits of `flags` of [`Op::OpenTree`].

@@ -1,5 +1,7 @@
 //! What init asks its caller to do while it waits: one line of the table for each `ask` of the program.
 
+use teu_init::program::ask;
+
 use super::Launch;
 use crate::{Error, ErrorKind, Result};
 
@@ -7,7 +9,7 @@ use crate::{Error, ErrorKind, Result};
 type Answer = fn(&mut Launch) -> Result<()>;
 
 /// Questions of `teu_init::program::ask` and their answers.
-const ANSWERS: &[(u32, Answer)] = &[];
+const ANSWERS: &[(u32, Answer)] = &[(ask::NET_DEVICES, Launch::move_devices)];
 
 impl Launch {
     /// Answers one question of init.
@@ -21,8 +23,6 @@ impl Launch {
 
 #[cfg(test)]
 mod tests {
-    use teu_init::program::ask;
-
     use super::*;
 
     #[test]

@@ -6,10 +6,14 @@ use std::io;
 use crate::plan::{IdMaps, OomScore};
 use crate::{Error, ErrorKind, Result};
 
-/// Writes the maps of init's user namespace.
-pub(super) fn write(pid: i32, maps: Option<&IdMaps>) -> Result<()> {
+/// Writes the maps of init's user namespace, or compares those of one that it has joined.
+pub(super) fn settle(pid: i32, maps: Option<&IdMaps>) -> Result<()> {
     let maps =
         maps.ok_or_else(|| Error::new(ErrorKind::Internal, "init asked for maps that the plan has not"))?;
+    if maps.joined {
+        compare_file(pid, "uid_map", &maps.uids, "/linux/uidMappings")?;
+        return compare_file(pid, "gid_map", &maps.gids, "/linux/gidMappings");
+    }
     if maps.deny_setgroups {
         write_file(pid, "setgroups", "deny", "/linux/gidMappings")?;
     }
@@ -29,6 +33,25 @@ fn write_file(pid: i32, name: &str, text: &str, pointer: &str) -> Result<()> {
     put(&path, text).map_err(|error| {
         Error::io(format!("write {:?} to {name} of the user namespace", text.trim_end()), &error).at(pointer)
     })
+}
+
+/// A file that the configuration says nothing about may have any content. What is read here is relative to our own user namespace, as the configuration is.
+fn compare_file(pid: i32, name: &str, expected: &str, pointer: &'static str) -> Result<()> {
+    let found = fs::read_to_string(format!("/proc/{pid}/{name}")).map_err(|error| {
+        Error::io(format!("read {name} of the joined user namespace"), &error).at(pointer)
+    })?;
+    if expected.is_empty() || extents(expected) == extents(&found) {
+        return Ok(());
+    }
+    let message = "user namespaces enabled, but both namespace path and non-matching mapping specified -- you may only provide one";
+    Err(Error::new(ErrorKind::InvalidSpec, message).at(pointer))
+}
+
+/// The kernel sorts a long map and pads its numbers.
+fn extents(map: &str) -> Vec<Vec<&str>> {
+    let mut extents: Vec<Vec<&str>> = map.lines().map(|line| line.split_whitespace().collect()).collect();
+    extents.sort();
+    extents
 }
 
 /// Sets the OOM killer's preference. Without the right to lower it, the value that is there already is accepted, and any from a caller without privilege.
@@ -54,4 +77,17 @@ fn is_denied(error: &io::Error) -> bool {
 fn put(path: &str, text: &str) -> io::Result<()> {
     use std::io::Write;
     fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::extents;
+
+    #[test]
+    fn maps_are_compared_without_blanks_and_order() {
+        let kernel = "         0     100000         10\n      1000       1000          1\n";
+        assert_eq!(extents("1000 1000 1\n0 100000 10\n"), extents(kernel));
+        assert_ne!(extents("0 100000 11\n1000 1000 1\n"), extents(kernel));
+        assert_ne!(extents("0 100000 10\n"), extents(kernel));
+    }
 }

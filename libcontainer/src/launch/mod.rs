@@ -21,6 +21,7 @@ mod carrier;
 mod clone;
 mod idmap;
 pub(crate) mod mount_ids;
+mod net_devices;
 mod pid_file;
 pub(crate) mod reap;
 mod report;
@@ -58,6 +59,10 @@ impl Prepared {
 /// A container on its way. Dropped before the commit it takes everything back: init first, then what init stands on.
 struct Launch {
     init: Init,
+    /// Network devices on their way.
+    devices: Option<net_devices::Devices>,
+    /// The descriptor that came with a question.
+    offered: Option<OwnedFd>,
     socket: OwnedFd,
     /// Init's end of the conversation, until init has it.
     theirs: Option<OwnedFd>,
@@ -85,6 +90,8 @@ impl Launch {
         let (socket, theirs) = pair().map_err(failed("socketpair"))?;
         Ok(Self {
             init: Init(None),
+            devices: None,
+            offered: None,
             socket,
             theirs: Some(theirs),
             program,
@@ -146,11 +153,12 @@ impl Launch {
                 wire::TERMINAL => self.terminal = heard.fd.map(|fd| Terminal::new(fd, heard.frame.value)),
                 wire::LISTENER => self.introduce_agent(heard)?,
                 wire::ASK => {
+                    self.offered = heard.fd;
                     self.answer(heard.frame.value)?;
                     self.say(wire::GO)?;
                 }
                 wire::NEED_MAPS => {
-                    idmap::write(self.pid(), self.prepared.plan.id_maps.as_ref())?;
+                    idmap::settle(self.pid(), self.prepared.plan.id_maps.as_ref())?;
                     self.say(wire::GO)?;
                 }
                 other => return Err(Error::new(ErrorKind::Internal, format!("init said {other}"))),
@@ -188,6 +196,9 @@ impl Launch {
         let pid_file = pid_file.map(|path| pid_file::write(&path, self.pid())).transpose()?;
         self.prepared.claim.dir().publish_gate()?;
         self.say(wire::COMMIT)?;
+        if let Some(devices) = self.devices.take() {
+            devices.keep();
+        }
         if let Some(written) = pid_file {
             written.keep();
         }

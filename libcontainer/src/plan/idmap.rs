@@ -10,28 +10,43 @@ use super::namespaces::{Namespaces, kind};
 use crate::host::Host;
 use crate::{Error, ErrorKind, Result};
 
-/// The maps of a new user namespace, written by the caller while init waits.
+/// The maps of a new user namespace, written by the caller while init waits. Those of a joined one are compared instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdMaps {
     /// The content of `uid_map`.
     pub uids: String,
     /// The content of `gid_map`.
     pub gids: String,
+    /// Whether the namespace is joined: it has maps, and they must be these. An empty map is not compared.
+    pub joined: bool,
     /// Whether the namespace must give up `setgroups` first: a caller without privilege may map its group only then.
     pub deny_setgroups: bool,
 }
 
-/// The maps, if the container has a new user namespace.
+/// The maps, if the container has a new user namespace or names those of a joined one.
 pub fn id_maps(spec: &Spec, namespaces: &Namespaces, host: &Host) -> Option<IdMaps> {
-    if namespaces.new & kind::USER == 0 {
-        return None;
-    }
+    pointer(spec, namespaces)?;
     let linux = spec.linux().as_ref()?;
+    let joined = namespaces.joins(kind::USER);
     Some(IdMaps {
         uids: lines(linux.uid_mappings().as_deref().unwrap_or(&[])),
         gids: lines(linux.gid_mappings().as_deref().unwrap_or(&[])),
-        deny_setgroups: !may_set_groups(host),
+        joined,
+        deny_setgroups: !joined && !may_set_groups(host),
     })
+}
+
+/// The place of the maps that init waits for.
+pub fn pointer(spec: &Spec, namespaces: &Namespaces) -> Option<&'static str> {
+    let linux = spec.linux().as_ref()?;
+    let given = |maps: &Option<Vec<LinuxIdMapping>>| maps.as_ref().is_some_and(|maps| !maps.is_empty());
+    match (given(linux.uid_mappings()), given(linux.gid_mappings())) {
+        _ if namespaces.new & kind::USER != 0 => Some("/linux/uidMappings"),
+        _ if !namespaces.joins(kind::USER) => None,
+        (true, _) => Some("/linux/uidMappings"),
+        (false, true) => Some("/linux/gidMappings"),
+        (false, false) => None,
+    }
 }
 
 /// Whether processes of the user namespace keep the right to set groups.

@@ -13,15 +13,19 @@ mod masks;
 pub mod mount_options;
 mod mounts;
 pub mod namespaces;
+mod net_devices;
 mod process;
 mod procfs;
 pub mod program;
 pub mod rlimits;
 mod rootfs;
+mod rootless;
 mod scheduling;
 mod seccomp;
 mod show;
+mod sysctl;
 mod terminal;
+mod time;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +35,7 @@ use teu_init::program::{Op, Slot};
 pub use self::cgroup::{CgroupDir, CgroupPlan};
 pub use self::idmap::{IdMaps, MountIds};
 pub use self::labels::wants_security_modules;
+pub use self::net_devices::NetDevice;
 pub use self::program::Program;
 pub use self::rlimits::Rlimit;
 pub use self::seccomp::{FilterPlan, Listener};
@@ -87,6 +92,8 @@ pub enum Source {
         path: PathBuf,
         /// The place in config.json.
         pointer: String,
+        /// Why it may not be the caller's own, and the place that says so.
+        foreign: Option<(String, String)>,
     },
 }
 
@@ -135,8 +142,10 @@ pub struct Plan {
     pub cgroup: CgroupPlan,
     /// What the caller opens for slots 0 and up.
     pub sources: Vec<Source>,
-    /// The maps of a new user namespace.
+    /// The maps of a new user namespace, or those that a joined one must have.
     pub id_maps: Option<IdMaps>,
+    /// Devices that the caller moves into the container's network namespace, sorted by name.
+    pub net_devices: Vec<NetDevice>,
     /// Limits that the caller sets on an init that is ready: those of a container with a user namespace.
     pub rlimits: Vec<Rlimit>,
     /// The OOM killer's preference, written for init before it runs; absent means as inherited.
@@ -263,6 +272,8 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
     let process = config.process().as_ref().unwrap_or(&nobody);
     terminal::check_receiver(process, shape.console_socket)?;
     let namespaces = Namespaces::of(config);
+    namespaces.check(host)?;
+    rootless::check(config, &namespaces, host)?;
     let cgroup = cgroup::plan(config, id.as_str(), host, shape)?;
     let rootfs = rootfs_path(spec)?;
     let subject = Subject {
@@ -281,12 +292,13 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         bundle: spec.bundle().to_owned(),
         rootfs: subject.rootfs.clone(),
         annotations: annotations(config),
-        clone_flags: namespaces.first(subject.cgroup_at_birth()),
-        respawns: namespaces.respawns(),
+        clone_flags: namespaces.first(subject.cgroup_at_birth(), host),
+        respawns: namespaces.respawns(host),
         own_pid_namespace: namespaces.new & kind::PID != 0,
         into_cgroup: subject.born_into(),
         sources,
         id_maps: idmap::id_maps(config, &namespaces, host),
+        net_devices: net_devices::net_devices(config),
         rlimits: if namespaces.has(kind::USER) { rlimits::rlimits(process) } else { Vec::new() },
         oom_score_adj: process.oom_score_adj().map(|score| OomScore { score, optional: !host.privileged }),
         has_program: config.process().is_some(),
@@ -312,7 +324,7 @@ fn compile_program(
         sources.push(Source::DelegateEntrance);
         out.sends()
     });
-    let entry = Entry::prepare(subject.namespaces, subject.host, &mut out, &mut sources);
+    let entry = Entry::prepare(subject, &mut out, &mut sources);
     let rootfs = rootfs::Rootfs::prepare(subject, &mut out, &mut sources)?;
     let mut mounts = mounts::Mounts::prepare(subject, &mut out, &mut sources)?;
     let mut devices = devices::Devices::of(subject);
@@ -326,8 +338,7 @@ fn compile_program(
     for tasks in tasks {
         out.push(Op::EnterCgroup { tasks }, "/linux/cgroupsPath");
     }
-    let keep_groups = crate::spec::keeps_groups(subject.config);
-    entry.push(subject.namespaces, subject.cgroup_at_birth(), subject.host, keep_groups, &mut out);
+    entry.push(subject, &mut out);
     if let Some(tasks) = delegated {
         // The cgroup namespace has its root above it.
         out.push(Op::EnterCgroup { tasks }, "/annotations/run.oci.delegate-cgroup");
@@ -358,6 +369,7 @@ fn compile_program(
     rootfs.push_read_only(subject, &mut out);
     push_names(subject.config, &mut out);
     labels.push_profile(&mut out);
+    sysctl::push(subject.config, procfs, &mut out);
     masks.push(&mut out);
     let Subject { config, host, namespaces, shape, .. } = *subject;
     let half = Half { config, process, host, namespaces, shape, labels, seccomp };
@@ -405,6 +417,9 @@ fn push_session(id: &Id, subject: &Subject<'_>, labels: &Labels<'_>, out: &mut B
     }
     if subject.namespaces.new & kind::NETWORK != 0 {
         out.push(Op::Loopback {}, "/linux/namespaces");
+    }
+    if !net_devices::net_devices(subject.config).is_empty() {
+        out.push(Op::NetDevices {}, "/linux/netDevices");
     }
 }
 

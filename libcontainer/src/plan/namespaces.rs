@@ -2,15 +2,24 @@
 //!
 //! An exec before the id maps are written loses the capabilities, and a joined pid namespace takes only children. In both cases
 //! init clones once more (*respawn*) and goes on in the copy.
+//!
+//! A new time namespace is never made by a clone: its offsets must be bound before the first process is in it. Init makes it by itself, binds the
+//! offsets, and enters it at the next clone or, since Linux 6.2, at the container's exec.
 
 use std::path::PathBuf;
 
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use teu_init::program::Op;
 
-use super::program::{Builder, Pointer};
-use super::{Source, idmap};
+use super::program::Builder;
+use super::{Source, Subject, idmap, net_devices, sysctl, time};
 use crate::host::Host;
+use crate::spec::keeps_groups;
+use crate::{Error, ErrorKind, Result};
+
+const SITE: &str = "/linux/namespaces";
+/// Since this version an exec enters the time namespace that is meant for children.
+const EXEC_ENTERS_TIME: (u32, u32) = (6, 2);
 
 /// CLONE_NEW* flags. They also name the kind of a namespace in `setns`.
 pub mod kind {
@@ -91,8 +100,36 @@ impl Namespaces {
     }
 
     /// Whether init goes on in a second process.
-    pub fn respawns(&self) -> bool {
-        self.has(kind::USER) || self.joins(kind::PID)
+    pub fn respawns(&self, host: &Host) -> bool {
+        self.has(kind::USER) || self.joins(kind::PID) || self.forks_into_time(host)
+    }
+
+    /// Whether a new time namespace is entered by a clone alone.
+    fn forks_into_time(&self, host: &Host) -> bool {
+        self.new & kind::TIME != 0 && host.kernel < EXEC_ENTERS_TIME
+    }
+
+    /// When a new time namespace is made.
+    fn time(&self, host: &Host) -> Time {
+        match self.new & kind::TIME {
+            0 => Time::Never,
+            _ if self.joins(kind::USER) => Time::Joined,
+            _ if self.new & kind::USER != 0 && !self.forks_into_time(host) => Time::Mapped,
+            _ => Time::First,
+        }
+    }
+
+    /// What this host cannot do.
+    ///
+    /// # Errors
+    /// `Unsupported`, with the place of the namespace.
+    pub fn check(&self, host: &Host) -> Result<()> {
+        // Made before the user namespace it needs the rights that only the user namespace would give.
+        if self.forks_into_time(host) && self.new & kind::USER != 0 && !host.privileged {
+            let message = "a time namespace for a caller without privilege needs Linux 6.2";
+            return Err(Error::new(ErrorKind::Unsupported, message).at("/linux/namespaces"));
+        }
+        Ok(())
     }
 
     /// Whether init stays dumpable until its id maps are written: a caller without privilege could not write them otherwise.
@@ -101,16 +138,35 @@ impl Namespaces {
     }
 
     /// Kinds for the first clone. The cgroup namespace is among them only if init is cloned into its cgroup.
-    pub fn first(&self, into_cgroup: bool) -> u32 {
-        match (self.has(kind::USER), into_cgroup) {
-            (true, _) => 0, // they must belong to the user namespace
-            (false, true) => self.new,
-            (false, false) => self.new & !kind::CGROUP,
+    pub fn first(&self, into_cgroup: bool, host: &Host) -> u32 {
+        let cgroup = if into_cgroup { 0 } else { kind::CGROUP };
+        // The first process of a pid namespace cannot clone a sibling.
+        let pid = if self.respawns(host) { kind::PID } else { 0 };
+        match self.has(kind::USER) {
+            true => 0, // they must belong to the user namespace
+            false => self.new & !(kind::TIME | cgroup | pid),
         }
+    }
+
+    /// Kinds that init makes later: by a respawn, or alone.
+    fn late(&self, into_cgroup: bool, host: &Host) -> u32 {
+        self.new & !kind::TIME & !self.first(into_cgroup, host)
     }
 }
 
-fn flag(kind: LinuxNamespaceType) -> u32 {
+/// When init makes a time namespace, which the user namespace of that moment will own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Time {
+    Never,
+    /// First of all, as the caller's: where no user namespace is entered, or where only the respawn enters both.
+    First,
+    /// In the joined user namespace.
+    Joined,
+    /// In the new user namespace.
+    Mapped,
+}
+
+pub(super) fn flag(kind: LinuxNamespaceType) -> u32 {
     match kind {
         LinuxNamespaceType::Mount => kind::MOUNT,
         LinuxNamespaceType::Cgroup => kind::CGROUP,
@@ -130,22 +186,20 @@ pub struct Entry {
 
 impl Entry {
     /// Asks for the descriptors.
-    pub fn prepare(
-        namespaces: &Namespaces,
-        host: &Host,
-        out: &mut Builder,
-        sources: &mut Vec<Source>,
-    ) -> Self {
+    pub(super) fn prepare(subject: &Subject<'_>, out: &mut Builder, sources: &mut Vec<Source>) -> Self {
+        let Subject { namespaces, host, .. } = *subject;
         let mut joined: Vec<&Joined> = namespaces.joined.iter().collect();
-        // With privilege the user namespace comes last: the others need not belong to it. Without, only it gives the right to join them.
+        // With rights over the others the user namespace comes last: they need not belong to it. Without, only it gives the right to join them.
         // The pid namespace takes only children, so its place does not matter.
-        joined.sort_by_key(|joined| (joined.kind == kind::USER) == host.privileged);
+        let capable = host.privileged || host.euid == 0;
+        joined.sort_by_key(|joined| (joined.kind == kind::USER) == capable);
         let joins = joined.into_iter().map(|joined| {
             let slot = out.sends();
             sources.push(Source::Namespace {
                 kind: joined.kind,
                 path: joined.path.clone(),
                 pointer: joined.pointer.clone(),
+                foreign: foreign(subject.config, joined.kind),
             });
             (Op::Join { kind: joined.kind, namespace: slot }, joined.pointer.clone())
         });
@@ -153,56 +207,54 @@ impl Entry {
     }
 
     /// Enters the namespaces.
-    ///
-    /// `keep_groups`: the caller's supplementary groups stay, even where they could be set.
-    pub fn push(
-        self,
-        namespaces: &Namespaces,
-        into_cgroup: bool,
-        host: &Host,
-        keep_groups: bool,
-        out: &mut Builder,
-    ) {
-        let site = || Pointer::Borrowed("/linux/namespaces");
+    pub(super) fn push(self, subject: &Subject<'_>, out: &mut Builder) {
+        let Subject { namespaces, host, .. } = *subject;
+        let time = namespaces.time(host);
+        let make_time = |when: Time, out: &mut Builder| {
+            if time == when {
+                time::push(subject.config, out);
+            }
+        };
+        make_time(Time::First, out);
         for (op, pointer) in self.joins {
             out.push(op, pointer);
         }
-        let user = namespaces.has(kind::USER);
-        let late = namespaces.new & !namespaces.first(into_cgroup);
-        match (namespaces.respawns(), late) {
-            // A cgroup namespace is rooted where init is: its pid was placed before the program came.
-            (false, 0) => {}
-            (false, late) => out.push(Op::Unshare { flags: late }, site()),
-            (true, late) => out.push(Op::Respawn { flags: late }, site()),
+        make_time(Time::Joined, out);
+        push_new(subject, out);
+        if let Some(pointer) = idmap::pointer(subject.config, namespaces) {
+            out.push(Op::AwaitMaps {}, pointer);
         }
-        if namespaces.new & kind::USER != 0 {
-            out.push(Op::AwaitMaps {}, "/linux/uidMappings");
-        }
+        // Before the ids change, and before init hides: either takes the file of the offsets away from it.
+        make_time(Time::Mapped, out);
         if namespaces.hides_late(host) {
             out.push(Op::Hide {}, "");
         }
-        if user {
-            let setgroups = !keep_groups && idmap::may_set_groups(host);
-            out.push(Op::BecomeRoot { setgroups: setgroups.into() }, site());
+        if namespaces.has(kind::USER) {
+            // `run.oci.keep_original_groups`: the caller's supplementary groups stay, even where they could be set.
+            let setgroups = !keeps_groups(subject.config) && idmap::may_set_groups(host);
+            out.push(Op::BecomeRoot { setgroups: setgroups.into() }, SITE);
         }
+    }
+}
+
+/// Why a joined namespace of `kind` may not be the caller's own: the configuration changes it, and would change the host.
+fn foreign(config: &Spec, kind: u32) -> Option<(String, String)> {
+    let devices = kind == kind::NETWORK && !net_devices::net_devices(config).is_empty();
+    let message = "unable to move network devices without a private network namespace";
+    let devices = devices.then(|| (message.to_owned(), "/linux/netDevices".to_owned()));
+    sysctl::refusal(config, kind).or(devices)
+}
+
+/// What the first clone has not made.
+fn push_new(subject: &Subject<'_>, out: &mut Builder) {
+    let Subject { namespaces, host, .. } = *subject;
+    match (namespaces.respawns(host), namespaces.late(subject.cgroup_at_birth(), host)) {
+        (false, 0) => {}
+        // A cgroup namespace is rooted where init is: its pid was placed before the program came.
+        (false, late) => out.push(Op::Unshare { flags: late }, SITE),
+        (true, late) => out.push(Op::Respawn { flags: late }, SITE),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_namespace_owns_all_the_others() {
-        let namespaces = Namespaces { new: kind::USER | kind::PID | kind::MOUNT, joined: Vec::new() };
-        assert!(namespaces.respawns());
-        assert_eq!(namespaces.first(true), 0);
-    }
-
-    #[test]
-    fn without_a_cgroup_to_clone_into_its_namespace_comes_later() {
-        let namespaces = Namespaces { new: kind::CGROUP | kind::PID, joined: Vec::new() };
-        assert_eq!(namespaces.first(true), kind::CGROUP | kind::PID);
-        assert_eq!(namespaces.first(false), kind::PID);
-    }
-}
+mod tests;

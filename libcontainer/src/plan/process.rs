@@ -1,6 +1,6 @@
 //! `process`: the half of the program that `create` and `exec` share, in the order of runc.
 
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{LinuxPersonalityDomain, Process, Spec};
 use teu_init::program::{List, Op, Slot};
 
 use super::capabilities::Sets;
@@ -16,6 +16,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// The umask of a process whose configuration names none.
 const DEFAULT_UMASK: u32 = 0o022;
+/// The personality of a 32-bit process (linux/personality.h). `reset` has set that of a usual one, PER_LINUX.
+pub(super) const PER_LINUX32: u32 = 0x0008;
 
 /// What the process half works on.
 pub(super) struct Half<'a> {
@@ -54,6 +56,9 @@ impl Half<'_> {
         }
         if self.process.no_new_privileges().unwrap_or(false) {
             out.push(Op::NoNewPrivs {}, "/process/noNewPrivileges");
+        }
+        if is_32_bit(self.config) {
+            out.push(Op::Personality { persona: PER_LINUX32 }, "/linux/personality");
         }
         scheduling::push(self.config, self.process, out);
         self.labels.push_label(out);
@@ -137,6 +142,12 @@ pub(super) fn nobody() -> Process {
         .set_rlimits(None)
         .set_no_new_privileges(None);
     process
+}
+
+/// Whether `linux.personality` asks for that of a 32-bit process.
+fn is_32_bit(config: &Spec) -> bool {
+    let personality = config.linux().as_ref().and_then(|linux| linux.personality().as_ref());
+    personality.is_some_and(|personality| personality.domain() == LinuxPersonalityDomain::PerLinux32)
 }
 
 /// Of variables with one name the last wins, at its own place.

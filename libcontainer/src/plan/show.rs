@@ -7,6 +7,7 @@ use teu_init::program::{Op, ask, listener, tree_flag};
 
 use super::capabilities::NAMES;
 use super::mount_options::{self, Attributes};
+use super::process::PER_LINUX32;
 use super::scheduling::{self, FIRST_NODE_FLAG, IO_CLASS_SHIFT, IO_CLASSES, MODES, NODE_FLAGS, POLICIES};
 use super::{MountIds, OomScore, Plan, Program, Source, Tree, namespaces, rlimits, seccomp};
 
@@ -37,10 +38,14 @@ impl Plan {
         if let Some(maps) = &self.id_maps {
             writeln!(
                 f,
-                "maps     uid {} gid {}",
+                "maps     {}uid {} gid {}",
+                if maps.joined { "compare " } else { "" },
                 maps.uids.trim().replace('\n', ", "),
                 maps.gids.trim().replace('\n', ", ")
             )?;
+        }
+        for device in &self.net_devices {
+            writeln!(f, "device   {} -> {}", device.name, device.target)?;
         }
         if let Some(OomScore { score, optional }) = self.oom_score_adj {
             writeln!(f, "oom      {score}{}", if optional { " if allowed" } else { "" })?;
@@ -128,9 +133,14 @@ impl Program {
             | Op::Pivot {}
             | Op::Chroot {}
             | Op::Loopback {} => String::new(),
-            Op::NoNewPrivs {} | Op::Hide {} | Op::HideHost {} | Op::NullStdio {} | Op::Ready {} => {
-                String::new()
-            }
+            Op::NoNewPrivs {}
+            | Op::Hide {}
+            | Op::HideHost {}
+            | Op::NullStdio {}
+            | Op::NetDevices {}
+            | Op::Ready {} => String::new(),
+            Op::TimeOffsets { offsets } => self.text(offsets).trim_end().replace('\n', ", "),
+            Op::Personality { persona } => show_persona(persona),
             Op::CloseRest { first, gate } => format!("{first}- but {{{}}}", gate.0),
             Op::Keyring { name } | Op::Hostname { name } | Op::Domainname { name } => quoted(self.text(name)),
             Op::Join { kind, namespace } => format!("{} {{{}}}", joined_word(kind), namespace.0),
@@ -313,6 +323,10 @@ fn show_flags(flags: u32) -> String {
     ];
     let words: Vec<_> = table.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, word)| *word).collect();
     if words.is_empty() { String::new() } else { format!("[{}]", words.join(" ")) }
+}
+
+fn show_persona(persona: u32) -> String {
+    if persona == PER_LINUX32 { "LINUX32".to_owned() } else { format!("{persona:#x}") }
 }
 
 fn node_kind(mode: u32) -> char {

@@ -3,6 +3,7 @@
 use teu_init::program::{Op, Operand};
 
 use super::Program;
+use super::namespaces::kind;
 
 /// Checks every law.
 ///
@@ -45,6 +46,8 @@ const LAWS: &[(&str, Law)] = &[
         quiet_under_filter,
     ),
     ("a filter is loaded with no_new_privs, or with CAP_SYS_ADMIN", filter_by_right),
+    ("no clone makes a time namespace, and its offsets come right after it", time_alone),
+    ("devices and sysctls find the namespaces entered and nothing masked yet", settings_in_between),
     ("nothing but the gate and exec follows ready", ready_then_gate),
 ];
 
@@ -246,6 +249,27 @@ fn filter_by_right(program: &Program) -> Option<usize> {
     let has = |op: &Op| matches!(op, Op::Caps { effective, .. } if effective & SYS_ADMIN != 0);
     let right = before.iter().rev().find(|op| matches!(op, Op::Caps { .. })).is_some_and(has);
     (!right).then_some(filter)
+}
+
+/// Whoever is cloned with a time namespace is in it already, and then its offsets are bound.
+fn time_alone(program: &Program) -> Option<usize> {
+    let makes = |op: &Op| matches!(op, Op::Unshare { flags: kind::TIME });
+    let is_bad = |(index, op): (usize, &Op)| match *op {
+        Op::Respawn { flags } => flags & kind::TIME != 0,
+        Op::Unshare { flags } => flags & kind::TIME != 0 && flags != kind::TIME,
+        Op::TimeOffsets { .. } => {
+            !index.checked_sub(1).and_then(|at| program.ops().get(at)).is_some_and(makes)
+        }
+        _ => false,
+    };
+    program.ops().iter().enumerate().position(is_bad)
+}
+
+fn settings_in_between(program: &Program) -> Option<usize> {
+    let entered = |op: &Op| matches!(op, Op::Join { .. } | Op::Respawn { .. } | Op::AwaitMaps {});
+    let is_setting = |op: &Op| matches!(op, Op::ProcWrite { .. } | Op::NetDevices {});
+    let names = |op: &Op| matches!(op, Op::NetDevices {} | Op::Hostname { .. } | Op::Domainname { .. });
+    ordered(program, entered, is_setting).or_else(|| ordered(program, names, is_mask))
 }
 
 fn ready_then_gate(program: &Program) -> Option<usize> {

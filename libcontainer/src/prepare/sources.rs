@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use nix::sys::stat::fstat;
+
 use super::claim::Claim;
 use crate::cgroup::Cgroup;
 use crate::launch::mount_ids::user_namespace;
@@ -51,7 +53,11 @@ impl<'a> Opener<'a> {
             Source::Tree { tree, pointer } => self.tree(tree, pointer)?,
             Source::MountIds { ids, pointer } => self.mount_ids(ids, pointer)?.try_clone().map_err(again)?,
             Source::Directory { path, pointer } => rootfs(path, pointer)?,
-            Source::Namespace { kind, path, pointer } => namespace(path, *kind, pointer)?,
+            Source::Namespace { kind, path, pointer, foreign } => {
+                let file = namespace(path, *kind, pointer)?;
+                foreign.as_ref().map_or(Ok(()), |refusal| not_ours(&file, *kind, refusal))?;
+                file
+            }
         };
         Ok(Some(opened))
     }
@@ -159,6 +165,17 @@ fn rootfs(path: &Path, pointer: &str) -> Result<OwnedFd> {
             Some(errno) => invalid(&crate::errno::text(errno)),
             None => invalid(&error),
         }),
+    }
+}
+
+/// Refuses the namespace of the calling thread.
+fn not_ours(file: &OwnedFd, kind: u32, (message, pointer): &(String, String)) -> Result<()> {
+    let ours = sys::fs::own_namespace(kind).and_then(|ours| Ok((fstat(&ours)?, fstat(file)?)));
+    let failed = |error: io::Error| Error::io("compare namespaces", &error).at(pointer.clone());
+    let (ours, theirs) = ours.map_err(failed)?;
+    match (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino) {
+        true => Err(Error::new(ErrorKind::InvalidSpec, message.clone()).at(pointer.clone())),
+        false => Ok(()),
     }
 }
 

@@ -36,7 +36,8 @@ use std::path::{Path, PathBuf};
 
 pub use example::example;
 pub use id::Id;
-pub(crate) use validate::{INSIDE_PROC, MAX_NODES};
+pub(crate) use pointer::join as pointer_to;
+pub(crate) use validate::{DOMAINNAME, INSIDE_PROC, MAX_NODES, sysctl_owner, sysctl_path};
 
 use crate::error::line;
 use crate::{Error, ErrorKind, Result};

@@ -143,6 +143,18 @@ pub(crate) fn namespace_kind(file: BorrowedFd<'_>) -> io::Result<u32> {
     u32::try_from(kind).map_err(|_| io::Error::last_os_error())
 }
 
+/// The calling thread's own namespace of a CLONE_NEW* kind.
+pub(crate) fn own_namespace(kind: u32) -> io::Result<OwnedFd> {
+    let name = match i32::try_from(kind) {
+        Ok(libc::CLONE_NEWNET) => "net",
+        Ok(libc::CLONE_NEWIPC) => "ipc",
+        Ok(libc::CLONE_NEWUTS) => "uts",
+        Ok(libc::CLONE_NEWUSER) => "user",
+        _ => return Err(io::ErrorKind::Unsupported.into()),
+    };
+    above_stdio(std::fs::File::open(format!("/proc/thread-self/ns/{name}"))?.into())
+}
+
 /// The names of the directories in `dir`, which is open for reading.
 pub(crate) fn subdirectories(dir: BorrowedFd<'_>) -> io::Result<Vec<String>> {
     let mut names = Vec::new();

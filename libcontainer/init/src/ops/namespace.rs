@@ -1,8 +1,8 @@
 //! Namespaces: joining, making, and the one extra clone that some of them need.
 
-use crate::abi::{AF_INET, SOCK_CLOEXEC, SOCK_DGRAM};
+use crate::abi::{AF_INET, AF_NETLINK, SOCK_CLOEXEC, SOCK_DGRAM};
 use crate::machine::{Machine, Outcome};
-use crate::program::{Slot, Str};
+use crate::program::{Slot, Str, ask};
 use crate::sys;
 use crate::talk;
 use crate::wire::{self, Frame};
@@ -56,6 +56,16 @@ pub fn loopback() -> Outcome {
     let set = sys::interface_up(socket, b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
     socket.close();
     Ok(set?)
+}
+
+/// Gives the caller a socket by which it reaches this network namespace, and waits until the devices have come.
+pub fn net_devices(machine: &Machine<'_>) -> Outcome {
+    let socket = sys::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC)?;
+    let frame = Frame { value: ask::NET_DEVICES, ..Frame::word(wire::ASK) };
+    let sent = talk::send_fd(machine.socket, &frame, socket);
+    socket.close();
+    sent?;
+    Ok(talk::expect(machine.socket, wire::GO)?)
 }
 
 /// Joins a new session keyring. A full quota or a kernel without keys is no reason to refuse the container.

@@ -23,6 +23,14 @@ pub fn open(machine: &mut Machine<'_>, whole: bool, proc: NewSlot) -> Outcome {
     Ok(())
 }
 
+/// Binds the offsets of the time namespace that is meant for children.
+pub fn time_offsets(machine: &Machine<'_>, offsets: Str) -> Outcome {
+    let proc = trusted(false).at(step::UNTRUSTED)?;
+    let file = below(proc, c"self/timens_offsets").at(step::TARGET);
+    proc.close();
+    put(file?, machine.text(offsets).to_bytes())
+}
+
 fn trusted(whole: bool) -> Result<Fd> {
     verified(fresh(whole))
         .or_else(|_| verified(copy_of(Fd::CWD, c"/proc", false)))
@@ -82,7 +90,10 @@ pub fn write(machine: &mut Machine<'_>, proc: Slot, paths: List, value: Str) -> 
             break;
         }
     }
-    let file = file?;
+    put(file?, value)
+}
+
+fn put(file: Fd, value: &[u8]) -> Outcome {
     let written = sys::write(file, value);
     file.close();
     if written? == value.len() { Ok(()) } else { Err(EINVAL.into()) }

@@ -1,6 +1,6 @@
 //! Each law catches the op list that breaks it, and no other law does it in its place.
 
-use teu_init::program::{Blob, NewSlot, Op, Slot};
+use teu_init::program::{Blob, NewSlot, Op, Slot, Str};
 
 use super::super::program::Builder;
 use super::{Program, verify};
@@ -284,4 +284,36 @@ fn filter() {
     };
     assert_eq!(law_of(&without_nnp(1 << 21)), Ok(()));
     is_law(&broken(without_nnp(1 << 20)), right);
+}
+
+#[test]
+fn time_offsets() {
+    let law = "no clone makes a time namespace, and its offsets come right after it";
+    let time = 0x80;
+    let text = Str { at: 0, len: 0 };
+    is_law(&broken(|ops| ops.insert(1, Op::Respawn { flags: time })), law);
+    is_law(&broken(|ops| ops.insert(1, Op::Unshare { flags: time | 0x0200_0000 })), law);
+    is_law(&broken(|ops| ops.insert(1, Op::TimeOffsets { offsets: text })), law);
+    is_law(
+        &broken(|ops| {
+            ops.insert(1, Op::TimeOffsets { offsets: text });
+            ops.insert(1, Op::AwaitMaps {});
+            ops.insert(1, Op::Unshare { flags: time });
+        }),
+        law,
+    );
+}
+
+#[test]
+fn settings() {
+    let law = "devices and sysctls find the namespaces entered and nothing masked yet";
+    is_law(
+        &broken(|ops| {
+            ops.insert(1, Op::Respawn { flags: 0 });
+            ops.insert(1, Op::NetDevices {});
+        }),
+        law,
+    );
+    let name = Str { at: 0, len: 0 };
+    is_law(&broken(|ops| ops.insert(9, Op::Domainname { name })), law);
 }

@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType, Spec as Config};
 
-use super::{Warnings, invalid, list, namespace};
+use super::{Warnings, invalid, list, namespace, warning};
 use crate::Result;
 
 /// UID_GID_MAP_MAX_EXTENTS, since Linux 4.15.
@@ -10,7 +10,7 @@ const MAX_MAPPINGS: usize = 340;
 /// The kernel takes a map in one write of less than a page.
 const MAX_TEXT: usize = 4096;
 
-pub fn mappings(config: &Config, _: &mut Warnings) -> Result<()> {
+pub fn mappings(config: &Config, warnings: &mut Warnings) -> Result<()> {
     let linux = config.linux().as_ref();
     let uids = linux.map_or(&[][..], |linux| list(linux.uid_mappings()));
     let gids = linux.map_or(&[][..], |linux| list(linux.gid_mappings()));
@@ -27,8 +27,12 @@ pub fn mappings(config: &Config, _: &mut Warnings) -> Result<()> {
             return Err(invalid(pointer, message));
         }
         check(mappings, &pointer)?;
+        if joined && !mappings.is_empty() {
+            let message = format!("{key} are compared with those of the user namespace that is joined");
+            warnings.push(warning(pointer, message));
+        }
     }
-    if user.is_none() || joined { Ok(()) } else { process_ids(config, uids, gids) }
+    if user.is_some() { process_ids(config, uids, gids) } else { Ok(()) }
 }
 
 pub(super) fn check(mappings: &[LinuxIdMapping], pointer: &str) -> Result<()> {
@@ -83,8 +87,9 @@ fn process_ids(config: &Config, uids: &[LinuxIdMapping], gids: &[LinuxIdMapping]
     let groups = groups.map(|(index, gid)| (*gid, gids, format!("additionalGids/{index}")));
     let ids = [(user.uid(), uids, "uid".to_owned()), (user.gid(), gids, "gid".to_owned())];
     for (id, mappings, key) in ids.into_iter().chain(groups) {
-        let mapped =
-            mappings.iter().any(|m| m.container_id() <= id && u64::from(id) < end(m.container_id(), m));
+        // A joined namespace may have maps that the configuration does not repeat.
+        let mapped = mappings.is_empty()
+            || mappings.iter().any(|m| m.container_id() <= id && u64::from(id) < end(m.container_id(), m));
         if !mapped {
             let message = format!("id {id} is not mapped in the user namespace");
             return Err(invalid(format!("/process/user/{key}"), message));

@@ -6,6 +6,7 @@ mod limits;
 mod mappings;
 mod mounts;
 mod namespaces;
+mod net_devices;
 mod not_yet;
 mod paths;
 mod process;
@@ -13,10 +14,12 @@ mod resources;
 mod scheduling;
 mod seccomp;
 mod sysctl;
+mod time;
 mod top;
 
 pub(crate) use self::mounts::INSIDE_PROC;
 pub(crate) use self::scheduling::MAX_NODES;
+pub(crate) use self::sysctl::{DOMAINNAME, owner as sysctl_owner, path as sysctl_path};
 use std::ffi::OsStr;
 
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Spec as Config};
@@ -43,6 +46,8 @@ const CHAPTERS: &[Chapter] = &[
     top::hostname,
     namespaces::namespaces,
     mappings::mappings,
+    time::time_offsets,
+    net_devices::net_devices,
     devices::devices,
     resources::resources,
     seccomp::seccomp,

@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 use crate::ErrorKind;
 use crate::spec::tests::{load, set, with};
 
+mod settings;
+
 /// (what is set in the example, the refusal's pointer, words of the refusal)
 pub(super) type Row<'a> = (&'a [(&'a str, Value)], &'a str, &'a str);
 
@@ -284,8 +286,9 @@ fn mappings_come_with_a_new_user_namespace() {
     ]);
     let joined = ("/linux/namespaces/-", json!({"type": "user", "path": "/proc/1/ns/user"}));
     accepted(joined.0, std::slice::from_ref(&joined.1));
-    let words = "linux.uidMappings together with the path of a user namespace is not supported yet";
-    refused(&[(&[joined, uids], "/linux/uidMappings", words)], ErrorKind::Unsupported);
+    let mut document = with(joined.0, joined.1);
+    set(&mut document, uids.0, uids.1);
+    assert_eq!(load(&document).unwrap().warnings()[0].pointer, "/linux/uidMappings");
 }
 
 #[test]
@@ -557,41 +560,6 @@ fn kernel_memory_limits_are_warned_about() {
 }
 
 #[test]
-fn sysctls_belong_to_a_namespace_of_the_container() {
-    let none = namespaces(&["mount", "uts"]);
-    let cases = [
-        ("kernel.shmmax", "is not allowed in the hosts ipc namespace"),
-        ("fs.mqueue.msg_max", "is not allowed in the hosts ipc namespace"),
-        ("net.ipv4.ip_forward", "not allowed in host network namespace"),
-        ("user.max_net_namespaces", "is not in a separate kernel namespace"),
-        ("vm.swappiness", "is not in a separate kernel namespace"),
-        ("kernel.shmmaxx", "is not in a separate kernel namespace"),
-        ("kernel.hostname", "is not allowed as it conflicts with the OCI \"hostname\" field"),
-        ("net..ipv4", "is not in a separate kernel namespace"),
-        ("net.", "is not in a separate kernel namespace"),
-        ("", "is not in a separate kernel namespace"),
-    ];
-    for (key, words) in cases {
-        let place = format!("/linux/sysctl/{key}");
-        let sysctl = ("/linux/sysctl", json!({ key: "1" }));
-        let words = format!("sysctl {key:?} {words}");
-        invalid(&[(&[("/linux/namespaces", none.clone()), sysctl], &place, &words)]);
-    }
-    // Not even with every namespace: the path leaves its folder.
-    for (key, place) in [("net/../kernel/panic", "net~1..~1kernel~1panic"), ("net.//.x", "net.~1~1.x")] {
-        let place = format!("/linux/sysctl/{place}");
-        let words = "is not in a separate kernel namespace";
-        invalid(&[(&[("/linux/sysctl", json!({ key: "1" }))], &place, words)]);
-    }
-    // The table is satisfied; what is missing is the feature.
-    for key in ["kernel.shmmax", "fs/mqueue/msg_max", "net/ipv4/ip_forward", "kernel.domainname"] {
-        let words = "linux.sysctl is not supported yet by this build";
-        let change = ("/linux/sysctl", json!({ key: "1" }));
-        refused(&[(&[change], "/linux/sysctl", words)], ErrorKind::Unsupported);
-    }
-}
-
-#[test]
 fn paths_to_hide_are_not_empty() {
     invalid(&[
         (&[("/linux/maskedPaths/1", json!(""))], "/linux/maskedPaths/1", "must not be empty"),
@@ -611,11 +579,8 @@ fn paths_to_hide_are_not_empty() {
 fn what_is_not_built_yet_is_refused_by_name() {
     let hook = json!([{"path": "/bin/true"}]);
     for (place, value) in [
-        ("/linux/timeOffsets", json!({"monotonic": {"secs": 1}})),
-        ("/linux/netDevices", json!({"eth0": {}})),
         ("/linux/mountLabel", json!("x")),
         ("/linux/intelRdt", json!({})),
-        ("/linux/personality", json!({"domain": "LINUX32"})),
     ] {
         let name = place.trim_start_matches('/').replace('/', ".");
         let words = format!("{name} is not supported yet by this build");
@@ -693,13 +658,6 @@ fn mappings_of_a_mount_come_together_and_are_those_of_a_kernel() {
         words,
     )]);
     accepted("/mounts/1", &[mount(&["rbind", "ridmap"], twice)]);
-}
-
-#[test]
-fn parts_of_what_is_built_are_refused_by_name() {
-    let time = ("/linux/namespaces/-", json!({"type": "time"}));
-    let rows: &[Row] = &[(&[time], "/linux/namespaces", "a time namespace is not supported yet")];
-    refused(rows, ErrorKind::Unsupported);
 }
 
 #[test]
