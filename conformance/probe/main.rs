@@ -3,7 +3,7 @@
 //! Its arguments are a list of ops, done in order. An observing op adds one key (its own text) to the report; `say` prints
 //! the report so far as one line of JSON, and so does the end of the list. A failed attempt is reported by its errno's name.
 //!
-//! Observations: `status mounts fds cwd env args limits ns cgroup hostname pid loopback isatty:N stat:P lstat:P readlink:P
+//! Observations: `status mounts fds cwd env args limits ns cgroup hostname pid loopback clock:NUMBER machine isatty:N stat:P lstat:P readlink:P
 //! statfs:P read:P list:P tty:N sched ioprio mempolicy`. Attempts: `open:P openrw:P write:P=TEXT mkdir:P unlink:P mknod:P:TYPE:MAJOR:MINOR mount:TYPE:P
 //! umount:P forks:N touch:BYTES kill:PID:SIGNAL call:NUMBER:ARG.. child:OP thread:NUMBER sethostname:NAME`. Acts: `say exit:N sleep deaf tree:N daemon print:TEXT cat die:SIGNAL`.
 
@@ -41,6 +41,8 @@ unsafe extern "C" {
     fn write(fd: c_int, data: *const c_void, len: usize) -> isize;
     fn mknod(path: *const c_char, mode: c_uint, device: c_ulong) -> c_int;
     fn sethostname(name: *const c_char, len: usize) -> c_int;
+    fn clock_gettime(clock: c_int, out: *mut c_long) -> c_int;
+    fn uname(out: *mut u8) -> c_int;
     fn umount(path: *const c_char) -> c_int;
     fn mount(
         source: *const c_char,
@@ -134,6 +136,8 @@ fn observe(verb: &str, object: &str) -> String {
         "cgroup" => json(fs::read_to_string("/proc/self/cgroup").map(|all| list(all.lines().map(text)))),
         "hostname" => read_text("/proc/sys/kernel/hostname"),
         "pid" => ids(),
+        "clock" => clock(object.parse().unwrap_or(0)).to_string(),
+        "machine" => machine(),
         "loopback" => attempt(loopback()),
         // SAFETY: asks about a descriptor, touches no memory.
         "isatty" => (unsafe { isatty(object.parse().unwrap_or(0)) } == 1).to_string(),
@@ -366,6 +370,23 @@ fn memory_policy() -> io::Result<String> {
 
 fn checked(result: c_long) -> io::Result<c_long> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// A clock in nanoseconds; on 64-bit Linux struct timespec is two longs.
+fn clock(number: c_int) -> c_long {
+    let mut out: [c_long; 2] = [0; 2];
+    // SAFETY: the array holds a timespec, which the call fills.
+    unsafe { clock_gettime(number, out.as_mut_ptr()) };
+    out[0] * 1_000_000_000 + out[1]
+}
+
+/// The fifth of the six names of 65 bytes in struct utsname.
+fn machine() -> String {
+    let mut names = [0u8; 65 * 6];
+    // SAFETY: the array is a struct utsname, which the call fills.
+    unsafe { uname(names.as_mut_ptr()) };
+    let name = names[65 * 4..].split(|byte| *byte == 0).next().unwrap_or_default();
+    text(&String::from_utf8_lossy(name))
 }
 
 fn readlink(path: &str) -> String {

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, unshare};
@@ -44,6 +45,12 @@ pub enum Need {
     Debian,
     /// User namespaces.
     Users,
+    /// Time namespaces.
+    Time,
+    /// `ip` of iproute2 and veth devices.
+    Devices,
+    /// `setpriv` of util-linux.
+    Setpriv,
     /// A cgroup v1 hierarchy.
     V1,
     /// Pure cgroup v2.
@@ -166,6 +173,12 @@ impl Host {
             Need::Busybox => (self.busybox.is_some(), "busybox-static is not installed".into()),
             Need::Debian => (self.debian.is_some(), "there is no Debian rootfs (--debian DIR)".into()),
             Need::Users => (has_user_namespaces(), "the machine allows no user namespaces".into()),
+            Need::Time => {
+                let met = Path::new("/proc/self/timens_offsets").exists();
+                (met, "the kernel has no time namespaces".into())
+            }
+            Need::Devices => (has_devices(), "no veth device can be made (iproute2, the kernel)".into()),
+            Need::Setpriv => (answers("setpriv", &["--version"]), "setpriv is not installed".into()),
             Need::V1 => {
                 (self.hierarchies.iter().any(|one| !one.v2), "there is no cgroup v1 hierarchy".into())
             }
@@ -267,4 +280,15 @@ fn plant(dir: &Path) -> io::Result<()> {
 fn has_user_namespaces() -> bool {
     let limit = fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
     limit.trim().parse::<u64>().unwrap_or(0) > 0
+}
+
+/// Tried in a namespace that ends with the command.
+fn has_devices() -> bool {
+    answers("unshare", &["--net", "ip", "link", "add", "one", "type", "veth", "peer", "name", "two"])
+}
+
+fn answers(program: &str, args: &[&str]) -> bool {
+    let mut command = std::process::Command::new(program);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }

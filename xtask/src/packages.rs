@@ -36,6 +36,7 @@ pub const PACKAGES: &[Package] = &[
     package("runc", Probe::Program("runc"), "the reference runtime, for the parity table and the demo"),
     package("crun", Probe::Program("crun"), "the fastest other runtime, for the parity table and the demo"),
     package("busybox-static", Probe::StaticBusybox, "small static programs inside test containers"),
+    package("iproute2", Probe::Program("ip"), "makes the network devices that conformance moves"),
     package("strace", Probe::Program("strace"), "counts the system calls of one create"),
     package("patchelf", Probe::Program("patchelf"), "runs the lab's newer runc and crun outside of it"),
     package("debootstrap", Probe::Program("debootstrap"), "makes the lab, a real Debian root filesystem"),

@@ -28,6 +28,12 @@ tests! {
     a_missing_path_is_refused,
     a_path_that_is_no_namespace_is_refused,
     a_relative_path_is_refused_or_resolved_on_the_host,
+    a_user_namespace_with_other_mappings_is_refused [Need::Users],
+    new_namespaces_belong_to_a_joined_user_namespace [Need::Users],
+    namespaces_of_two_owners_can_be_joined [Need::Users],
+    a_new_user_namespace_takes_joined_ones [Need::Users],
+    a_path_through_a_link_is_followed,
+    the_namespace_of_a_dead_process_is_refused,
 }
 
 const LINKS: [(&str, &str); 6] = [
@@ -205,4 +211,92 @@ fn a_relative_path_is_refused_or_resolved_on_the_host(ctx: &Ctx<'_>) -> Outcome 
     let mut bundle = ctx.bundle()?;
     bundle.push("/linux/namespaces", json!({ "type": "time", "path": "rootfs/probe" }));
     ctx.refused(&bundle, &[])
+}
+
+fn mapped_owner<'a>(ctx: &'a Ctx<'_>) -> Result<crate::ctx::Container<'a>, Trouble> {
+    let mut owner = ctx.bundle()?;
+    mapped(&mut owner)?;
+    Ok(ctx.sleeping(&mut owner, &[])?.0)
+}
+
+/// runc 1.1 and crun take whatever is written there.
+fn a_user_namespace_with_other_mappings_is_refused(ctx: &Ctx<'_>) -> Outcome {
+    let owner = mapped_owner(ctx)?;
+    for (place, size) in [("/linux/uidMappings", 65_535), ("/linux/gidMappings", 1)] {
+        let mut joiner = ctx.bundle()?;
+        mapped(&mut joiner)?;
+        joiner.join("user", &format!("/proc/{}/ns/user", owner.pid));
+        joiner.set(place, json!([{ "containerID": 0, "hostID": 100_000, "size": size }]));
+        ctx.refused(&joiner, &["but both namespace path and non-matching mapping specified"])?;
+    }
+    Ok(())
+}
+
+/// Every other namespace is new, and belongs to the joined one.
+fn new_namespaces_belong_to_a_joined_user_namespace(ctx: &Ctx<'_>) -> Outcome {
+    let owner = mapped_owner(ctx)?;
+    let mut joiner = ctx.bundle()?;
+    std::os::unix::fs::chown(joiner.rootfs(), Some(100_000), Some(100_000))?;
+    joiner.join("user", &format!("/proc/{}/ns/user", owner.pid));
+    for set in ["bounding", "effective", "permitted"] {
+        joiner.set(&format!("/process/capabilities/{set}"), json!(["CAP_SYS_ADMIN"]));
+    }
+    let ops = ["pid", "loopback", "mount:tmpfs:/dev/shm", "sethostname:mine", "hostname"];
+    let report = ctx.see(&mut joiner, &ops)?;
+    same!(report.field("pid", "pid"), "1", "pid");
+    same!(report.text("loopback"), "ok", "loopback of the new network namespace");
+    same!(report.text("mount:tmpfs:/dev/shm"), "ok", "mounting, for the mount namespace");
+    same!(report.text("hostname"), "mine", "hostname, for the UTS namespace");
+    Ok(())
+}
+
+/// The others belong to the host, the user namespace to a container.
+fn namespaces_of_two_owners_can_be_joined(ctx: &Ctx<'_>) -> Outcome {
+    let mut plain = ctx.bundle()?;
+    let (plain, theirs) = ctx.sleeping(&mut plain, &["ns"])?;
+    let owner = mapped_owner(ctx)?;
+    let mut joiner = ctx.bundle()?;
+    std::os::unix::fs::chown(joiner.rootfs(), Some(100_000), Some(100_000))?;
+    // A sysfs is for the owner of the network namespace.
+    joiner.set("/mounts", json!([{ "destination": "/proc", "type": "proc", "source": "proc" }]));
+    joiner.join("user", &format!("/proc/{}/ns/user", owner.pid)).remove("/hostname");
+    for (kind, link) in [("network", "net"), ("ipc", "ipc"), ("uts", "uts")] {
+        joiner.join(kind, &format!("/proc/{}/ns/{link}", plain.pid));
+    }
+    let ours = ctx.see(&mut joiner, &["ns"])?;
+    for link in ["net", "ipc", "uts"] {
+        same!(ours.field("ns", link), theirs.field("ns", link), "{link} namespace");
+    }
+    same!(ours.field("ns", "user"), crate::sys::namespace(&owner.pid.to_string(), "user")?, "user namespace");
+    Ok(())
+}
+
+fn a_new_user_namespace_takes_joined_ones(ctx: &Ctx<'_>) -> Outcome {
+    let mut plain = ctx.bundle()?;
+    let (plain, theirs) = ctx.sleeping(&mut plain, &["ns"])?;
+    let mut joiner = ctx.bundle()?;
+    mapped(&mut joiner)?;
+    joiner.set("/mounts", json!([{ "destination": "/proc", "type": "proc", "source": "proc" }]));
+    joiner.join("network", &format!("/proc/{}/ns/net", plain.pid));
+    same!(ctx.see(&mut joiner, &["ns"])?.field("ns", "net"), theirs.field("ns", "net"), "network namespace");
+    Ok(())
+}
+
+/// Like `ip netns`, whose files in /run are links on some machines.
+fn a_path_through_a_link_is_followed(ctx: &Ctx<'_>) -> Outcome {
+    let mut owner = ctx.bundle()?;
+    let (owner, theirs) = ctx.sleeping(&mut owner, &["ns"])?;
+    let link = ctx.dir.join("link");
+    std::os::unix::fs::symlink(format!("/proc/{}/ns/net", owner.pid), &link)?;
+    let mut joiner = ctx.bundle()?;
+    joiner.join("network", &link.to_string_lossy());
+    same!(ctx.see(&mut joiner, &["ns"])?.field("ns", "net"), theirs.field("ns", "net"), "network namespace");
+    Ok(())
+}
+
+fn the_namespace_of_a_dead_process_is_refused(ctx: &Ctx<'_>) -> Outcome {
+    let mut child = std::process::Command::new("true").spawn()?;
+    let path = format!("/proc/{}/ns/net", child.id());
+    child.wait()?;
+    refused_path(ctx, "network", &path, &[&path, "namespaces"])
 }

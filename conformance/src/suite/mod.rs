@@ -14,14 +14,18 @@ mod lifecycle;
 mod mounts;
 mod mutations;
 mod namespaces;
+mod netdev;
 mod process;
 mod races;
 mod real_rootfs;
 mod resources;
+mod rootless;
 mod scheduling;
 mod seccomp;
 mod state;
+mod sysctl;
 mod terminal;
+mod time;
 
 /// One behaviour.
 #[derive(Clone, Copy)]
@@ -67,6 +71,10 @@ pub fn all() -> Vec<Test> {
         state::TESTS,
         namespaces::TESTS,
         joins::TESTS,
+        time::TESTS,
+        sysctl::TESTS,
+        netdev::TESTS,
+        rootless::TESTS,
         mounts::TESTS,
         devices::TESTS,
         process::TESTS,
