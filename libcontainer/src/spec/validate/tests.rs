@@ -578,10 +578,7 @@ fn paths_to_hide_are_not_empty() {
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let hook = json!([{"path": "/bin/true"}]);
-    for (place, value) in [
-        ("/linux/mountLabel", json!("x")),
-        ("/linux/intelRdt", json!({})),
-    ] {
+    for (place, value) in [("/linux/mountLabel", json!("x")), ("/linux/intelRdt", json!({}))] {
         let name = place.trim_start_matches('/').replace('/', ".");
         let words = format!("{name} is not supported yet by this build");
         refused(&[(&[(place, value)], place, &words)], ErrorKind::Unsupported);
