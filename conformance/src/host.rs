@@ -55,6 +55,8 @@ pub enum Need {
     V1,
     /// Pure cgroup v2.
     V2,
+    /// A kernel of at least this version.
+    Kernel(u32, u32),
     /// A cgroup controller, in any version.
     Controller(&'static str),
 }
@@ -182,6 +184,9 @@ impl Host {
             Need::V1 => {
                 (self.hierarchies.iter().any(|one| !one.v2), "there is no cgroup v1 hierarchy".into())
             }
+            Need::Kernel(major, minor) => {
+                (kernel() >= (major, minor), format!("the kernel is older than {major}.{minor}"))
+            }
             Need::V2 => (self.is_v2(), "the layout is not pure cgroup v2".into()),
             Need::Controller(name) => {
                 (self.controller(name).is_some(), format!("no {name} controller in this layout"))
@@ -217,6 +222,13 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// The version of the running kernel.
+fn kernel() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
 /// Every cgroup at and below a directory, parents first.

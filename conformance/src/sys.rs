@@ -124,3 +124,32 @@ pub fn mount(
 ) -> io::Result<()> {
     Ok(nix::mount::mount(Some(source), target, Some(kind), flags, Some(data))?)
 }
+
+/// A tmpfs of the test's own in a new directory; unmounted with all that is below it when dropped.
+#[derive(Debug)]
+pub struct Tmpfs(pub std::path::PathBuf);
+
+impl Tmpfs {
+    /// Makes the directory and mounts on it, with flags of the mount.
+    pub fn new(at: std::path::PathBuf, flags: nix::mount::MsFlags) -> io::Result<Self> {
+        std::fs::create_dir_all(&at)?;
+        mount(Path::new("tmpfs"), &at, "tmpfs", flags, "mode=755,size=1m")?;
+        Ok(Self(at))
+    }
+
+    /// Changes its propagation.
+    pub fn propagation(&self, flags: nix::mount::MsFlags) -> io::Result<()> {
+        mount(Path::new("none"), &self.0, "none", flags, "")
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        // What is mounted below goes first: detached from its parent alone, it would stay in its peer group.
+        let all = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let points = all.lines().filter_map(|line| line.split(' ').nth(4)).map(Path::new);
+        for point in points.filter(|point| point.starts_with(&self.0)).collect::<Vec<_>>().into_iter().rev() {
+            let _ = nix::mount::umount2(point, nix::mount::MntFlags::MNT_DETACH);
+        }
+    }
+}

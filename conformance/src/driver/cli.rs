@@ -99,6 +99,9 @@ impl Cli {
                 command.arg(flag).arg(socket);
             }
         }
+        if new.no_pivot {
+            command.arg("--no-pivot");
+        }
         if new.detach {
             command.arg("--detach");
         }

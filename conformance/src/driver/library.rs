@@ -48,6 +48,7 @@ impl Library {
             [new.stdin.map_or(Stdio::Null, Stdio::Fd), fd(new.stdout, &output.out)?, fd(None, &output.err)?];
         let options = CreateOptions {
             stdio,
+            no_pivot: new.no_pivot,
             pid_file: new.pid_file,
             console_socket: new.console_socket.map(Receiver::Path),
             pidfd_socket: new.pidfd_socket.map(Receiver::Path),

@@ -47,6 +47,8 @@ pub struct New<'a> {
     pub console_socket: Option<PathBuf>,
     /// The socket that gets a pidfd of init.
     pub pidfd_socket: Option<PathBuf>,
+    /// Enter the rootfs without pivot_root.
+    pub no_pivot: bool,
     /// Stdin of the container; absent: the null device.
     pub stdin: Option<OwnedFd>,
     /// Stdout of the container; absent: collected in the reply.

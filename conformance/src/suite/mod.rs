@@ -11,11 +11,15 @@ mod errors;
 mod hostile;
 mod joins;
 mod lifecycle;
+mod mount_flags;
+mod mount_ids;
+mod mount_more;
 mod mounts;
 mod mutations;
 mod namespaces;
 mod netdev;
 mod process;
+mod propagation;
 mod races;
 mod real_rootfs;
 mod resources;
@@ -76,6 +80,10 @@ pub fn all() -> Vec<Test> {
         netdev::TESTS,
         rootless::TESTS,
         mounts::TESTS,
+        mount_flags::TESTS,
+        mount_more::TESTS,
+        mount_ids::TESTS,
+        propagation::TESTS,
         devices::TESTS,
         process::TESTS,
         seccomp::TESTS,

@@ -371,6 +371,7 @@ fn compile_program(
     labels.push_profile(&mut out);
     sysctl::push(subject.config, procfs, &mut out);
     masks.push(&mut out);
+    rootfs.push_propagation(&mut out);
     let Subject { config, host, namespaces, shape, .. } = *subject;
     let half = Half { config, process, host, namespaces, shape, labels, seccomp };
     half.push(&descriptors, &mut out)?;

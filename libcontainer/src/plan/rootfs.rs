@@ -122,6 +122,10 @@ impl Rootfs {
                 out.push(Op::Chroot {}, ROOT_PATH);
             }
         }
+    }
+
+    /// Gives the root its propagation, when nothing is mounted or copied any more: of an unbindable mount there is no copy.
+    pub fn push_propagation(&self, out: &mut Builder) {
         if self.private && self.events.last != 0 {
             out.push(Op::Propagation { flags: self.events.last }, PROPAGATION);
         }

@@ -1,0 +1,206 @@
+//! What the runtime does beside a mount: copies what a tmpfs covers, keeps or copies links, finds a stand-in for sysfs; and devices and streams.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+use serde_json::json;
+
+use super::tests;
+use crate::ctx::Ctx;
+use crate::host::Need;
+use crate::{Outcome, check, same};
+
+tests! {
+    tmpcopyup_starts_with_what_is_covered,
+    tmpcopyup_follows_no_link_and_enters_no_mount,
+    tmpcopyup_of_more_than_fits_is_refused,
+    tmpcopyup_on_another_filesystem_is_refused,
+    a_link_is_copied,
+    a_copied_link_must_not_meet_something_else,
+    a_source_that_is_a_link_can_be_kept,
+    a_target_that_is_a_link_can_be_kept,
+    sysfs_of_a_foreign_network_is_refused [Need::Users],
+    sysfs_of_a_foreign_network_has_a_fallback [Need::Users],
+    the_core_link_is_there_if_the_kernel_has_the_file,
+    masked_directories_share_one_filesystem,
+    a_null_stream_is_the_container_s_own,
+}
+
+fn tmpcopyup_starts_with_what_is_covered(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    let big = "0123456789".repeat(2000);
+    bundle.dir("t/sub", 0o2711)?;
+    chown(bundle.file("t/sub/big", &big, 0o640)?, Some(1000), Some(1001))?;
+    fs::set_permissions(bundle.path("t/sub/big"), fs::Permissions::from_mode(0o4755))?;
+    bundle.file("t/empty", "", 0o600)?;
+    symlink("/sub/nowhere", bundle.path("t/link"))?;
+    bundle.dir("t", 0o711)?;
+    bundle.mount("/t", "tmpfs", "tmpfs", &["tmpcopyup", "size=1m"]);
+    bundle.mount("/missing", "tmpfs", "tmpfs", &["tmpcopyup", "ro"]);
+    let ops = [
+        "read:/t/sub/big",
+        "stat:/t",
+        "stat:/t/sub",
+        "stat:/t/sub/big",
+        "stat:/t/empty",
+        "readlink:/t/link",
+        "write:/t/new",
+        "statfs:/t",
+        "list:/missing",
+        "write:/missing/x",
+    ];
+    let report = ctx.see(&mut bundle, &ops)?;
+    same!(report.text("read:/t/sub/big"), big, "content");
+    same!(report.field("stat:/t", "mode"), "0711", "mode of the top");
+    same!(report.field("stat:/t/sub", "mode"), "2711", "mode of a directory");
+    same!(report.field("stat:/t/sub/big", "mode"), "4755", "mode of a file");
+    same!(report.field("stat:/t/sub/big", "uid"), "1000", "owner");
+    same!(report.field("stat:/t/sub/big", "gid"), "1001", "group");
+    same!(report.field("stat:/t/empty", "mode"), "0600", "mode of an empty file");
+    same!(report.text("readlink:/t/link"), "/sub/nowhere", "a link");
+    same!(report.text("write:/t/new"), "ok", "a write");
+    same!(report.field("statfs:/t", "type"), "1021994", "filesystem");
+    check!(!bundle.path("t/new").exists(), "the write reached what is covered");
+    same!(report.get("list:/missing"), &json!([]), "a directory that was not there");
+    same!(report.text("write:/missing/x"), "EROFS", "a write into the read-only one");
+    Ok(())
+}
+
+fn tmpcopyup_follows_no_link_and_enters_no_mount(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.dir("t/sub", 0o755)?;
+    symlink(&ctx.host.canary, bundle.path("t/out"))?;
+    symlink("/t", bundle.path("by-link"))?;
+    bundle.bind(&ctx.host.canary, "/t/sub", &["bind", "ro"]);
+    bundle.mount("/by-link", "tmpfs", "tmpfs", &["tmpcopyup"]);
+    let report = ctx.see(&mut bundle, &["readlink:/t/out", "list:/t/sub", "statfs:/t"])?;
+    same!(report.text("readlink:/t/out"), ctx.host.canary.to_string_lossy(), "the link");
+    same!(report.get("list:/t/sub"), &json!([]), "what was mounted below");
+    same!(report.field("statfs:/t", "type"), "1021994", "filesystem behind the linked destination");
+    Ok(())
+}
+
+fn tmpcopyup_of_more_than_fits_is_refused(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.file("t/big", &"x".repeat(100_000), 0o644)?;
+    bundle.mount("/t", "tmpfs", "tmpfs", &["tmpcopyup", "size=16k"]);
+    ctx.refused(&bundle, &["no space left on device"])
+}
+
+fn tmpcopyup_on_another_filesystem_is_refused(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.bind(&ctx.host.canary, "/t", &["bind", "tmpcopyup"]);
+    ctx.refused(&bundle, &["\"tmpcopyup\" is for mounts of type tmpfs"])
+}
+
+fn a_link_is_copied(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/root/readonly", false);
+    let source = ctx.dir.join("link");
+    symlink("../some/where", &source)?;
+    bundle.bind(&source, "/made/copy", &["bind", "copy-symlink"]);
+    bundle.bind(&source, "/made/copy", &["bind", "copy-symlink"]);
+    bundle.bind(&ctx.host.canary.join("dir/file"), "/file", &["bind", "ro", "copy-symlink"]);
+    let report = ctx.see(&mut bundle, &["readlink:/made/copy", "read:/file", "mounts"])?;
+    same!(report.text("readlink:/made/copy"), "../some/where", "the link");
+    same!(report.text("read:/file"), "canary dir/file", "a source that is no link");
+    check!(report.mount("/made/copy").is_null(), "mounted: {}", report.mount("/made/copy"));
+    Ok(())
+}
+
+fn a_copied_link_must_not_meet_something_else(ctx: &Ctx<'_>) -> Outcome {
+    let source = ctx.dir.join("link");
+    symlink("to/here", &source)?;
+    for other in ["file", "link"] {
+        let mut bundle = ctx.bundle()?;
+        match other {
+            "file" => drop(bundle.file("copy", "x", 0o644)?),
+            _ => symlink("to/there", bundle.path("copy"))?,
+        }
+        bundle.bind(&source, "/copy", &["bind", "copy-symlink"]);
+        ctx.refused(&bundle, &["exists and is something else"])?;
+    }
+    Ok(())
+}
+
+fn a_source_that_is_a_link_can_be_kept(ctx: &Ctx<'_>) -> Outcome {
+    let source = ctx.dir.join("link");
+    symlink("dangling", &source)?;
+    let mut bundle = ctx.bundle()?;
+    bundle.bind(&source, "/link", &["bind", "src-nofollow"]);
+    same!(ctx.see(&mut bundle, &["readlink:/link"])?.text("readlink:/link"), "dangling", "the link");
+    let mut bundle = ctx.bundle()?;
+    bundle.bind(&source, "/link", &["bind"]);
+    ctx.refused(&bundle, &["no such file or directory"])
+}
+
+fn a_target_that_is_a_link_can_be_kept(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    symlink("elsewhere", bundle.path("link"))?;
+    bundle.file("elsewhere", "elsewhere", 0o644)?;
+    bundle.bind(&ctx.host.canary.join("dir/file"), "/link", &["bind", "dest-nofollow"]);
+    let report = ctx.see(&mut bundle, &["lstat:/link", "read:/link", "read:/elsewhere"])?;
+    same!(report.field("lstat:/link", "kind"), "f", "what stands there now");
+    same!(report.text("read:/link"), "canary dir/file", "its content");
+    same!(report.text("read:/elsewhere"), "elsewhere", "what the link pointed to");
+    Ok(())
+}
+
+fn sysfs_of_a_foreign_network_is_refused(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.map_users(&[(0, 100_000, 65_536)])?.without_namespace("network");
+    ctx.refused(&bundle, &["operation not permitted"])
+}
+
+fn sysfs_of_a_foreign_network_has_a_fallback(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.map_users(&[(0, 100_000, 65_536)])?.without_namespace("network");
+    bundle.set("/annotations", json!({ "teu.mount.sysfs-fallback": "1" }));
+    let report = ctx.see(&mut bundle, &["statfs:/sys", "mounts", "read:/sys/class/net/lo/ifindex"])?;
+    same!(report.field("statfs:/sys", "type"), "62656572", "filesystem");
+    same!(report.text("read:/sys/class/net/lo/ifindex"), "1", "a file of the host's network");
+    check!(report.mounted_with("/sys", "ro"), "not read-only: {}", report.mount("/sys"));
+    Ok(())
+}
+
+fn the_core_link_is_there_if_the_kernel_has_the_file(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    let wanted = if std::path::Path::new("/proc/kcore").exists() { "/proc/kcore" } else { "ENOENT" };
+    let report = ctx.see(&mut bundle, &["readlink:/dev/core"])?;
+    same!(report.text("readlink:/dev/core"), wanted, "/dev/core");
+    Ok(())
+}
+
+/// One superblock for each masked directory would slow the end of every container down.
+fn masked_directories_share_one_filesystem(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    for name in ["one", "two", "three"] {
+        bundle.file(&format!("{name}/secret"), "secret", 0o644)?;
+    }
+    bundle.set("/linux/maskedPaths", json!(["/one", "/two", "/three", "/one"]));
+    let report = ctx.see(&mut bundle, &["mounts", "list:/one", "list:/two", "list:/three"])?;
+    for name in ["one", "two", "three"] {
+        let point = format!("/{name}");
+        same!(report.mount(&point)["device"], report.mount("/one")["device"], "device of {name}");
+        same!(report.get(&format!("list:{point}")), &json!([]), "names in {name}");
+        check!(report.mounted_with(&point, "ro"), "not read-only: {}", report.mount(&point));
+    }
+    Ok(())
+}
+
+/// Through the host's null device root could change its mode for everybody.
+fn a_null_stream_is_the_container_s_own(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    let ops = ["stat:/proc/self/fd/0", "stat:/dev/null", "openrw:/proc/self/fd/0", "fds"];
+    let report = ctx.see(&mut bundle, &ops)?;
+    same!(report.field("stat:/proc/self/fd/0", "rdev"), "1:3", "device of stdin");
+    same!(
+        report.field("stat:/proc/self/fd/0", "ino"),
+        report.field("stat:/dev/null", "ino"),
+        "inode of stdin"
+    );
+    same!(report.text("openrw:/proc/self/fd/0"), "ok", "opening it");
+    let fds: Vec<&String> = report.get("fds").as_object().map(|fds| fds.keys().collect()).unwrap_or_default();
+    same!(fds, ["0", "1", "2"], "descriptors");
+    Ok(())
+}
