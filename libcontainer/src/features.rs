@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-/// Sorted. Options that are not listed go to the filesystem as data.
+/// Sorted, as runc lists them: `idmap` stands elsewhere in the document, and what only crun knows is not portable. Options that are not listed go to
+/// the filesystem as data.
 const MOUNT_OPTIONS: &[&str] = &[
-    "acl",
     "async",
     "atime",
     "bind",
@@ -18,7 +18,6 @@ const MOUNT_OPTIONS: &[&str] = &[
     "lazytime",
     "loud",
     "mand",
-    "noacl",
     "noatime",
     "nodev",
     "nodiratime",
@@ -65,6 +64,7 @@ const MOUNT_OPTIONS: &[&str] = &[
     "suid",
     "symfollow",
     "sync",
+    "tmpcopyup",
     "unbindable",
 ];
 
@@ -196,7 +196,7 @@ pub fn features() -> Value {
             "apparmor": { "enabled": true },
             "selinux": { "enabled": true },
             "intelRdt": disabled(),
-            "mountExtensions": { "idmap": disabled() },
+            "mountExtensions": { "idmap": { "enabled": true } },
             "netDevices": disabled(),
         },
         "annotations": {
@@ -236,8 +236,12 @@ mod tests {
     fn nothing_is_claimed_that_validation_refuses() {
         let features = features();
         let options = features["mountOptions"].as_array().unwrap();
-        for refused in ["idmap", "ridmap", "tmpcopyup"] {
-            assert!(!options.iter().any(|option| option == refused), "{refused}");
+        for own in ["idmap", "ridmap", "copy-symlink", "src-nofollow", "dest-nofollow", "rsync", "acl"] {
+            assert!(!options.iter().any(|option| option == own), "{own} is not for this list");
+        }
+        for option in options {
+            let known = crate::plan::mount_options::names().any(|name| option == name);
+            assert!(known, "{option} is not in the table of the planner");
         }
         assert_eq!(features["hooks"], serde_json::json!([]));
         for part in ["intelRdt", "netDevices"] {

@@ -174,3 +174,16 @@ fn a_working_directory_is_made_with_its_parents_below_the_handle() {
         assert!(make_cwd(&machine, path).is_err_and(|fault| fault.errno != ENOENT));
     });
 }
+
+/// In a user namespace the host's mounts are locked together: they are covered.
+#[test]
+fn the_host_s_procfs_and_sysfs_disappear() {
+    crate::harness::in_namespaces(|| {
+        assert!(std::path::Path::new("/proc/self").exists());
+        assert_eq!(hide_host(), Ok(()));
+        for path in ["/proc", "/sys"] {
+            assert_eq!(std::fs::read_dir(path).unwrap().count(), 0, "{path}");
+            assert!(std::fs::create_dir(format!("{path}/x")).is_err(), "{path}");
+        }
+    });
+}
