@@ -5,6 +5,7 @@ use crate::ctx::Ctx;
 use crate::host::Need;
 
 mod caller;
+mod cgroup_mounts;
 mod cgroups;
 mod devices;
 mod errors;
@@ -90,6 +91,7 @@ pub fn all() -> Vec<Test> {
         terminal::TESTS,
         scheduling::TESTS,
         cgroups::TESTS,
+        cgroup_mounts::TESTS,
         resources::TESTS,
         errors::TESTS,
         races::TESTS,
