@@ -115,6 +115,20 @@ const CAPABILITIES: &[&str] = &[
     "CAP_CHECKPOINT_RESTORE",
 ];
 
+/// Modes of `linux.memoryPolicy`, sorted.
+const MEMORY_MODES: &[&str] = &[
+    "MPOL_BIND",
+    "MPOL_DEFAULT",
+    "MPOL_INTERLEAVE",
+    "MPOL_LOCAL",
+    "MPOL_PREFERRED",
+    "MPOL_PREFERRED_MANY",
+    "MPOL_WEIGHTED_INTERLEAVE",
+];
+
+/// Flags of `linux.memoryPolicy`, sorted.
+const MEMORY_FLAGS: &[&str] = &["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
+
 /// Annotations that change what the runtime does; engines must not let tenants set them.
 const UNSAFE_ANNOTATIONS: &[&str] =
     &["bundle", "org.criu.config", "org.systemd.property.", "run.oci.", "teu."];
@@ -198,6 +212,7 @@ pub fn features() -> Value {
             "intelRdt": disabled(),
             "mountExtensions": { "idmap": { "enabled": true } },
             "netDevices": disabled(),
+            "memoryPolicy": { "modes": MEMORY_MODES, "flags": MEMORY_FLAGS },
         },
         "annotations": {
             "org.opencontainers.runc.checkpoint.enabled": "false",
@@ -216,9 +231,9 @@ mod tests {
 
     #[test]
     fn lists_are_sorted_and_without_duplicates() {
-        for list in
-            [MOUNT_OPTIONS, NAMESPACES, UNSAFE_ANNOTATIONS, SECCOMP_ACTIONS, SECCOMP_OPERATORS, SECCOMP_ARCHS]
-        {
+        let seccomp = [SECCOMP_ACTIONS, SECCOMP_OPERATORS, SECCOMP_ARCHS];
+        let memory = [super::MEMORY_MODES, super::MEMORY_FLAGS];
+        for list in [MOUNT_OPTIONS, NAMESPACES, UNSAFE_ANNOTATIONS].into_iter().chain(seccomp).chain(memory) {
             assert!(list.windows(2).all(|pair| pair[0] < pair[1]), "{list:?}");
         }
     }
@@ -263,6 +278,17 @@ mod tests {
                 let profile: oci_spec::runtime::LinuxSeccomp = serde_json::from_value(profile).unwrap();
                 assert!(crate::seccomp::compile(&profile, crate::seccomp::NATIVE).is_ok(), "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn memory_policies_are_those_that_a_configuration_may_name() {
+        use oci_spec::runtime::{MemoryPolicyFlagType, MemoryPolicyModeType};
+        for name in super::MEMORY_MODES {
+            assert!(serde_json::from_value::<MemoryPolicyModeType>((*name).into()).is_ok(), "{name}");
+        }
+        for name in super::MEMORY_FLAGS {
+            assert!(serde_json::from_value::<MemoryPolicyFlagType>((*name).into()).is_ok(), "{name}");
         }
     }
 

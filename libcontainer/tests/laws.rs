@@ -82,12 +82,14 @@ fn process() -> impl Strategy<Value = Value> {
     let user = user.prop_map(
         |(uid, gid, groups, umask)| json!({"uid": uid, "gid": gid, "additionalGids": groups, "umask": umask}),
     );
+    let user = (user, prop::bool::weighted(0.3), preferences());
     let args = prop::collection::vec("[ -~äß\\t]{1,9}", 1..4);
     let cwd = "/[a-z /.]{0,9}";
     (args, cwd, env, user, limits, prop::option::of(capabilities()), any::<Option<bool>>(), prop::option::of(-1000..=1000i32))
-        .prop_map(|(args, cwd, env, user, rlimits, capabilities, no_new_privs, oom)| {
+        .prop_map(|(args, cwd, env, (user, terminal, (scheduler, io)), rlimits, capabilities, no_new_privs, oom)| {
             json!({"args": args, "cwd": cwd, "env": env, "user": user, "rlimits": rlimits, "capabilities": capabilities,
-                   "noNewPrivileges": no_new_privs, "oomScoreAdj": oom})
+                   "noNewPrivileges": no_new_privs, "oomScoreAdj": oom,
+                   "terminal": terminal, "scheduler": scheduler, "ioPriority": io})
         })
 }
 
@@ -110,21 +112,37 @@ fn settings(namespaces: &[Value], [sysctl, time, devices, persona]: [bool; 4]) -
     json!({"sysctl": sysctls, "timeOffsets": offsets, "netDevices": devices, "personality": {"domain": persona}})
 }
 
+fn preferences() -> impl Strategy<Value = (Option<Value>, Option<Value>)> {
+    let scheduler = vec![
+        json!({"policy": "SCHED_BATCH", "nice": -3}),
+        json!({"policy": "SCHED_RR", "priority": 3, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}),
+        json!({"policy": "SCHED_DEADLINE", "runtime": 1, "deadline": 2, "period": 3}),
+    ];
+    let io = json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0});
+    (prop::option::weighted(0.2, select(scheduler)), prop::option::weighted(0.2, Just(io)))
+}
+
 /// A configuration that the validator may still refuse.
 fn config() -> impl Strategy<Value = Value> {
     let paths = || subsequence(vec!["/proc/kcore", "/proc/sys", "/a", "b", "/with space"], 0..=5);
     let mounts = prop::collection::vec(mount(), 0..5);
     let devices = prop::collection::vec(device(), 0..3);
     let linux = (namespaces(), devices, paths(), paths(), prop::option::of(select(vec!["/pod/web", "web"])));
-    let linux = (linux, prop::option::of(select(PROPAGATION.to_vec())), any::<bool>());
+    let policies = vec![json!({"mode": "MPOL_LOCAL"}), json!({"mode": "MPOL_BIND", "nodes": "0-2,99"})];
+    let policy = prop::option::weighted(0.2, select(policies));
+    let annotations = vec!["teu.mount.sysfs-fallback", "run.oci.keep_original_groups", "x"];
+    let linux = (linux, prop::option::of(select(PROPAGATION.to_vec())), select(annotations), policy);
     let settled = any::<[bool; 4]>();
     (process(), any::<bool>(), mounts, linux, any::<bool>(), prop::option::of(1i64..100), settled).prop_map(
-        |(process, readonly, mounts, (linux, propagation, fallback), named, pids, settled)| {
+        |(mut process, readonly, mounts, (linux, propagation, annotation, policy), named, pids, settled)| {
             let (namespaces, devices, masked, read_only, cgroup) = linux;
             // What the validator would refuse teaches nothing.
             let has = |kind: &str| namespaces.iter().any(|one| one["type"] == kind);
             let (own_mounts, named) = (has("mount"), named && has("uts"));
             let only = |list: Vec<&'static str>| if own_mounts { list } else { Vec::new() };
+            if !own_mounts {
+                process["terminal"] = json!(false);
+            }
             let mapped = namespaces.iter().any(|one| one["type"] == "user" && one["path"].is_null());
             let maps = json!([{"containerID": 0, "hostID": 100_000, "size": 100}]);
             let settings = settings(&namespaces, settled);
@@ -133,10 +151,11 @@ fn config() -> impl Strategy<Value = Value> {
                 "process": process,
                 "root": {"path": "rootfs", "readonly": readonly && own_mounts},
                 "mounts": if own_mounts { mounts } else { Vec::new() },
-                "annotations": if fallback { json!({"teu.mount.sysfs-fallback": "1"}) } else { json!({}) },
+                "annotations": {annotation: "1"},
                 "hostname": if named { Some("web") } else { None },
                 "linux": {
                     "namespaces": namespaces, "devices": devices, "maskedPaths": only(masked), "readonlyPaths": only(read_only),
+                    "memoryPolicy": policy,
                     "rootfsPropagation": propagation.filter(|_| own_mounts),
                     "cgroupsPath": cgroup, "resources": {"pids": pids.map(|limit| json!({"limit": limit}))},
                     "uidMappings": if mapped { maps.clone() } else { json!([]) },

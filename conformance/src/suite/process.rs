@@ -14,6 +14,7 @@ use crate::{Outcome, check, same};
 tests! {
     user_and_groups_are_exact,
     root_without_groups_has_none,
+    the_caller_s_groups_stay_if_an_annotation_says_so [Need::Cli],
     umask_defaults_to_0022,
     umask_is_set,
     umask_of_the_caller_is_not_inherited [Need::Cli],
@@ -71,6 +72,23 @@ fn root_without_groups_has_none(ctx: &Ctx<'_>) -> Outcome {
     let report = ctx.see(&mut bundle, &["status"])?;
     same!(report.status("Uid"), "0 0 0 0", "uids");
     same!(report.status("Groups"), "", "groups");
+    Ok(())
+}
+
+/// crun's annotation, which podman sets for `--group-add keep-groups`; in a user namespace as well (crun #2224).
+fn the_caller_s_groups_stay_if_an_annotation_says_so(ctx: &Ctx<'_>) -> Outcome {
+    let cli = ctx.cli()?.behind(&["setpriv", "--groups", "7,3000"]);
+    for (annotation, user_namespace, groups) in
+        [("1", false, "7 3000"), ("1", true, "7 3000"), ("0", false, ""), ("0", true, "")]
+    {
+        let mut bundle = ctx.bundle()?;
+        bundle.set("/annotations", json!({ "run.oci.keep_original_groups": annotation }));
+        if user_namespace {
+            bundle.map_users(&[(0, 0, 65_536)])?;
+        }
+        let reply = cli.run(ctx.new_of(bundle.ops(&["status"]))?).good()?;
+        same!(Report::parse(&reply.out)?.status("Groups"), groups, "groups with {annotation}");
+    }
     Ok(())
 }
 

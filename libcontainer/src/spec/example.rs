@@ -1,7 +1,7 @@
 //! The configuration that `teu spec` writes: a shell in all the usual namespaces, or the same for an ordinary user.
 //!
-//! It differs from what runc writes in the version, the host name, a cgroup namespace on every host, and `process.terminal`,
-//! which is false until this build has consoles. No ambient capabilities: without inheritable ones they have no effect.
+//! It differs from what runc writes in the version, the host name and a cgroup namespace on every host. No ambient capabilities: without inheritable
+//! ones they have no effect.
 
 use nix::unistd::{getegid, geteuid};
 

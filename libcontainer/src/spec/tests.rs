@@ -4,9 +4,16 @@ use serde_json::{Value, json};
 use super::{Spec, example};
 use crate::{Error, ErrorKind};
 
-/// The example with the value at `pointer` replaced, or added where its parent exists.
-pub fn with(pointer: &str, value: Value) -> Value {
+/// The example without its terminal, which has wishes of its own.
+fn base() -> Value {
     let mut document: Value = serde_json::from_str(&example(false)).unwrap();
+    document["process"]["terminal"] = json!(false);
+    document
+}
+
+/// The base with the value at `pointer` replaced, or added where its parent exists.
+pub fn with(pointer: &str, value: Value) -> Value {
+    let mut document = base();
     set(&mut document, pointer, value);
     document
 }
@@ -23,7 +30,7 @@ pub fn set(document: &mut Value, pointer: &str, value: Value) {
 }
 
 fn without(pointer: &str) -> Value {
-    let mut document: Value = serde_json::from_str(&example(false)).unwrap();
+    let mut document = base();
     let (parent, key) = pointer.rsplit_once('/').unwrap();
     document.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(key).unwrap();
     document

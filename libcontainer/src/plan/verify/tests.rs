@@ -154,6 +154,44 @@ fn credentials() {
     is_law(&moved("caps", false, "ids"), law);
 }
 
+/// The good list with a terminal and a scheduler, of which the op called `what` is behind (or before) the one called `place`.
+fn of_terminal(what: &'static str, behind: bool, place: &'static str) -> Result<(), String> {
+    let mut out = Builder::default();
+    let mut ops = good(&mut out);
+    let at = |ops: &[Op], name| ops.iter().position(|op| op.name() == name).unwrap();
+    ops.insert(1, Op::Setsid {});
+    let cwd = at(&ops, "make-cwd");
+    ops.insert(cwd + 1, Op::Terminal { rows: 0, columns: 0, slave: out.opens() });
+    let placed = at(&ops, "fd");
+    ops.insert(placed + 1, Op::IoPriority { priority: 0 });
+    let op = ops.remove(at(&ops, what));
+    let to = at(&ops, place);
+    ops.insert(to + usize::from(behind), op);
+    verify(&finish(out, &ops))
+}
+
+#[test]
+fn terminals() {
+    let law =
+        "the terminal comes after the last mount, and before the root becomes read-only and the rights go";
+    assert_eq!(of_terminal("terminal", true, "make-cwd"), Ok(()));
+    for (behind, place) in
+        [(false, "pivot-root"), (false, "bind"), (true, "attr"), (true, "fd"), (true, "ids")]
+    {
+        is_law(&of_terminal("terminal", behind, place).unwrap_err(), law);
+    }
+    is_law(&of_terminal("setsid", true, "terminal").unwrap_err(), law);
+}
+
+#[test]
+fn preferences() {
+    let law = "what the kernel is asked to prefer is said while the rights last";
+    assert_eq!(of_terminal("io-priority", true, "no-new-privs"), Ok(()));
+    for (behind, place) in [(true, "caps-bound"), (true, "ids"), (false, "fd")] {
+        is_law(&of_terminal("io-priority", behind, place).unwrap_err(), law);
+    }
+}
+
 #[test]
 fn masks() {
     is_law(&moved("masked", false, "bind"), "masks come after the last mount");
