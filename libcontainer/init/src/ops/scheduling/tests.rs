@@ -75,6 +75,11 @@ fn a_memory_policy_takes_a_mask_of_any_length() {
             assert_eq!(sys::set_memory_policy(BIND, &mask(words)), Ok(()), "{words} words");
             assert_eq!(memory_policy(), Some((2, 1)), "{words} words");
         }
+        const STATIC_NODES: u32 = 1 << 15;
+        // With this flag the kernel keeps the mask as it was given.
+        let ends = 1u64 | 1 << 63;
+        assert_eq!(sys::set_memory_policy(BIND | STATIC_NODES, &ends.to_ne_bytes()), Ok(()));
+        assert_eq!(memory_policy().map(|(_, nodes)| nodes), Some(ends));
         assert_eq!(sys::set_memory_policy(BIND, &mask(513)), Err(EINVAL), "more than a page of bits");
         assert_eq!(sys::set_memory_policy(BIND, &[]), Err(EINVAL), "no node");
         assert_eq!(sys::set_memory_policy(0, &[]), Ok(()));
