@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How `create` treats the container.
 #[derive(Debug, Default)]
@@ -29,6 +30,10 @@ pub struct CreateOptions {
     pub console_socket: Option<Receiver>,
     /// Who gets a descriptor of init, with the message `standard`.
     pub pidfd_socket: Option<Receiver>,
+    /// The longest that init, and the hooks of `create`, may take until the container is created; then everything is undone and the error is
+    /// `TimedOut`. Absent: for ever, so a filesystem that does not answer holds `create`. What the caller opens itself before (sources of bind
+    /// mounts, the rootfs) is not bounded. The monotonic clock counts.
+    pub timeout: Option<Duration>,
 }
 
 /// A unix stream socket at which somebody waits for a descriptor.

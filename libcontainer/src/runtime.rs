@@ -10,7 +10,7 @@ use crate::image;
 use crate::options::{CreateOptions, Delete};
 use crate::plan::{self, Plan, Shape};
 use crate::prepare::Prepared;
-use crate::spec::{Id, Spec};
+use crate::spec::{Id, Spec, Warning};
 use crate::state::{State, StateDir};
 use crate::{Error, Result};
 
@@ -150,11 +150,12 @@ impl Runtime {
         Ok(list)
     }
 
-    /// Removes a container, also one whose creation was cut short at any point.
+    /// Removes a container, also one whose creation was cut short at any point. Then its `poststop` hooks run; what they do wrong is a warning, and
+    /// the container is gone all the same.
     ///
     /// # Errors
     /// `NotFound` (not with [`Delete::Force`]); `InvalidState` if it is not stopped; `Busy`; what could not be removed.
-    pub fn delete(&self, id: &Id, mode: Delete) -> Result<()> {
+    pub fn delete(&self, id: &Id, mode: Delete) -> Result<Vec<Warning>> {
         remove::remove(&self.shared.root, id, mode)
     }
 

@@ -168,6 +168,22 @@ fn config() -> impl Strategy<Value = Value> {
     )
 }
 
+/// Up to two hooks of each kind.
+fn hooks() -> impl Strategy<Value = Value> {
+    let env = prop::option::of(prop::collection::vec("[A-C]=[a-z]{0,3}", 0..3));
+    let args = prop::collection::vec("[a-z ]{0,4}", 0..3);
+    let hook = ("/[a-z]{1,5}", args, env, prop::option::of(1u32..9)).prop_map(
+        |(path, args, env, timeout)| json!({"path": path, "args": args, "env": env, "timeout": timeout}),
+    );
+    let lists = prop::array::uniform6(prop::collection::vec(hook, 0..3));
+    (lists, prop::bool::weighted(0.3)).prop_map(|(lists, some)| {
+        let kinds =
+            ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+        let hooks = kinds.into_iter().map(String::from).zip(lists.into_iter().map(Value::from));
+        if some { Value::Object(hooks.collect()) } else { Value::Null }
+    })
+}
+
 fn shape() -> impl Strategy<Value = Shape> {
     let targets = subsequence((3u32..12).collect::<Vec<_>>(), 0..=9).prop_shuffle();
     (any::<bool>(), any::<bool>(), prop::bool::weighted(0.2), targets).prop_map(
@@ -218,7 +234,8 @@ fn every_configuration_is_refused_or_becomes_a_lawful_plan() {
     let mut runner = TestRunner::new_with_rng(cases, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let tally = std::cell::RefCell::new(Tally::default());
     let hosts = select(support::HOSTS.to_vec());
-    let result = runner.run(&(config(), hosts, shape()), |(config, host, shape)| {
+    let result = runner.run(&(config(), hooks(), hosts, shape()), |(mut config, hooks, host, shape)| {
+        config["hooks"] = hooks;
         match plan(&config, host, &shape) {
             Ok(found) => {
                 tally.borrow_mut().plans += 1;

@@ -6,6 +6,7 @@ use std::path::Path;
 use teu::{Container, CreateOptions, Delete, Error, ErrorKind, FdMap, Id, Receiver, Result, Spec, Stdio};
 
 use crate::args::Arguments;
+use crate::commands::delete;
 use crate::invocation::Invocation;
 use crate::mask::Blocked;
 use crate::{activation, paths};
@@ -69,7 +70,7 @@ impl Creation {
         let made = runtime.create(&self.id, &self.spec, self.options);
         let container = made.map_err(of_start)?;
         if signals.interrupted() {
-            container.delete(Delete::Force)?;
+            delete::warn(&container.delete(Delete::Force)?);
             return Err(Error::new(ErrorKind::Died, "interrupted by a signal"));
         }
         Ok(container)

@@ -143,7 +143,12 @@ impl Driver for Library {
 
     fn delete(&self, id: &str, force: bool) -> Reply {
         let mode = if force { Delete::Force } else { Delete::OnlyStopped };
-        reply(Id::new(id).and_then(|id| self.runtime.delete(&id, mode)))
+        let deleted = Id::new(id).and_then(|id| self.runtime.delete(&id, mode));
+        let warned = |warnings: Vec<teu::Warning>| Reply {
+            err: warnings.iter().map(|warning| format!("level=warning {}\n", warning.message)).collect(),
+            ..Reply::default()
+        };
+        deleted.map_or_else(refused, warned)
     }
 
     fn list(&self) -> Reply {

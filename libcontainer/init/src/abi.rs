@@ -110,6 +110,7 @@ pub const MOUNT_ATTR_NODIRATIME: u64 = 0x80;
 pub const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
 pub const MOUNT_ATTR_NOSYMFOLLOW: u64 = 0x0020_0000;
 
+pub const PR_SET_PDEATHSIG: u64 = 1;
 pub const PR_SET_DUMPABLE: u64 = 4;
 pub const PR_SET_KEEPCAPS: u64 = 8;
 pub const PR_CAPBSET_READ: u64 = 23;
@@ -153,7 +154,9 @@ pub const F_SETFD: u32 = 2;
 pub const FD_CLOEXEC: u32 = 1;
 pub const SIG_SETMASK: u32 = 2;
 pub const SIGKILL: u32 = 9;
+pub const SIGCHLD: u32 = 17;
 pub const SIGSTOP: u32 = 19;
+pub const POLLIN: u16 = 1;
 pub const SIGNALS: u32 = 64;
 pub const SCHED_OTHER: u32 = 0;
 pub const IOPRIO_WHO_PGRP: u32 = 2;

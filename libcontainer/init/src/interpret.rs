@@ -3,7 +3,7 @@
 use crate::machine::{Fault, Image, Machine, Outcome};
 use crate::ops::mount::{Attach, NewMount};
 use crate::ops::rootfs::Node;
-use crate::ops::{mount, namespace, process, procfs, rootfs, scheduling, seccomp, stdio, terminal};
+use crate::ops::{hook, mount, namespace, process, procfs, rootfs, scheduling, seccomp, stdio, terminal};
 use crate::program::Op;
 use crate::sys::{self, Fd};
 use crate::talk;
@@ -40,7 +40,7 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::BecomeRoot { setgroups } => namespace::become_root(setgroups != 0),
         Op::Propagation { flags } => mount::propagation(flags),
         Op::OpenTree { path, flags, tree } => mount::open_tree(m, path, flags, tree),
-        Op::Root { tree, attach } => mount::root(m, tree, attach != 0),
+        Op::Root { tree, attach, path } => mount::root(m, tree, attach, path),
         Op::Mount { fs, source, options, attr, flags, propagation, target } => {
             mount::mount(m, NewMount { fs, source, options, attr, flags, propagation, target }, None)
         }
@@ -81,10 +81,7 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::Caps { effective, permitted, inheritable, ambient } => {
             process::caps(effective, permitted, inheritable, ambient)
         }
-        Op::Umask { mask } => {
-            sys::umask(mask);
-            Ok(())
-        }
+        Op::Umask { mask } => process::umask(m, mask),
         Op::MakeCwd { path } => rootfs::make_cwd(m, path),
         Op::Chdir { path, again } => {
             let path = m.text(path);
@@ -95,6 +92,8 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::Hide {} => process::hide(),
         Op::EnterCgroup { tasks } => namespace::enter_cgroup(m, tasks),
         Op::Ask { what } => process::ask(m, what),
+        Op::Hook { index, path, args, env, cwd } => hook::hook(m, hook::Hook { index, path, args, env, cwd }),
+        Op::Door { door } => process::door(m, door),
         Op::Rlimit { resource, soft, hard } => process::rlimit(m, resource, [soft, hard]),
         Op::CloseRest { first, gate } => process::close_rest(m, first, gate),
         Op::Seccomp { filter, flags, listener } => seccomp::load(m, filter, flags, listener),

@@ -74,6 +74,12 @@ pub struct Machine<'a> {
     pub listener: Fd,
     /// The soft limit of open files that the caller had.
     pub nofile: Option<[u64; 2]>,
+    /// The file mode creation mask that hooks get.
+    pub umask: u32,
+    /// Where `start` connects, if it has to be heard.
+    pub door: Fd,
+    /// Whether the root is attached below the old one and not over it.
+    pub root_below: bool,
     note: [u8; NOTE_LEN],
     note_len: usize,
 }
@@ -93,6 +99,9 @@ impl<'a> Machine<'a> {
             cwd_denied: false,
             listener: Fd::NONE,
             nofile: None,
+            umask: 0o022,
+            door: Fd::NONE,
+            root_below: false,
             note: [0; NOTE_LEN],
             note_len: 0,
         }

@@ -277,8 +277,9 @@ ops! {
     9 Propagation "propagation" { flags: u32 }
     /// Opens a tree of mounts as a detached copy, before any target exists. `flags` are bits of [`tree_flag`].
     10 OpenTree "open-tree" { path: Str, flags: u32, tree: NewSlot }
-    /// Makes a tree the root handle; `attach` 1 mounts it over the present root first, 0 takes a plain directory as it is.
-    11 Root "root" { tree: Slot, attach: u32 }
+    /// Makes a tree the root handle; `attach` 1 mounts it over the present root first, 2 on the directory at `path`, where hooks look for it,
+    /// 0 takes a plain directory as it is.
+    11 Root "root" { tree: Slot, attach: u32, path: Str }
     /// Mounts a new filesystem: options, attributes, flags of [`mount_flag`], propagation (MS_*), target below the root handle.
     12 Mount "mount" { fs: Str, source: Str, options: List, attr: u64, flags: u32, propagation: u32, target: Str }
     /// Attaches a tree: attributes to set and to clear on its top, and on all of it, then propagation.
@@ -364,6 +365,11 @@ ops! {
     39 Hide "hide" {}
     /// Stops until the caller has done `what` (see [`ask`]) and says so.
     45 Ask "ask" { what: u32 }
+    /// Runs a hook as a child with a process group of its own, and tells its end. The caller is asked for its standard streams. `cwd` empty: where
+    /// init is.
+    46 Hook "hook" { index: u32, path: Str, args: List, env: List, cwd: Str }
+    /// Keeps a listening socket through `ready`: at the gate init takes the connection of `start` from it and speaks with it until exec.
+    47 Door "door" { door: Slot }
     /// Sets a limit of the process (RLIMIT_* number), while it still has the rights of its caller.
     38 Rlimit "rlimit" { resource: u32, soft: u64, hard: u64 }
     /// Opens a pty on the container's `/dev/pts`, gives it a size unless `rows` or `columns` is 0, binds it on `/dev/console`, makes it the controlling
@@ -387,9 +393,13 @@ pub mod ask {
     pub const RUNTIME_HOOKS: u32 = 1;
     /// To move the network devices, through the socket that comes with the question ([`super::Op::NetDevices`]).
     pub const NET_DEVICES: u32 = 2;
+    /// To say whether the hook of that index (`detail` of the frame) runs now: the answer carries its standard streams and, optionally, its
+    /// program as a descriptor. Asked by the op `hook` itself.
+    pub const HOOK: u32 = 3;
 
     /// Every question, with its word in a printed plan.
-    pub const TABLE: &[(u32, &str)] = &[(RUNTIME_HOOKS, "runtime-hooks"), (NET_DEVICES, "net-devices")];
+    pub const TABLE: &[(u32, &str)] =
+        &[(RUNTIME_HOOKS, "runtime-hooks"), (NET_DEVICES, "net-devices"), (HOOK, "hook")];
 }
 
 /// Bits of `flags` of [`Op::OpenTree`].

@@ -4,7 +4,7 @@ use crate::abi::{
     CMSG_HEADER, EPROTO, IoVec, MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, MsgHdr, SCM_RIGHTS, SOL_SOCKET,
 };
 use crate::sys::{self, Fd, Result};
-use crate::wire::{FDS_PER_MESSAGE, FRAME_LEN, Frame, NOTE_LEN};
+use crate::wire::{FDS_PER_MESSAGE, FRAME_LEN, Frame, NOTE_LEN, READY};
 
 /// Room for the descriptors of one message, aligned as the kernel wants it.
 #[repr(C, align(8))]
@@ -36,6 +36,13 @@ pub fn send(socket: Fd, frame: &Frame, note: &[u8]) -> Result<()> {
     let content = frame.encode().into_iter().chain(note.iter().copied());
     let length = bytes.iter_mut().zip(content).map(|(place, byte)| *place = byte).count();
     sys::write(socket, bytes.get(..length).unwrap_or(&[])).map(drop)
+}
+
+/// Says that we are here to a peer that may be gone: that is an error then, and no signal.
+pub fn greet(socket: Fd) -> Result<()> {
+    let mut bytes = Frame::word(READY).encode();
+    let mut iov = IoVec { base: bytes.as_mut_ptr(), len: bytes.len() };
+    sys::sendmsg(socket, &message(&mut iov, None, 0), MSG_NOSIGNAL).map(drop)
 }
 
 /// Sends a frame with one descriptor.

@@ -1,7 +1,7 @@
 //! The conversation between caller and init: 16-byte frames on a SOCK_SEQPACKET pair, which also is the lifeline.
 //!
 //! Down: [`HELLO`] with the program and the slots as SCM_RIGHTS, then one [`GO`] for each question, then [`COMMIT`].
-//! Up: questions ([`NEED_MAPS`], [`ASK`]), [`RESPAWNED`] with a pidfd, and at the end [`READY`] or [`FAILED`]. End of file on init's side means that the creator died
+//! Up: questions ([`NEED_MAPS`], [`ASK`]), the end of a hook ([`ENDED`]), [`RESPAWNED`] with a pidfd, and at the end [`READY`] or [`FAILED`]. End of file on init's side means that the creator died
 //! before it committed: init exits. End of file on the caller's side means that init died.
 
 /// Length of a frame.
@@ -23,6 +23,10 @@ pub const NEED_MAPS: u32 = 3;
 pub const RESPAWNED: u32 = 4;
 /// Up: init stopped at op `op` until the caller has done `value` (see `program::ask`); it waits for [`GO`].
 pub const ASK: u32 = 5;
+/// Up: a hook has ended: `value` is its status as wait(2) encodes it. Init waits for [`GO`].
+pub const ENDED: u32 = 6;
+/// Up, from a hook's process: it could not execute its program; `value` is the errno. [`ENDED`] follows.
+pub const UNEXECUTED: u32 = 7;
 /// Up: the container has a terminal; its master is attached, `value` is the number of the pty.
 pub const TERMINAL: u32 = 8;
 /// Up: the filter has a listener, descriptor `value` of init; attached if init was to send it.
@@ -33,6 +37,8 @@ pub const GO: u32 = 16;
 pub const COMMIT: u32 = 17;
 /// Down: first message; `op` is the number of descriptors that follow in all, `value` the length of the program in bytes.
 pub const HELLO: u32 = 18;
+/// Down: the hook that runs, with all of its process group, has to be killed.
+pub const KILL: u32 = 19;
 
 /// Steps of a failure (`detail`): which part of a fat op the errno belongs to.
 pub mod step {

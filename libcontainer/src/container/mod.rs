@@ -1,6 +1,7 @@
 //! A container that exists: its state, its start, its signals, its end.
 
 pub(crate) mod remove;
+mod start;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
@@ -14,7 +15,7 @@ use crate::state::{self, Record, State, StateDir, dir::not_found};
 use crate::sys::pidfd::pidfd_send_signal;
 use crate::sys::process::Ended;
 use crate::terminal::Terminal;
-use crate::{Error, ErrorKind, Result, Status};
+use crate::{Error, ErrorKind, Result, Status, Warning};
 
 /// A container. Dropping it changes nothing: containers outlive their handles.
 ///
@@ -110,10 +111,12 @@ impl Container {
         self.current(Self::observe)
     }
 
-    /// Lets init execute the container's program.
+    /// Lets init execute the container's program. With `startContainer` or `poststart` hooks it returns when these have run, and then an error of the
+    /// execution is seen here as well.
     ///
     /// # Errors
-    /// `InvalidState` if it is not created: running, stopped, or its init died while waiting. `InvalidSpec` if its configuration had no `process`.
+    /// `InvalidState` if it is not created: running, stopped, or its init died while waiting. `InvalidSpec` if its configuration had no `process`. `Hook`: the
+    /// container has been ended; it is to be deleted.
     pub fn start(&self) -> Result<()> {
         let locked = self.locked()?;
         let status = self.status()?;
@@ -124,10 +127,11 @@ impl Container {
             let message = "cannot start a container without a program: process property must not be empty";
             return Err(Error::new(ErrorKind::InvalidSpec, message).at("/process"));
         }
-        match locked.pass_gate()? {
-            true => Ok(()),
+        self.current(|now| match now.record.hooks.need_door() {
+            true => start::start(now, &locked),
+            false if locked.pass_gate()? => Ok(()),
             false => Err(cannot_start(Status::Stopped)),
-        }
+        })
     }
 
     /// Sends a signal to init. SIGKILL reaches every process of a container that shares its pid namespace.
@@ -179,10 +183,10 @@ impl Container {
     ///
     /// # Errors
     /// As [`crate::Runtime::delete`].
-    pub fn delete(&self, mode: Delete) -> Result<()> {
+    pub fn delete(&self, mode: Delete) -> Result<Vec<Warning>> {
         let removed = self.locked().and_then(|_locked| self.current(|now| remove::remove_locked(now, mode)));
         match removed {
-            Err(error) if error.kind() == ErrorKind::NotFound && mode == Delete::Force => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound && mode == Delete::Force => Ok(Vec::new()),
             other => other,
         }
     }

@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 
 use super::Container;
 use crate::cgroup::Cgroup;
-use crate::launch::reap;
+use crate::launch::{hook, reap};
 use crate::lifecycle::{Operation, permits};
 use crate::options::Delete;
 use crate::spec::Id;
 use crate::state::{StateDir, dir::not_found};
 use crate::sys::pidfd::pidfd_send_signal;
-use crate::{Error, ErrorKind, Result, Status};
+use crate::{Error, ErrorKind, Result, Status, Warning};
 
 /// How long a killed init, and then its cgroup, may take to go.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Removes the container `id`.
-pub(crate) fn remove(root: &Path, id: &Id, mode: Delete) -> Result<()> {
+pub(crate) fn remove(root: &Path, id: &Id, mode: Delete) -> Result<Vec<Warning>> {
     let removed = StateDir::open(root, id).and_then(|dir| {
         if mode == Delete::Force && !dir.is_idle() {
             unblock(&dir);
@@ -28,7 +28,7 @@ pub(crate) fn remove(root: &Path, id: &Id, mode: Delete) -> Result<()> {
         if dir.is_linked() { remove_claimed(dir, mode) } else { Err(not_found()) }
     });
     match removed {
-        Err(error) if error.kind() == ErrorKind::NotFound && mode == Delete::Force => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound && mode == Delete::Force => Ok(Vec::new()),
         other => other,
     }
 }
@@ -42,18 +42,18 @@ fn unblock(dir: &StateDir) {
 }
 
 /// Removes what a locked directory holds, be it a container or less.
-fn remove_claimed(dir: StateDir, mode: Delete) -> Result<()> {
+fn remove_claimed(dir: StateDir, mode: Delete) -> Result<Vec<Warning>> {
     match dir.read() {
         Ok(record) => remove_locked(&Container::opened(Arc::new(dir), record), mode),
         // Cut short before the record was whole: there is nothing but the directory.
         Err(error) if error.kind() == ErrorKind::NotFound => dir.remove().and(Err(error)),
-        Err(_) if mode == Delete::Force => dir.remove(),
+        Err(_) if mode == Delete::Force => dir.remove().map(|()| Vec::new()),
         Err(error) => Err(error),
     }
 }
 
 /// Removes the container whose lock is held.
-pub(super) fn remove_locked(container: &Container, mode: Delete) -> Result<()> {
+pub(super) fn remove_locked(container: &Container, mode: Delete) -> Result<Vec<Warning>> {
     // With the lock held nobody is creating: what looks like it is what a dead creator left.
     let record = &container.record;
     let status = if record.init.is_some() { container.observe()? } else { Status::Stopped };
@@ -66,11 +66,12 @@ pub(super) fn remove_locked(container: &Container, mode: Delete) -> Result<()> {
         end(container, status, &cgroup)?;
     }
     cgroup.remove(DEADLINE)?;
-    container.dir.remove()
+    container.dir.remove()?;
+    Ok(hook::poststop(record))
 }
 
 /// Ends every process of the container.
-fn end(container: &Container, status: Status, cgroup: &Cgroup) -> Result<()> {
+pub(super) fn end(container: &Container, status: Status, cgroup: &Cgroup) -> Result<()> {
     if let Some(init) = container.pidfd.as_ref().filter(|_| status != Status::Stopped) {
         let _ = pidfd_send_signal(init.as_fd(), libc::SIGKILL);
         if status == Status::Paused {

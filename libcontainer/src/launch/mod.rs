@@ -19,6 +19,7 @@ mod agent;
 mod ask;
 mod carrier;
 mod clone;
+pub(crate) mod hook;
 mod idmap;
 pub(crate) mod mount_ids;
 mod net_devices;
@@ -49,6 +50,18 @@ impl Prepared {
     /// # Errors
     /// What init reports, with the place in config.json that it comes from.
     pub fn launch(self) -> Result<Container> {
+        let last = (!self.record.hooks.poststop.is_empty()).then(|| self.record.clone());
+        let launched = self.launch_or_undo();
+        if let (Err(_), Some(record)) = (&launched, last) {
+            // The error of the create is the one to report.
+            for warning in hook::poststop(&record) {
+                log::warn!("{}: {}", warning.pointer, warning.message);
+            }
+        }
+        launched
+    }
+
+    fn launch_or_undo(self) -> Result<Container> {
         let mut launch = Launch::new(self)?;
         launch.start()?;
         launch.converse()?;
@@ -144,7 +157,8 @@ impl Launch {
             self.record()?;
         }
         loop {
-            let heard = talk::hear(&self.socket).map_err(|error| Error::io("hear from init", &error))?;
+            let heard = talk::hear(&self.socket, self.prepared.deadline);
+            let heard = heard.map_err(|error| report::unheard(&self.prepared.plan, &self.program, &error))?;
             let Some(heard) = heard else { return Err(self.obituary()) };
             match heard.frame.kind {
                 wire::READY => break,
@@ -154,7 +168,7 @@ impl Launch {
                 wire::LISTENER => self.introduce_agent(heard)?,
                 wire::ASK => {
                     self.offered = heard.fd;
-                    self.answer(heard.frame.value)?;
+                    self.answer(heard.frame.value, heard.frame.detail)?;
                     self.say(wire::GO)?;
                 }
                 wire::NEED_MAPS => {

@@ -8,7 +8,7 @@ use crate::sys::poll::poll;
 use crate::sys::process::{Ended, exit_information, reap};
 
 /// Far enough to mean "until it happens".
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(super) const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Waits for the end of a process and takes its status: as its parent, or from what the kernel remembers. `None` if neither is to be had.
 pub(crate) fn wait(pidfd: &OwnedFd) -> Option<Ended> {
@@ -23,9 +23,14 @@ pub(crate) fn wait_until(pidfd: &OwnedFd, deadline: Instant) -> Option<Option<En
     Some(reap(pidfd.as_fd()).ok().flatten().or_else(|| exit_information(pidfd.as_fd())))
 }
 
+/// How long a killed process may take: the kernel may hold it in a call that no signal ends.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Kills a process and waits until it is gone.
 pub(crate) fn kill(pidfd: &OwnedFd) {
-    if pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL).is_ok() {
-        wait(pidfd);
+    if pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL).is_ok()
+        && wait_until(pidfd, Instant::now() + PATIENCE).is_none()
+    {
+        log::warn!("a killed process does not end");
     }
 }

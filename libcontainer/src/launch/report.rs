@@ -235,6 +235,21 @@ fn filtered(plan: &Plan, index: usize) -> Option<usize> {
     plan.program.ops().iter().take(index.saturating_add(1)).position(loads)
 }
 
+/// Nothing was heard in time, or the socket failed.
+pub(super) fn unheard(plan: &Plan, program: &OwnedFd, error: &std::io::Error) -> Error {
+    if error.kind() != std::io::ErrorKind::TimedOut {
+        return Error::io("hear from init", error);
+    }
+    let index = progress(program);
+    let step = plan.program.ops().get(index).map_or("?", Op::name);
+    let error =
+        Error::new(ErrorKind::TimedOut, format!("init is not ready in time: at step {index:02} {step}"));
+    match plan.program.site(index) {
+        "" => error.context(CONTEXT),
+        pointer => error.context(CONTEXT).at(pointer),
+    }
+}
+
 /// The index that init left in the program's header.
 fn progress(program: &OwnedFd) -> usize {
     let mut word = [0u8; 4];

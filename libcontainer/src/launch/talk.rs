@@ -3,6 +3,9 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
+use std::time::Instant;
+
+use crate::sys::poll::poll;
 use crate::sys::socket::receive;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use teu_init::wire::{self, FDS_PER_MESSAGE, FRAME_LEN, Frame, NOTE_LEN};
@@ -52,8 +55,18 @@ fn send(socket: &OwnedFd, frame: &Frame, fds: &[RawFd]) -> io::Result<()> {
     }
 }
 
-/// Waits for a message; `None` if init is gone.
-pub(super) fn hear(socket: &OwnedFd) -> io::Result<Option<Heard>> {
+/// Sends a word with descriptors.
+pub(super) fn give(socket: &OwnedFd, kind: u32, fds: &[RawFd]) -> io::Result<()> {
+    send(socket, &Frame::word(kind), fds)
+}
+
+/// Waits for a message; `None` if init is gone. TimedOut if `deadline` passes first.
+pub(super) fn hear(socket: &OwnedFd, deadline: Option<Instant>) -> io::Result<Option<Heard>> {
+    if let Some(deadline) = deadline {
+        if !poll(&[socket.as_fd()], libc::POLLIN, deadline)? {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
     let mut bytes = [0u8; FRAME_LEN + NOTE_LEN];
     let (length, fd) = match receive(socket.as_fd(), &mut bytes) {
         // What init did not read before it died makes the end a reset.

@@ -7,6 +7,7 @@ pub mod capabilities;
 pub mod cgroup;
 mod cgroup_mounts;
 mod devices;
+pub mod hooks;
 mod idmap;
 mod labels;
 mod masks;
@@ -33,6 +34,7 @@ use std::path::{Path, PathBuf};
 use teu_init::program::{Op, Slot};
 
 pub use self::cgroup::{CgroupDir, CgroupPlan};
+pub use self::hooks::{Hook, HookKind, Hooks};
 pub use self::idmap::{IdMaps, MountIds};
 pub use self::labels::wants_security_modules;
 pub use self::net_devices::NetDevice;
@@ -55,6 +57,8 @@ use seccomp::Seccomp;
 pub enum Source {
     /// The start gate of the container.
     Gate,
+    /// The socket at which `start` is heard.
+    Door,
     /// The file by which init enters the cgroup directory of that index in the cgroup plan: `tasks` on v1, `cgroup.procs` on v2.
     CgroupEntrance(usize),
     /// The file by which init enters the group that is delegated to it.
@@ -154,6 +158,8 @@ pub struct Plan {
     pub has_program: bool,
     /// The filter of system calls, as far as the caller has to do with it.
     pub filter: Option<FilterPlan>,
+    /// The hooks; those of the container's namespaces are ops as well.
+    pub hooks: Hooks,
     /// What init does.
     pub program: Program,
 }
@@ -237,6 +243,7 @@ pub(crate) struct Subject<'a> {
     shape: &'a Shape,
     namespaces: &'a Namespaces,
     cgroup: &'a CgroupPlan,
+    hooks: &'a Hooks,
 }
 
 impl Subject<'_> {
@@ -276,6 +283,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
     rootless::check(config, &namespaces, host)?;
     let cgroup = cgroup::plan(config, id.as_str(), host, shape)?;
     let rootfs = rootfs_path(spec)?;
+    let hooks = Hooks::of(config);
     let subject = Subject {
         config,
         bundle: spec.bundle(),
@@ -284,6 +292,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         shape,
         namespaces: &namespaces,
         cgroup: &cgroup,
+        hooks: &hooks,
     };
     let seccomp = Seccomp::of(config, host)?;
     let (program, sources) = compile_program(id, &subject, process, seccomp.as_ref())?;
@@ -305,6 +314,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         filter: seccomp.map(|seccomp| seccomp.plan(config)),
         program,
         cgroup,
+        hooks,
     };
     debug_assert_eq!(verify::verify(&plan.program), Ok(()));
     Ok(plan)
@@ -318,7 +328,7 @@ fn compile_program(
     seccomp: Option<&Seccomp>,
 ) -> Result<(Program, Vec<Source>)> {
     let (mut out, mut sources) = (Builder::default(), Vec::new());
-    let mut descriptors = descriptors(subject.shape, process, &mut out, &mut sources);
+    let mut descriptors = descriptors(subject, process, &mut out, &mut sources);
     let tasks = cgroup_entrances(subject, &mut out, &mut sources);
     let delegated = subject.cgroup.delegate.as_ref().map(|_| {
         sources.push(Source::DelegateEntrance);
@@ -355,11 +365,12 @@ fn compile_program(
         devices.push_sources(subject, &mut out);
     }
     let masks = masks::Masks::prepare(subject, &mut out);
-    rootfs.push_root(&mut out);
+    rootfs.push_root(subject.hooks, &mut out);
     mounts.push(&mut out);
     if own_dev {
         devices.push(&mut out);
     }
+    subject.hooks.push_before_switch(subject.bundle, &mut out);
     rootfs.push_switch(subject, &mut out);
     push_cwd(process, &mut out);
     if let Some(slave) = terminal::push(process, &mut out) {
@@ -373,14 +384,14 @@ fn compile_program(
     masks.push(&mut out);
     rootfs.push_propagation(&mut out);
     let Subject { config, host, namespaces, shape, .. } = *subject;
-    let half = Half { config, process, host, namespaces, shape, labels, seccomp };
+    let half = Half { config, process, host, namespaces, shape, labels, seccomp, hooks: subject.hooks };
     half.push(&descriptors, &mut out)?;
     Ok((out.finish(), sources))
 }
 
 /// The standard streams of a process with a terminal come from there.
 fn descriptors(
-    shape: &Shape,
+    subject: &Subject<'_>,
     process: &oci_spec::runtime::Process,
     out: &mut Builder,
     sources: &mut Vec<Source>,
@@ -393,9 +404,10 @@ fn descriptors(
     let streams = if terminal::wanted(process) { 0..0 } else { 0..3 };
     let mut placed: Vec<_> = streams.map(|number| (number, send(Source::Stdio(number)))).collect();
     placed.extend(
-        shape.targets.iter().enumerate().map(|(index, number)| (*number, send(Source::Extra(index)))),
+        subject.shape.targets.iter().enumerate().map(|(index, number)| (*number, send(Source::Extra(index)))),
     );
-    Descriptors { placed, gate, own_null: false }
+    let door = subject.hooks.prepare(out, sources);
+    Descriptors { placed, gate, door, own_null: false }
 }
 
 /// The cgroup2 directory is entered by the clone, the others by init.

@@ -9,7 +9,7 @@ use super::namespaces::{Namespaces, kind};
 use super::program::Builder;
 use super::rlimits::{Rlimit, rlimits};
 use super::seccomp::Seccomp;
-use super::{Shape, idmap, scheduling, terminal};
+use super::{Hooks, Shape, idmap, scheduling, terminal};
 use crate::host::Host;
 use crate::spec::keeps_groups;
 use crate::{Error, ErrorKind, Result};
@@ -28,6 +28,7 @@ pub(super) struct Half<'a> {
     pub shape: &'a Shape,
     pub labels: Labels<'a>,
     pub seccomp: Option<&'a Seccomp>,
+    pub hooks: &'a Hooks,
 }
 
 /// Descriptors that the process half uses.
@@ -38,6 +39,8 @@ pub(super) struct Descriptors {
     pub gate: Slot,
     /// The container has a null device of its own, which takes the place of the host's in the standard streams.
     pub own_null: bool,
+    /// The socket at which `start` is heard.
+    pub door: Option<Slot>,
 }
 
 impl Half<'_> {
@@ -72,12 +75,16 @@ impl Half<'_> {
             // `start` refuses such a container, so that nobody opens its gate.
             None => (out.texts([""; 0]), out.texts([""; 0])),
         };
+        if let Some(door) = descriptors.door {
+            out.push(Op::Door { door }, "/hooks");
+        }
         out.push(Op::CloseRest { first, gate: descriptors.gate }, "");
         if let Some(seccomp) = self.seccomp {
             seccomp.push(sets, self.process, self.host, out);
         }
         out.push(Op::Ready {}, "");
         out.push(Op::Gate { gate: descriptors.gate }, "");
+        self.hooks.push_behind_gate(env, out);
         out.push(Op::Exec { args, env }, "/process/args");
         Ok(())
     }

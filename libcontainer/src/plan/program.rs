@@ -94,7 +94,9 @@ impl Program {
 
     fn pointers(&self) -> usize {
         let arrays = self.ops.iter().map(|op| match op {
-            Op::Exec { args, env, .. } => (args.count as usize + env.count as usize + 2) * size_of::<usize>(),
+            Op::Exec { args, env, .. } | Op::Hook { args, env, .. } => {
+                (args.count as usize + env.count as usize + 2) * size_of::<usize>()
+            }
             _ => 0,
         });
         arrays.max().unwrap_or(0)

@@ -11,7 +11,7 @@ use super::mount_options;
 use super::mounts::open_tree;
 use super::namespaces::kind;
 use super::program::Builder;
-use super::{Source, Subject, Tree};
+use super::{Hooks, Source, Subject, Tree};
 use crate::{Error, ErrorKind, Result};
 
 const MS_UNBINDABLE: u32 = 1 << 17;
@@ -101,9 +101,13 @@ impl Rootfs {
     }
 
     /// Makes the rootfs the root handle.
-    pub fn push_root(&self, out: &mut Builder) {
+    pub fn push_root(&self, hooks: &Hooks, out: &mut Builder) {
         let tree = self.sent.unwrap_or_else(|| Slot(open_tree(out, &self.path, true, ROOT_PATH).0));
-        out.push(Op::Root { tree, attach: self.private.into() }, ROOT_PATH);
+        // Hooks that come before the switch look for the mounts below the path of the rootfs.
+        let below = self.private && hooks.look_at_the_rootfs();
+        let path = out.text(if below { self.path.as_os_str().as_encoded_bytes() } else { b"" });
+        let attach = if below { 2 } else { self.private.into() };
+        out.push(Op::Root { tree, attach, path }, ROOT_PATH);
     }
 
     /// Whether sources are opened before the namespace is cut off.

@@ -12,7 +12,7 @@ use super::scheduling::{self, FIRST_NODE_FLAG, IO_CLASS_SHIFT, IO_CLASSES, MODES
 use super::{MountIds, OomScore, Plan, Program, Source, Tree, namespaces, rlimits, seccomp};
 
 /// Column of the JSON pointer.
-const SITE_COLUMN: usize = 78;
+pub(super) const SITE_COLUMN: usize = 78;
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -23,6 +23,7 @@ impl Display for Plan {
             writeln!(f, "send     {{{slot}}} {source}")?;
         }
         self.show_host_steps(f)?;
+        write!(f, "{}", self.hooks)?;
         write!(f, "{}", self.program)
     }
 }
@@ -67,6 +68,7 @@ impl Display for Source {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gate => f.write_str("gate"),
+            Self::Door => f.write_str("door"),
             Self::CgroupEntrance(index) => write!(f, "entrance of cgroup {index}"),
             Self::DelegateEntrance => f.write_str("entrance of the delegated cgroup"),
             Self::Stdio(number) => write!(f, "stdio {number}"),
@@ -156,7 +158,10 @@ impl Program {
                 let words = words.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, word)| *word);
                 format!("{} {}-> {{{}}}", quoted(self.text(path)), words.collect::<String>(), tree.0)
             }
-            Op::Root { tree, attach } => {
+            Op::Root { tree, attach: 2, path } => {
+                format!("{{{}}} attach {}", tree.0, quoted(self.text(path)))
+            }
+            Op::Root { tree, attach, .. } => {
                 format!("{{{}}}{}", tree.0, if attach == 0 { "" } else { " attach" })
             }
             Op::Mount { fs, source, options, attr, flags, propagation, target } => {
@@ -270,6 +275,13 @@ impl Program {
                 format!("{class} {}", priority & ((1 << IO_CLASS_SHIFT) - 1))
             }
             Op::MemoryPolicy { mode, nodes } => show_memory_policy(mode, self.bytes(nodes)),
+            Op::Hook { index, path, args, env, cwd } => {
+                let args = self.texts(args).map(quoted).collect::<Vec<_>>().join(" ");
+                let cwd =
+                    if cwd.len == 0 { String::new() } else { format!(" in {}", quoted(self.text(cwd))) };
+                format!("#{index} {} args[{args}] env[{}]{cwd}", quoted(self.text(path)), env.count)
+            }
+            Op::Door { door } => format!("{{{}}}", door.0),
             Op::EnterCgroup { tasks } => format!("{{{}}}", tasks.0),
             Op::Gate { gate } => format!("{{{}}}", gate.0),
             Op::Exec { args, env } => {

@@ -1,6 +1,6 @@
 //! The ordering laws of a finished program. They hold for every plan: golden tests and generated configurations are checked against them.
 
-use teu_init::program::{Op, Operand};
+use teu_init::program::{Op, Operand, ask};
 
 use super::Program;
 use super::namespaces::kind;
@@ -42,13 +42,18 @@ const LAWS: &[(&str, Law)] = &[
     ("the procfs for labels is opened before a path of the container can lead anywhere", procfs_early),
     ("nothing is opened after the rest was closed", nothing_opened_late),
     (
-        "under the filter init gives up capabilities, is ready, waits and executes, and nothing else",
+        "under the filter init gives up capabilities, is ready, waits, runs hooks and executes, and nothing else",
         quiet_under_filter,
     ),
     ("a filter is loaded with no_new_privs, or with CAP_SYS_ADMIN", filter_by_right),
     ("no clone makes a time namespace, and its offsets come right after it", time_alone),
     ("devices and sysctls find the namespaces entered and nothing masked yet", settings_in_between),
-    ("nothing but the gate and exec follows ready", ready_then_gate),
+    ("nothing but the gate, the hooks of start and exec follows ready", ready_then_gate),
+    (
+        "hooks come after the last mount and before the root is switched, those of the runtime first",
+        hooks_in_order,
+    ),
+    ("who hooks behind the gate keeps the door", door_before_hooks),
 ];
 
 fn first(program: &Program, is: impl Fn(&Op) -> bool) -> Option<usize> {
@@ -98,7 +103,7 @@ fn isolation_first(program: &Program) -> Option<usize> {
     const REC_SLAVE: u32 = 1 << 19 | REC;
     const REC_PRIVATE: u32 = 1 << 18 | REC;
     let shared = last(program, |op| matches!(op, Op::Propagation { flags } if flags & 1 << 20 != 0));
-    let private = first(program, |op| matches!(op, Op::Pivot {} | Op::Root { attach: 1, .. }))?;
+    let private = first(program, |op| matches!(op, Op::Pivot {} | Op::Root { attach: 1 | 2, .. }))?;
     let isolated = first(program, |op| matches!(op, Op::Propagation { flags: REC_SLAVE | REC_PRIVATE }));
     let touched = first(program, |op| match op {
         Op::OpenTree { .. } => shared.is_none(),
@@ -229,7 +234,9 @@ fn quiet_under_filter(program: &Program) -> Option<usize> {
     let is_filter = |op: &Op| matches!(op, Op::Seccomp { .. });
     let gives_up = |op: &Op| matches!(op, Op::CapsFinal { .. });
     let loud = |op: &Op| {
-        !gives_up(op) && !is_filter(op) && !matches!(op, Op::Ready {} | Op::Gate { .. } | Op::Exec { .. })
+        !gives_up(op)
+            && !is_filter(op)
+            && !matches!(op, Op::Ready {} | Op::Gate { .. } | Op::Hook { .. } | Op::Exec { .. })
     };
     let twice = last(program, is_filter).filter(|at| first(program, is_filter) != Some(*at));
     let unasked = first(program, gives_up).filter(|_| first(program, is_filter).is_none());
@@ -272,12 +279,37 @@ fn settings_in_between(program: &Program) -> Option<usize> {
     ordered(program, entered, is_setting).or_else(|| ordered(program, names, is_mask))
 }
 
+fn is_hook(op: &Op) -> bool {
+    matches!(op, Op::Hook { .. })
+}
+
 fn ready_then_gate(program: &Program) -> Option<usize> {
     let ready = first(program, |op| matches!(op, Op::Ready { .. }))?;
     match program.ops().get(ready + 1..) {
-        Some([Op::Gate { .. }, Op::Exec { .. }]) => None,
+        Some([Op::Gate { .. }, hooks @ .., Op::Exec { .. }]) if hooks.iter().all(is_hook) => None,
         _ => Some(ready),
     }
+}
+
+/// The index of the op that a hook may not come before, or after, if it does.
+fn hooks_in_order(program: &Program) -> Option<usize> {
+    let switch = first(program, is_switch)?;
+    let gate = first(program, |op| matches!(op, Op::Gate { .. })).unwrap_or(usize::MAX);
+    let mounted = last(program, is_mount).unwrap_or(0);
+    let question = |op: &Op| matches!(op, Op::Ask { what: ask::RUNTIME_HOOKS });
+    let asked = last(program, question);
+    let outside = |at: usize| at < mounted || at > switch;
+    let mut hooks = program.ops().iter().enumerate().filter(|(_, op)| is_hook(op)).map(|(at, _)| at);
+    asked
+        .filter(|at| outside(*at))
+        .or_else(|| hooks.find(|at| *at < gate && (outside(*at) || asked.is_some_and(|asked| asked > *at))))
+}
+
+fn door_before_hooks(program: &Program) -> Option<usize> {
+    let ready = first(program, |op| matches!(op, Op::Ready { .. }))?;
+    let behind = last(program, is_hook).filter(|at| *at > ready)?;
+    let door = first(program, |op| matches!(op, Op::Door { .. }));
+    door.is_none_or(|door| door > ready).then_some(behind)
 }
 
 #[cfg(test)]

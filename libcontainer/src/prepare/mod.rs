@@ -8,6 +8,7 @@ mod sources;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use self::claim::Claim;
 pub(crate) use self::receiver::Receivers;
@@ -30,6 +31,8 @@ pub struct Prepared {
     pub(crate) program: (Vec<u8>, usize),
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) receivers: Receivers,
+    /// When init must be ready.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl Plan {
@@ -53,6 +56,7 @@ impl Plan {
         let mut record = self.record();
         claim.dir().write(&record)?;
         let pid_file = options.pid_file.clone();
+        let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         // The cgroup first: a mount of the container may be a bind of it.
         let cgroup = Cgroup::create(&self.cgroup, devices)?;
         let opener = sources::Opener::new(&claim, options);
@@ -61,7 +65,7 @@ impl Plan {
         sources::add_cgroup(&self, &cgroup, &mut slots)?;
         let slots = slots.into_iter().flatten().collect();
         let program = (encoded, len);
-        Ok(Prepared { plan: self, record, cgroup, claim, slots, program, pid_file, receivers })
+        Ok(Prepared { plan: self, record, cgroup, claim, slots, program, pid_file, receivers, deadline })
     }
 
     fn record(&self) -> Record {
@@ -76,6 +80,7 @@ impl Plan {
             created: clock::now(),
             annotations: self.annotations.clone(),
             cgroup: CgroupRecord::intent(&self.cgroup),
+            hooks: self.hooks.later(),
         }
     }
 }

@@ -48,6 +48,7 @@ impl<'a> Opener<'a> {
         let opened = match source {
             Source::CgroupEntrance(_) | Source::DelegateEntrance => return Ok(None),
             Source::Gate => self.claim.dir().make_gate()?,
+            Source::Door => self.claim.dir().make_door()?,
             Source::Stdio(number) => self.stdio(*number)?,
             Source::Extra(index) => self.extra(*index)?,
             Source::Tree { tree, pointer } => self.tree(tree, pointer)?,

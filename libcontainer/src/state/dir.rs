@@ -5,12 +5,13 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, openat, renameat};
-use nix::sys::stat::{Mode, SFlag, mkdirat, mknodat};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
+use nix::sys::stat::{Mode, SFlag, fchmod, mkdirat, mknodat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::format::Record;
@@ -22,6 +23,7 @@ const RECORD: &str = "state.json";
 const RECORD_NEW: &str = ".state.json.new";
 const GATE: &str = "gate";
 const GATE_NEW: &str = "gate.new";
+const DOOR: &str = "door";
 /// Room for a record, so that one read is enough mostly.
 const RECORD_USUAL: usize = 4096;
 /// Largest record that is read.
@@ -186,6 +188,45 @@ impl StateDir {
         opened.map(OwnedFd::from).map_err(|error| self.failed("create", GATE_NEW, &error))
     }
 
+    /// Makes the socket at which init hears `start`. Who may connect is who may write to the directory's files.
+    pub fn make_door(&self) -> Result<OwnedFd> {
+        let made = || -> io::Result<OwnedFd> {
+            let door = door_socket()?;
+            // Linux makes the file with the mode of the socket.
+            fchmod(&door, Mode::S_IRUSR | Mode::S_IWUSR)?;
+            bind(door.as_raw_fd(), &self.door_address()?)?;
+            listen(&door, Backlog::new(16)?)?;
+            Ok(door)
+        };
+        made().map_err(|error| self.failed("create", DOOR, &error))
+    }
+
+    /// Connects to the init that waits at the gate: it will hear us behind it. False if it is dead.
+    pub fn knock(&self) -> Result<Option<OwnedFd>> {
+        let connected = || -> io::Result<OwnedFd> {
+            let socket = door_socket()?;
+            connect(socket.as_raw_fd(), &self.door_address()?)?;
+            Ok(socket)
+        };
+        match connected() {
+            Ok(socket) => Ok(Some(socket)),
+            Err(error) if error.raw_os_error() == Some(libc::ECONNREFUSED) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("connect to", DOOR, &error)),
+        }
+    }
+
+    /// Addresses are short, and the state root may be anywhere.
+    fn door_address(&self) -> io::Result<UnixAddr> {
+        Ok(UnixAddr::new(format!("/proc/self/fd/{}/{DOOR}", self.dir.as_raw_fd()).as_str())?)
+    }
+
+    /// Removes what `start` is done with.
+    pub fn remove_gate(&self) {
+        self.remove_file(GATE);
+        self.remove_file(DOOR);
+    }
+
     /// The commit: from here on the container is created.
     pub fn publish_gate(&self) -> Result<()> {
         renameat(&self.dir, GATE_NEW, &self.dir, GATE)
@@ -207,8 +248,17 @@ impl StateDir {
         }
     }
 
-    /// Lets init pass. False if nobody waits there.
+    /// Lets init pass and removes the gate. False if nobody waits there.
     pub fn pass_gate(&self) -> Result<bool> {
+        let passed = self.open_gate_for_init()?;
+        if passed {
+            self.remove_file(GATE);
+        }
+        Ok(passed)
+    }
+
+    /// Lets init pass; the gate tells that init is behind it as long as init keeps it. False if nobody waits there.
+    pub fn open_gate_for_init(&self) -> Result<bool> {
         let mut gate = match self.open_gate() {
             Err(error)
                 if error.raw_os_error() == Some(libc::ENXIO) || error.kind() == io::ErrorKind::NotFound =>
@@ -220,7 +270,6 @@ impl StateDir {
         // With a reader of our own, an init that dies now does not make the write a SIGPIPE for our host.
         let _reader = open_in(&self.dir, GATE, OFlag::O_RDONLY | OFlag::O_NONBLOCK);
         gate.write_all(b"s").map_err(|error| self.failed("write", GATE, &error))?;
-        self.remove_file(GATE);
         Ok(true)
     }
 
@@ -231,7 +280,7 @@ impl StateDir {
 
     /// Removes the directory; the record goes last, so that an interrupted removal can be done again.
     pub fn remove(&self) -> Result<()> {
-        for name in [GATE, GATE_NEW, RECORD_NEW, RECORD] {
+        for name in [GATE, GATE_NEW, DOOR, RECORD_NEW, RECORD] {
             self.remove_file(name);
         }
         match unlinkat(&self.root, self.id.as_str(), UnlinkatFlags::RemoveDir) {
@@ -247,6 +296,11 @@ impl StateDir {
     fn failed(&self, verb: &str, name: &str, error: &io::Error) -> Error {
         Error::io(format!("{verb} {}", self.path.join(name).display()), error)
     }
+}
+
+fn door_socket() -> io::Result<OwnedFd> {
+    let made = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
+    crate::sys::fs::above_stdio(made)
 }
 
 fn exists() -> Error {

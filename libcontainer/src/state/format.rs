@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::CgroupRecord;
+use crate::plan::Hooks;
 
 /// The version of the schema that this release writes.
 pub(crate) const SCHEMA: u32 = 1;
@@ -39,6 +40,9 @@ pub(crate) struct Record {
     /// The cgroup.
     #[serde(default)]
     pub cgroup: CgroupRecord,
+    /// What `start` and `delete` know of the hooks: all of `poststart` and `poststop`, of `startContainer` the paths and timeouts.
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
 }
 
 /// A process that no other can be mistaken for.

@@ -8,6 +8,11 @@ use std::time::{Duration, Instant};
 /// Waits until one of `fds` has one of `events` (POLLIN, POLLPRI, ...) or `deadline` is past; tells whether one has.
 /// Without descriptors it waits for the deadline.
 pub(crate) fn poll(fds: &[BorrowedFd<'_>], events: i16, deadline: Instant) -> io::Result<bool> {
+    poll_each(fds, events, deadline).map(|found| found.contains(&true))
+}
+
+/// The same, for each of `fds`: whether it has one of `events`, has ended or is broken.
+pub(crate) fn poll_each(fds: &[BorrowedFd<'_>], events: i16, deadline: Instant) -> io::Result<Vec<bool>> {
     let mut list: Vec<_> =
         fds.iter().map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 }).collect();
     let count = list.len() as libc::nfds_t;
@@ -15,15 +20,12 @@ pub(crate) fn poll(fds: &[BorrowedFd<'_>], events: i16, deadline: Instant) -> io
         let timeout = timespec(deadline.saturating_duration_since(Instant::now()));
         // SAFETY: the list has `count` entries and outlives the call, as does the timeout.
         let ready = unsafe { libc::ppoll(list.as_mut_ptr(), count, &timeout, std::ptr::null()) };
-        match ready {
-            0 => return Ok(false),
-            1.. => return Ok(true),
-            _ => {
-                let error = io::Error::last_os_error();
-                if error.kind() != io::ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            }
+        if ready >= 0 {
+            return Ok(list.iter().map(|polled| polled.revents != 0).collect());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use teu::{Container, Delete, Result};
 
+use super::delete;
 use crate::args::Arguments;
 use crate::creation::{Creation, of_start};
 use crate::invocation::Invocation;
@@ -26,10 +27,13 @@ fn create_and_start(invocation: &Invocation, args: &Arguments) -> Result<u8> {
     let status = match started(&mut container, &signals, detach) {
         Ok(status) => status,
         // The error of the start is the one to report.
-        Err(error) => return container.delete(Delete::Force).and(Err(error)),
+        Err(error) => {
+            delete::warn(&container.delete(Delete::Force)?);
+            return Err(error);
+        }
     };
     if !detach && !args.flag("keep") {
-        container.delete(Delete::Force)?;
+        delete::warn(&container.delete(Delete::Force)?);
     }
     Ok(status)
 }

@@ -16,6 +16,7 @@ const UNSAFE_ADDRESSES: &[&str] = &[
     // Tests of init fork and move descriptors as no safe code can.
     "libcontainer/init/src/harness.rs",
     "libcontainer/init/src/boot/tests.rs",
+    "libcontainer/init/src/ops/hook/tests.rs",
     "libcontainer/init/src/ops/mount/tests.rs",
     "libcontainer/init/src/ops/process/tests.rs",
     "libcontainer/init/src/path/tests.rs",

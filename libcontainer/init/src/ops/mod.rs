@@ -2,6 +2,7 @@
 
 mod attributes;
 mod copy_up;
+pub mod hook;
 pub mod mount;
 pub mod namespace;
 pub mod process;

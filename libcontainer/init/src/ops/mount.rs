@@ -2,11 +2,11 @@
 
 use super::{attributes, copy_up, rootfs};
 use crate::abi::{
-    AT_EMPTY_PATH, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW, EBUSY, EINVAL, ENOENT, EPERM, FSCONFIG_CMD_CREATE,
-    FSCONFIG_CMD_RECONFIGURE, FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, MOUNT_ATTR_IDMAP, MOUNT_ATTR_NODEV,
-    MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MOVE_MOUNT_F_EMPTY_PATH,
-    MOVE_MOUNT_T_EMPTY_PATH, MountAttr, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE, PROC_SUPER_MAGIC, S_IFCHR,
-    S_IFDIR, S_IFLNK, S_IFMT, Statx,
+    AT_EMPTY_PATH, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW, EACCES, EBUSY, EINVAL, ENOENT, EPERM,
+    FSCONFIG_CMD_CREATE, FSCONFIG_CMD_RECONFIGURE, FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, MOUNT_ATTR_IDMAP,
+    MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MOVE_MOUNT_F_EMPTY_PATH,
+    MOVE_MOUNT_T_EMPTY_PATH, MountAttr, O_CLOEXEC, O_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE, OpenHow,
+    PROC_SUPER_MAGIC, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, Statx,
 };
 use crate::machine::{At, Fault, Machine, Outcome};
 use crate::path::{self, Leaf};
@@ -67,13 +67,37 @@ pub fn open_tree(machine: &mut Machine<'_>, path: Str, flags: u32, tree: NewSlot
 }
 
 /// Makes the rootfs the root handle.
-pub fn root(machine: &mut Machine<'_>, tree: Slot, attach: bool) -> Outcome {
+pub fn root(machine: &mut Machine<'_>, tree: Slot, attach: u32, path: Str) -> Outcome {
     let tree = machine.slot(tree);
-    if attach {
+    machine.root_below = attach == 2 && attach_below(machine, tree, path)?;
+    if attach != 0 && !machine.root_below {
         // Over the present root: needs no path of the host, and pivot_root takes it from there.
         sys::move_mount(tree, Fd::CWD, c"/", MOVE_MOUNT_F_EMPTY_PATH).at(step::ATTACH)?;
     }
     Ok(machine.set_root(tree)?)
+}
+
+/// Attaches the tree to the directory that it is a copy of. False where the root of a user namespace has no way to that directory.
+fn attach_below(machine: &Machine<'_>, tree: Fd, path: Str) -> core::result::Result<bool, Fault> {
+    let how = OpenHow {
+        flags: (O_PATH | O_CLOEXEC).into(),
+        mode: 0,
+        resolve: RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    let target = match sys::openat2(Fd::CWD, machine.text(path), &how) {
+        Err(EACCES) => return Ok(false),
+        other => other.at(step::TARGET)?,
+    };
+    let identity =
+        |fd| sys::statx(fd, c"", AT_EMPTY_PATH).map(|found| (found.dev_major, found.dev_minor, found.ino));
+    let same = identity(target)? == identity(tree)?;
+    if !same {
+        return Err(Fault { errno: EBUSY, step: step::MISMATCH });
+    }
+    let flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+    sys::move_mount(tree, target, c"", flags).at(step::ATTACH)?;
+    target.close();
+    Ok(true)
 }
 
 /// Mounts a new filesystem, with the ids of `userns` if there is one.

@@ -8,7 +8,7 @@ use crate::abi::{
 };
 use crate::machine::{Fault, Machine, Outcome};
 use crate::program::{List, Slot};
-use crate::sys::{self, Errno, Fd};
+use crate::sys::{self, Errno, Fd, child};
 use crate::talk;
 use crate::wire::{self, Frame, step};
 use core::ffi::CStr;
@@ -19,12 +19,19 @@ pub fn reset(machine: &mut Machine<'_>) -> Outcome {
         sys::signal_default(signal)?;
     }
     sys::unblock_signals()?;
-    sys::umask(0);
+    machine.umask = sys::umask(0);
     let _ = sys::reset_affinity();
     let _ = sys::sched_setattr(&SchedAttr { policy: SCHED_OTHER, ..SchedAttr::default() });
     let _ = sys::prctl(PR_SET_TIMERSLACK, 0, 0);
     sys::personality(0)?;
     machine.nofile = sys::raise_open_files().ok();
+    Ok(())
+}
+
+/// Sets the mask of the container's program and of its hooks.
+pub fn umask(machine: &mut Machine<'_>, mask: u32) -> Outcome {
+    machine.umask = mask;
+    sys::umask(mask);
     Ok(())
 }
 
@@ -155,10 +162,10 @@ pub fn ask(machine: &Machine<'_>, what: u32) -> Outcome {
     Ok(talk::expect(machine.socket, wire::GO)?)
 }
 
-/// Closes everything but the conversation and the gate, both of which exec closes. From here on init holds nothing of the host and opens nothing: it may
+/// Closes everything but the conversation, the gate and the door, all of which exec closes. From here on init holds nothing of the host and opens nothing: it may
 /// wait for long.
 pub fn close_rest(machine: &mut Machine<'_>, first: u32, gate: Slot) -> Outcome {
-    close_all_but(first, [machine.socket, machine.slot(gate)])?;
+    close_all_but(first, [machine.socket, machine.slot(gate), machine.door])?;
     sys::close_on_exec(machine.socket)?;
     match machine.nofile.take() {
         Some(limit) => Ok(sys::set_limit(sys::RLIMIT_NOFILE, limit)?),
@@ -177,24 +184,32 @@ pub fn ready(machine: &mut Machine<'_>) -> Outcome {
     Ok(())
 }
 
-/// Closes the gaps between two descriptors, and what lies behind them.
-fn close_all_but(first: u32, kept: [Fd; 2]) -> Result<(), Errno> {
-    let [a, b] = kept.map(|fd| fd.0 as u32);
+/// Keeps the listening socket.
+pub fn door(machine: &mut Machine<'_>, door: Slot) -> Outcome {
+    machine.door = machine.slot(door);
+    Ok(())
+}
+
+/// Closes every descriptor from `first` on, but not `kept`.
+pub(super) fn close_all_but<const N: usize>(first: u32, mut kept: [Fd; N]) -> Result<(), Errno> {
+    kept.sort_unstable_by_key(|fd| fd.0);
     let mut from = first;
-    for keep in [a.min(b), a.max(b)] {
+    for keep in kept.into_iter().filter_map(|fd| u32::try_from(fd.0).ok()) {
         if from < keep {
             sys::close_range(from, keep - 1)?;
         }
-        from = from.max(keep.saturating_add(1));
+        from = from.max(keep + 1);
     }
     sys::close_range(from, u32::MAX)
 }
 
 /// Waits for `start`: one byte. Init holds both ends of the fifo, so only a byte wakes it.
-pub fn gate(machine: &Machine<'_>, gate: Slot) -> Outcome {
+pub fn gate(machine: &mut Machine<'_>, gate: Slot) -> Outcome {
     let gate = machine.slot(gate);
     let mut token = [0u8];
     match sys::read(gate, &mut token)? {
+        // As long as `start` is heard the gate stays: a container that runs its hooks is not running.
+        1 if machine.door != Fd::NONE => open_door(machine),
         1 => {
             gate.close();
             Ok(())
@@ -203,12 +218,27 @@ pub fn gate(machine: &Machine<'_>, gate: Slot) -> Outcome {
     }
 }
 
-/// Executes the program; returns only if the kernel refuses it, after saying so on standard error.
+/// Takes the connection of the `start` that is at work: it connects before it opens the gate. One that died meanwhile does not take a word.
+fn open_door(machine: &mut Machine<'_>) -> Outcome {
+    loop {
+        machine.socket = child::accept(machine.door)?;
+        if talk::greet(machine.socket).is_ok() {
+            machine.door.close();
+            return Ok(());
+        }
+        machine.socket.close();
+    }
+}
+
+/// Executes the program; returns only if the kernel refuses it, after saying so on standard error and to `start`, if that listens. The
+/// conversation ends with exec and not before.
 pub fn exec(machine: &mut Machine<'_>, args: List, env: List) -> Outcome {
     let program = machine.program_path.ok_or(EINVAL)?;
     let (args, env) = (machine.texts(args), machine.texts(env));
     let errno = sys::execve(program, machine.pointers(), args, env);
     complain(program, errno);
+    let frame = Frame { value: errno as u32, ..Frame::word(wire::UNEXECUTED) };
+    let _ = talk::send(machine.socket, &frame, program.to_bytes());
     sys::exit(if errno == ENOENT { 127 } else { 126 })
 }
 

@@ -124,6 +124,10 @@ pub fn pivot(machine: &mut Machine<'_>) -> Outcome {
 /// Makes the root handle the root of the process.
 pub fn chroot(machine: &mut Machine<'_>) -> Outcome {
     machine.keep_directory(None);
+    if machine.root_below {
+        // As without hooks: nothing of the host lies above the root.
+        sys::move_mount(machine.root, Fd::CWD, c"/", MOVE_MOUNT_F_EMPTY_PATH).at(step::ATTACH)?;
+    }
     sys::fchdir(machine.root)?;
     sys::chroot(c".")?;
     Ok(sys::chdir(c"/")?)

@@ -19,6 +19,7 @@ mod arch;
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
 mod generic;
 
+pub mod child;
 mod files;
 pub use files::{fchmodat, getdents, sendfile};
 
@@ -231,25 +232,42 @@ pub fn execve<'a>(
     args: impl Iterator<Item = &'a CStr>,
     env: impl Iterator<Item = &'a CStr>,
 ) -> Errno {
+    let Some([args, env]) = pointers(room, args, env) else { return crate::abi::E2BIG };
+    // SAFETY: both arrays were just written: addresses of borrowed NUL-ended strings and a NULL at the end.
+    let result = unsafe { syscall(nr::EXECVE, [text(path), args, env, 0, 0, 0]) };
+    check(result).err().unwrap_or(EINVAL)
+}
+
+/// The same with an open file.
+pub fn execve_file<'a>(
+    file: Fd,
+    room: &mut [u8],
+    args: impl Iterator<Item = &'a CStr>,
+    env: impl Iterator<Item = &'a CStr>,
+) -> Errno {
+    let Some([args, env]) = pointers(room, args, env) else { return crate::abi::E2BIG };
+    // SAFETY: both arrays were just written: addresses of borrowed NUL-ended strings and a NULL at the end.
+    unsafe { execveat(file, args, env) }
+}
+
+/// Writes the two NULL-ended arrays of pointers; their addresses, or `None` if the room is too small.
+fn pointers<'a>(
+    room: &mut [u8],
+    args: impl Iterator<Item = &'a CStr>,
+    env: impl Iterator<Item = &'a CStr>,
+) -> Option<[usize; 2]> {
     let start = room.as_ptr() as usize;
     let mut places = room.chunks_exact_mut(size_of::<usize>());
     let mut put = |address: usize| places.next().map(|place| place.copy_from_slice(&address.to_ne_bytes()));
     let mut count = 0;
     for address in args.map(text).chain([0]) {
         count += 1;
-        if put(address).is_none() {
-            return crate::abi::E2BIG;
-        }
+        put(address)?;
     }
-    let env_start = start + count * size_of::<usize>();
     for address in env.map(text).chain([0]) {
-        if put(address).is_none() {
-            return crate::abi::E2BIG;
-        }
+        put(address)?;
     }
-    // SAFETY: both arrays were just written: addresses of borrowed NUL-ended strings and a NULL at the end.
-    let result = unsafe { syscall(nr::EXECVE, [text(path), start, env_start, 0, 0, 0]) };
-    check(result).err().unwrap_or(EINVAL)
+    Some([start, start + count * size_of::<usize>()])
 }
 
 /// Executes an open file; returns only an errno.
@@ -296,9 +314,10 @@ pub fn fchdir(directory: Fd) -> Result<()> {
     done(unsafe { syscall(nr::FCHDIR, [directory.arg(), 0, 0, 0, 0, 0]) })
 }
 
-pub fn umask(mask: u32) {
+/// Sets the file mode creation mask; returns the one before.
+pub fn umask(mask: u32) -> u32 {
     // SAFETY: takes no pointer; cannot fail.
-    let _ = unsafe { syscall(nr::UMASK, [mask as usize, 0, 0, 0, 0, 0]) };
+    unsafe { syscall(nr::UMASK, [mask as usize, 0, 0, 0, 0, 0]) as u32 }
 }
 
 pub fn setsid() -> Result<()> {

@@ -25,6 +25,12 @@ pub mod nr {
     pub const SETRESGID: usize = 119;
     pub const CAPSET: usize = 126;
     pub const PERSONALITY: usize = 135;
+    pub const CLONE: usize = 56;
+    pub const WAIT4: usize = 61;
+    pub const KILL: usize = 62;
+    pub const SETPGID: usize = 109;
+    pub const PPOLL: usize = 271;
+    pub const ACCEPT4: usize = 288;
     pub const PIVOT_ROOT: usize = 155;
     pub const PRCTL: usize = 157;
     pub const CHROOT: usize = 161;

@@ -1,6 +1,6 @@
 //! Each law catches the op list that breaks it, and no other law does it in its place.
 
-use teu_init::program::{Blob, NewSlot, Op, Slot, Str};
+use teu_init::program::{Blob, List, NewSlot, Op, Slot, Str, ask};
 
 use super::super::program::Builder;
 use super::{Program, verify};
@@ -20,7 +20,7 @@ fn good(out: &mut Builder) -> Vec<Op> {
         Op::Hide {},
         Op::Propagation { flags: MS_REC_SLAVE },
         Op::OpenTree { path, flags: 0, tree: NewSlot(tree) },
-        Op::Root { tree: root, attach: 1 },
+        Op::Root { tree: root, attach: 1, path },
         Op::Bind {
             tree: Slot(tree),
             set: 0,
@@ -253,7 +253,7 @@ fn limits() {
 
 #[test]
 fn ready() {
-    let law = "nothing but the gate and exec follows ready";
+    let law = "nothing but the gate, the hooks of start and exec follows ready";
     is_law(&moved("ready", false, "check-exec"), law);
     is_law(&without(20), law);
 }
@@ -297,7 +297,7 @@ fn closing() {
 
 #[test]
 fn filter() {
-    let quiet = "under the filter init gives up capabilities, is ready, waits and executes, and nothing else";
+    let quiet = "under the filter init gives up capabilities, is ready, waits, runs hooks and executes, and nothing else";
     let right = "a filter is loaded with no_new_privs, or with CAP_SYS_ADMIN";
     let seccomp = Op::Seccomp { filter: Blob { at: 0, len: 0 }, flags: 0, listener: 0 };
     let gives_up = Op::CapsFinal { effective: 0, permitted: 0, inheritable: 0 };
@@ -354,4 +354,34 @@ fn settings() {
     );
     let name = Str { at: 0, len: 0 };
     is_law(&broken(|ops| ops.insert(9, Op::Domainname { name })), law);
+}
+
+#[test]
+fn hooks() {
+    let law = "hooks come after the last mount and before the root is switched, those of the runtime first";
+    let put = |op: fn(Str, List) -> Op, place: &'static str| {
+        let mut out = Builder::default();
+        let mut ops = good(&mut out);
+        let (text, list) = (out.text("/hook"), out.texts(["a"]));
+        let at = ops.iter().position(|op| op.name() == place).unwrap();
+        ops.insert(at, op(text, list));
+        verify(&finish(out, &ops))
+    };
+    let hook = |text, list| Op::Hook { index: 0, path: text, args: list, env: list, cwd: text };
+    let question = |_, _| Op::Ask { what: ask::RUNTIME_HOOKS };
+    for op in [hook, question] {
+        assert_eq!(put(op, "pivot-root"), Ok(()));
+        is_law(&put(op, "bind").unwrap_err(), law);
+        is_law(&put(op, "make-cwd").unwrap_err(), law);
+    }
+    is_law(
+        &broken(|ops| {
+            let Op::MakeCwd { path } = ops[6] else { panic!() };
+            let Some(Op::Exec { args, env, .. }) = ops.last().copied() else { panic!() };
+            ops.insert(5, Op::Ask { what: ask::RUNTIME_HOOKS });
+            ops.insert(5, Op::Hook { index: 0, path, args, env, cwd: path });
+        }),
+        law,
+    );
+    is_law(&put(hook, "exec").unwrap_err(), "who hooks behind the gate keeps the door");
 }

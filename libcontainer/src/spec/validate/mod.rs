@@ -2,6 +2,7 @@
 //! The first broken rule ends the check. What needs the host or the rootfs is checked where they are known. Pure.
 
 mod devices;
+mod hooks;
 mod limits;
 mod mappings;
 mod mounts;
@@ -55,6 +56,7 @@ const CHAPTERS: &[Chapter] = &[
     sysctl::personality,
     paths::propagation,
     paths::masked_and_readonly,
+    hooks::hooks,
     not_yet::not_yet,
 ];
 

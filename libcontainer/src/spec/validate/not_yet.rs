@@ -1,19 +1,13 @@
 //! What this build cannot do yet. It is refused, never ignored; a line goes when the feature comes. Empty values are absent.
 
-use oci_spec::runtime::{Hook, Linux, Spec as Config};
+use oci_spec::runtime::{Linux, Spec as Config};
 
-use super::{Warnings, list};
+use super::Warnings;
 use crate::{Error, ErrorKind, Result};
 
 type Wanted = fn(&Config) -> bool;
 
 const NOT_YET: &[(&str, Wanted)] = &[
-    ("/hooks/prestart", |c| hooks(c, |h| h.prestart())),
-    ("/hooks/createRuntime", |c| hooks(c, |h| h.create_runtime())),
-    ("/hooks/createContainer", |c| hooks(c, |h| h.create_container())),
-    ("/hooks/startContainer", |c| hooks(c, |h| h.start_container())),
-    ("/hooks/poststart", |c| hooks(c, |h| h.poststart())),
-    ("/hooks/poststop", |c| hooks(c, |h| h.poststop())),
     ("/linux/mountLabel", |c| linux(c).is_some_and(|l| l.mount_label().is_some())),
     // Even an empty object asks for a group.
     ("/linux/intelRdt", |c| linux(c).is_some_and(|l| l.intel_rdt().is_some())),
@@ -32,8 +26,4 @@ fn unsupported(pointer: impl Into<String>, what: &str) -> Error {
 
 fn linux(config: &Config) -> Option<&Linux> {
     config.linux().as_ref()
-}
-
-fn hooks(config: &Config, of: fn(&oci_spec::runtime::Hooks) -> &Option<Vec<Hook>>) -> bool {
-    config.hooks().as_ref().is_some_and(|hooks| !list(of(hooks)).is_empty())
 }

@@ -20,7 +20,7 @@ pub fn process(config: &Config, warnings: &mut Warnings) -> Result<()> {
     let Some(process) = config.process() else { return Ok(()) };
     user(process.user())?;
     args(process)?;
-    env(process)?;
+    environment(list(process.env()), "/process/env")?;
     cwd(process)?;
     if let Some(sets) = process.capabilities() {
         capabilities(sets, warnings)?;
@@ -71,28 +71,28 @@ fn args(process: &Process) -> Result<()> {
     if args.is_empty() {
         return Err(invalid("/process/args", "args must not be empty"));
     }
-    args.iter().enumerate().try_for_each(|(index, arg)| fits(arg, "args", index))
+    args.iter().enumerate().try_for_each(|(index, arg)| fits(arg, || format!("/process/args/{index}")))
 }
 
 /// Values are secrets more often than not, so the entry is named by its place.
-fn env(process: &Process) -> Result<()> {
-    for (index, entry) in list(process.env()).iter().enumerate() {
+pub(super) fn environment(entries: &[String], pointer: &str) -> Result<()> {
+    for (index, entry) in entries.iter().enumerate() {
         let refused =
-            |why: &str| Err(invalid(format!("/process/env/{index}"), format!("environment entry {why}")));
+            |why: &str| Err(invalid(format!("{pointer}/{index}"), format!("environment entry {why}")));
         match entry.find('=') {
             None => return refused("has no '='"),
             Some(0) => return refused("has an empty name"),
-            Some(_) => fits(entry, "env", index)?,
+            Some(_) => fits(entry, || format!("{pointer}/{index}"))?,
         }
     }
     Ok(())
 }
 
-/// The kernel would refuse the string, but only at start.
-fn fits(text: &str, key: &str, index: usize) -> Result<()> {
+/// The kernel would refuse the string, but only when it is used.
+pub(super) fn fits(text: &str, pointer: impl FnOnce() -> String) -> Result<()> {
     if text.len() >= MAX_STRING {
         let message = format!("{} bytes: argument list too long", text.len());
-        return Err(invalid(format!("/process/{key}/{index}"), message));
+        return Err(invalid(pointer(), message));
     }
     Ok(())
 }

@@ -577,16 +577,10 @@ fn paths_to_hide_are_not_empty() {
 
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
-    let hook = json!([{"path": "/bin/true"}]);
     for (place, value) in [("/linux/mountLabel", json!("x")), ("/linux/intelRdt", json!({}))] {
         let name = place.trim_start_matches('/').replace('/', ".");
         let words = format!("{name} is not supported yet by this build");
         refused(&[(&[(place, value)], place, &words)], ErrorKind::Unsupported);
-    }
-    for kind in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
-        let place = format!("/hooks/{kind}");
-        let words = format!("hooks.{kind} is not supported yet by this build");
-        refused(&[(&[("/hooks", json!({ kind: hook }))], &place, &words)], ErrorKind::Unsupported);
     }
 }
 
@@ -676,4 +670,60 @@ fn empty_values_of_what_is_not_built_yet_are_absent() {
     }
     let spec = load(&with("/linux/personality", json!({"domain": "LINUX", "flags": ["X"]}))).unwrap();
     assert_eq!(spec.warnings()[0].message, "personality flags are ignored");
+}
+
+#[test]
+fn hooks_have_a_path_words_an_environment_and_time() {
+    accepted(
+        "/hooks",
+        &[
+            json!({"prestart": [{"path": "/nosuch"}, {"path": "/a/../b", "args": ["b", ""], "env": ["A=", "B==1"], "timeout": 1}]}),
+            json!({"poststop": [{"path": "/a", "timeout": i64::MAX}]}),
+        ],
+    );
+    for kind in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
+        let long = "x".repeat(131_072);
+        for (hook, key, words) in [
+            (json!({"path": "bin/true"}), "/path", "is not absolute"),
+            (json!({"path": ""}), "/path", "is not absolute"),
+            (json!({"path": "../true"}), "/path", "is not absolute"),
+            (json!({"path": format!("/{}", "x".repeat(4096))}), "/path", "longer than 4095 bytes"),
+            (json!({"path": "/a\0b"}), "/path", "NUL"),
+            (json!({"path": "/a", "args": ["a", long]}), "/args/1", "argument list too long"),
+            (json!({"path": "/a", "args": ["a\0"]}), "/args/0", "NUL"),
+            (json!({"path": "/a", "env": ["A=1", "B"]}), "/env/1", "has no '='"),
+            (json!({"path": "/a", "env": ["=1"]}), "/env/0", "empty name"),
+            (json!({"path": "/a", "env": [format!("A={long}")]}), "/env/0", "argument list too long"),
+            (json!({"path": "/a", "timeout": 0}), "/timeout", "timeout 0 is not greater than zero"),
+            (json!({"path": "/a", "timeout": -5}), "/timeout", "timeout -5 is not greater than zero"),
+        ] {
+            let place = format!("/hooks/{kind}/1{key}");
+            invalid(&[(&[("/hooks", json!({ kind: [{"path": "/ok"}, hook] }))], &place, words)]);
+        }
+        let many: Vec<Value> = std::iter::repeat_n(json!({"path": "/a"}), 10_001).collect();
+        invalid(&[(&[("/hooks", json!({ kind: many }))], &format!("/hooks/{kind}"), "at most 10000")]);
+    }
+    let warned = load(&with("/hooks", json!({"poststart": [{"path": "/a", "args": []}]}))).unwrap();
+    assert_eq!(warned.warnings()[0].pointer, "/hooks/poststart/0/args");
+}
+
+#[test]
+fn hooks_of_another_type_are_refused() {
+    for hooks in [
+        json!("x"),
+        json!({"prestart": {}}),
+        json!({"prestart": [7]}),
+        json!({"prestart": [{}]}),
+        json!({"poststop": [{"path": 1}]}),
+        json!({"poststop": [{"path": "/a", "timeout": 1.5}]}),
+        json!({"poststop": [{"path": "/a", "timeout": "1"}]}),
+        json!({"poststop": [{"path": "/a", "args": "a"}]}),
+        json!({"poststop": [{"path": "/a", "env": {"A": "1"}}]}),
+    ] {
+        assert_eq!(
+            load(&with("/hooks", hooks.clone())).unwrap_err().kind(),
+            ErrorKind::InvalidSpec,
+            "{hooks}"
+        );
+    }
 }
