@@ -22,7 +22,7 @@ mod syscalls;
 
 use oci_spec::runtime::{Arch, LinuxSeccomp};
 
-use self::abi::{Abi, X32_BIT};
+use self::abi::{Abi, Call, X32_BIT};
 use self::code::{Code, Is};
 use self::section::{Span, Verdict};
 use crate::Result;
@@ -85,6 +85,11 @@ pub fn compile(seccomp: &LinuxSeccomp, native: Arch) -> Result<Filter> {
     let insns = code.finish().map_err(|error| error.at("/linux/seccomp"))?;
     let profile::Profile { flags, notifies, warnings, unknown, .. } = profile;
     Ok(Filter { insns, flags, notifies, warnings, unknown })
+}
+
+/// The number of a system call on an architecture, as `seccomp_data.nr` holds it; `None` if it has no such call or is big-endian.
+pub fn number(arch: Arch, name: &str) -> Option<u32> {
+    Abi::named(arch)?.number(Call::named(name)?)
 }
 
 /// Checks what can be known without a machine, and tells what has no effect.

@@ -91,9 +91,9 @@ pub fn push(spans: &mut Vec<Span>, start: u32, verdict: Verdict) {
 
 /// The entries of one rule for one call: itself, and the call that it may be made through.
 fn enter(rule: &Rule, call: Call, abi: &Abi, entries: &mut Vec<Entry>) {
+    let fit = |one: Condition| if abi.wide { one } else { one.narrow() };
     let meant = |conditions: &[Condition]| -> Vec<Condition> {
-        let conditions = conditions.iter().map(|one| if abi.wide { *one } else { one.narrow() });
-        conditions.filter(|one| !one.is_empty()).collect()
+        conditions.iter().copied().map(fit).filter(|one| !one.is_empty()).collect()
     };
     let mut push = |number, conditions, direct| {
         let guard = Guard { conditions, action: rule.action };
@@ -104,7 +104,7 @@ fn enter(rule: &Rule, call: Call, abi: &Abi, entries: &mut Vec<Entry>) {
         if let Some((number, which)) = through {
             let mut conditions = meant(conditions);
             conditions.retain(|one| one.argument != 0);
-            conditions.insert(0, Condition::equal(0, which));
+            conditions.insert(0, fit(Condition::equal(0, which)));
             push(number, conditions, false);
         }
         if let Some(number) = abi.number(call) {
