@@ -14,8 +14,8 @@ enum Probe {
     Cargo(&'static str),
     /// A busybox that is not linked to a shared libc: it runs in an empty rootfs.
     StaticBusybox,
-    /// libc.a, found by the C compiler.
-    StaticLibc,
+    /// A library that the C compiler finds.
+    Library(&'static str),
 }
 
 pub struct Package {
@@ -30,13 +30,18 @@ const fn package(name: &'static str, probe: Probe, why: &'static str) -> Package
 
 // table: package, what proves it is there, why
 pub const PACKAGES: &[Package] = &[
-    package("libc6-dev", Probe::StaticLibc, "libc.a: the release command is a static program"),
+    package("libc6-dev", Probe::Library("libc.a"), "libc.a: the release command is a static program"),
     package("rustfmt", Probe::Cargo("fmt"), "cargo xt check: formatting"),
     package("rust-clippy", Probe::Cargo("clippy"), "cargo xt check: lints"),
     package("runc", Probe::Program("runc"), "the reference runtime, for the parity table and the demo"),
     package("crun", Probe::Program("crun"), "the fastest other runtime, for the parity table and the demo"),
     package("busybox-static", Probe::StaticBusybox, "small static programs inside test containers"),
     package("iproute2", Probe::Program("ip"), "makes the network devices that conformance moves"),
+    package(
+        "libseccomp2",
+        Probe::Library("libseccomp.so.2"),
+        "the oracle of the seccomp compiler, in tests only",
+    ),
     package("strace", Probe::Program("strace"), "counts the system calls of one create"),
     package("patchelf", Probe::Program("patchelf"), "runs the lab's newer runc and crun outside of it"),
     package("debootstrap", Probe::Program("debootstrap"), "makes the lab, a real Debian root filesystem"),
@@ -59,7 +64,7 @@ impl Probe {
             Probe::File(path) => Path::new(path).exists(),
             Probe::Cargo(name) => cargo_has(project, name),
             Probe::StaticBusybox => program("busybox").is_some_and(|path| is_static(&path)),
-            Probe::StaticLibc => compiler_finds("libc.a"),
+            Probe::Library(name) => compiler_finds(name),
         }
     }
 }
