@@ -24,6 +24,7 @@ mod report;
 mod run;
 mod runtime;
 mod scale;
+mod seccomp;
 mod section;
 mod stats;
 mod sys;
@@ -86,6 +87,7 @@ fn drive(arguments: &Arguments, prefix: &str) -> Result<()> {
             Section::Parked => parked::measure(&run, &mut samples)?,
             Section::Concurrency => concurrency::measure(&run, &mut samples)?,
             Section::Scale => scale::measure(&run, &mut samples)?,
+            Section::Seccomp => seccomp::measure(&run, &mut samples)?,
             Section::Memory => memory::measure(&run, view, &mut samples)?,
         }
     }

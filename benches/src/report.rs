@@ -15,6 +15,7 @@ use crate::one::{self, CYCLE};
 use crate::parked;
 use crate::run::{OURS, Run};
 use crate::scale::{self, LEVELS};
+use crate::seccomp;
 use crate::section::Section;
 use crate::stats::Samples;
 use crate::table::{Table, number, ratio};
@@ -32,6 +33,7 @@ pub fn publish(run: &Run, samples: &Samples, json: Option<File>) -> Result<()> {
         parked(run, samples),
         callers(run, samples),
         crowd(run, samples),
+        seccomp::table(samples),
     ];
     for table in tables.iter().filter(|table| !table.is_empty()) {
         println!("{table}");

@@ -16,14 +16,22 @@ pub enum Section {
     Concurrency,
     /// The cost of a command beside many live containers.
     Scale,
+    /// The seccomp compiler and its programs.
+    Seccomp,
     /// The smallest memory limit that starts a program; last, because it leaves the cgroup v2 view.
     Memory,
 }
 
 impl Section {
     /// All of them, in the order they run.
-    pub const ALL: [Section; 5] =
-        [Section::One, Section::Parked, Section::Concurrency, Section::Scale, Section::Memory];
+    pub const ALL: [Section; 6] = [
+        Section::One,
+        Section::Parked,
+        Section::Concurrency,
+        Section::Scale,
+        Section::Seccomp,
+        Section::Memory,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -33,6 +41,7 @@ impl Section {
             Section::Memory => "memory",
             Section::Concurrency => "concurrency",
             Section::Scale => "scale",
+            Section::Seccomp => "seccomp",
         }
     }
 
