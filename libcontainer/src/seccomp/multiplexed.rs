@@ -41,6 +41,11 @@ const MULTIPLEXED: [(&str, &str, u64); 32] = [
     ("socketpair", "socketcall", 8),
 ];
 
+/// Whether `abi` has such calls.
+pub fn on(abi: &Abi) -> bool {
+    Call::named("socketcall").is_some_and(|call| abi.number(call).is_some())
+}
+
 /// The number of the call that `name` may be made through on `abi`, and what its first argument is then.
 pub fn through(name: &str, abi: &Abi) -> Option<(u32, u64)> {
     let row = MULTIPLEXED.binary_search_by(|(call, ..)| (*call).cmp(name)).ok()?;

@@ -109,7 +109,7 @@ fn rule(index: usize, syscall: &LinuxSyscall, unknown: &mut Vec<Warning>) -> Res
     let mut calls = Vec::with_capacity(syscall.names().len());
     for (at, name) in syscall.names().iter().enumerate() {
         let pointer = || format!("{}/names/{at}", place());
-        match Call::named(name) {
+        match Call::named_behind(calls.last().copied(), name) {
             Some(call) => calls.push(call),
             None if name.is_empty() => return Err(invalid(pointer(), "empty string is not a valid syscall")),
             None => unknown.push(Warning {

@@ -51,21 +51,25 @@ struct Entry {
 pub fn spans(profile: &Profile, abi: &Abi, start: u32, spans: &mut Vec<Span>) -> Result<()> {
     let mut last = None;
     let mut entries = Vec::with_capacity(512);
+    let multiplexes = multiplexed::on(abi);
     for rule in &profile.rules {
         for call in &rule.calls {
             let number = abi.number(*call);
             last = last.max(number.filter(|number| *number < ARM_PRIVATE || abi.bit != 0));
             if rule.action != profile.default {
-                enter(rule, *call, abi, &mut entries);
+                let through = if multiplexes { multiplexed::through(call.name(), abi) } else { None };
+                enter(rule, *call, abi, through, &mut entries);
             }
         }
     }
-    entries.sort_by_key(|entry| entry.number);
+    let mut order: Vec<(u32, usize)> = entries.iter().map(|entry| entry.number).zip(0..).collect();
+    order.sort_unstable();
     let mut beyond = last.filter(|_| profile.answers_new_calls).map(|last| last + 1);
     let mut otherwise = profile.default;
     push(spans, start, Verdict::Always(otherwise));
-    for group in entries.chunk_by(|a, b| a.number == b.number) {
-        let Some(number) = group.first().map(|entry| entry.number) else { continue };
+    for group in order.chunk_by(|(a, _), (b, _)| a == b) {
+        let Some((number, _)) = group.first().copied() else { continue };
+        let group = group.iter().filter_map(|(_, index)| entries.get(*index));
         if let Some(beyond) = beyond.take_if(|beyond| *beyond <= number) {
             otherwise = NO_SUCH_CALL;
             push(spans, beyond, Verdict::Always(otherwise));
@@ -90,7 +94,7 @@ pub fn push(spans: &mut Vec<Span>, start: u32, verdict: Verdict) {
 }
 
 /// The entries of one rule for one call: itself, and the call that it may be made through.
-fn enter(rule: &Rule, call: Call, abi: &Abi, entries: &mut Vec<Entry>) {
+fn enter(rule: &Rule, call: Call, abi: &Abi, through: Option<(u32, u64)>, entries: &mut Vec<Entry>) {
     let fit = |one: Condition| if abi.wide { one } else { one.narrow() };
     let meant = |conditions: &[Condition]| -> Vec<Condition> {
         conditions.iter().copied().map(fit).filter(|one| !one.is_empty()).collect()
@@ -99,7 +103,6 @@ fn enter(rule: &Rule, call: Call, abi: &Abi, entries: &mut Vec<Entry>) {
         let guard = Guard { conditions, action: rule.action };
         entries.push(Entry { number, guard, direct, rule: rule.index });
     };
-    let through = multiplexed::through(call.name(), abi);
     for conditions in &rule.alternatives {
         if let Some((number, which)) = through {
             let mut conditions = meant(conditions);
@@ -114,11 +117,11 @@ fn enter(rule: &Rule, call: Call, abi: &Abi, entries: &mut Vec<Entry>) {
 }
 
 /// As in libseccomp: the first rule without conditions decides alone. Otherwise the narrower condition is asked first.
-fn verdict(group: &[Entry], default: u32) -> Result<Verdict> {
-    if let Some(entry) = group.iter().find(|entry| entry.guard.conditions.is_empty()) {
+fn verdict<'a>(group: impl Iterator<Item = &'a Entry> + Clone, default: u32) -> Result<Verdict> {
+    if let Some(entry) = group.clone().find(|entry| entry.guard.conditions.is_empty()) {
         return Ok(Verdict::Always(entry.guard.action));
     }
-    let mut entries: Vec<&Entry> = group.iter().collect();
+    let mut entries: Vec<&Entry> = group.collect();
     entries.sort_by(|a, b| ranks(a).cmp(ranks(b)).then(severity(a).cmp(&severity(b))));
     let twice = entries.windows(2).find_map(|pair| match pair {
         [a, b] if contradict(a, b) => Some((a.rule.min(b.rule), a.rule.max(b.rule))),
