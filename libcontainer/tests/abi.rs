@@ -122,7 +122,7 @@ fn calls() -> BTreeMap<&'static str, libc::c_long> {
         SETRESGID SYS_setresgid CAPSET SYS_capset PERSONALITY SYS_personality SCHED_SETATTR SYS_sched_setattr IOPRIO_SET SYS_ioprio_set SET_MEMPOLICY SYS_set_mempolicy
         PIVOT_ROOT SYS_pivot_root PRCTL SYS_prctl CHROOT SYS_chroot MOUNT SYS_mount UMOUNT2 SYS_umount2
         SETHOSTNAME SYS_sethostname SETDOMAINNAME SYS_setdomainname SCHED_SETAFFINITY SYS_sched_setaffinity
-        EXIT SYS_exit CLOSE SYS_close SECCOMP SYS_seccomp EXIT_GROUP SYS_exit_group KEYCTL SYS_keyctl MKDIRAT SYS_mkdirat MKNODAT SYS_mknodat
+        EXIT SYS_exit CLOSE SYS_close FSETXATTR SYS_fsetxattr SECCOMP SYS_seccomp EXIT_GROUP SYS_exit_group KEYCTL SYS_keyctl MKDIRAT SYS_mkdirat MKNODAT SYS_mknodat
         FCHOWNAT SYS_fchownat SYMLINKAT SYS_symlinkat READLINKAT SYS_readlinkat FCHMODAT SYS_fchmodat
         UNSHARE SYS_unshare DUP3 SYS_dup3 SETNS SYS_setns STATX SYS_statx FSTATFS SYS_fstatfs
         ACCEPT4 SYS_accept4 CLONE SYS_clone KILL SYS_kill PPOLL SYS_ppoll SETPGID SYS_setpgid WAIT4 SYS_wait4
@@ -171,6 +171,7 @@ const GENERIC_NUMBERS: &[(&str, u32)] = &[
     ("EXIT", 93),
     ("CLOSE", 57),
     ("SECCOMP", 277),
+    ("FSETXATTR", 7),
     ("KEYCTL", 219),
     ("MKDIRAT", 34),
     ("MKNODAT", 33),

@@ -68,6 +68,7 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::Readonly { path } => mount::readonly(m, path),
         Op::Hostname { name } => Ok(sys::sethostname(m.text(name))?),
         Op::Domainname { name } => Ok(sys::setdomainname(m.text(name))?),
+        Op::Label { path, label } => rootfs::label(m, path, label),
         Op::Procfs { whole, proc } => procfs::open(m, whole != 0, proc),
         Op::ProcWrite { proc, paths, value } => procfs::write(m, proc, paths, value),
         Op::Loopback {} => namespace::loopback(),

@@ -280,6 +280,8 @@ ops! {
     /// Makes a tree the root handle; `attach` 1 mounts it over the present root first, 2 on the directory at `path`, where hooks look for it,
     /// 0 takes a plain directory as it is.
     11 Root "root" { tree: Slot, attach: u32, path: Str }
+    /// Sets the SELinux label of the directory at `path`, for a filesystem that takes none when it is mounted.
+    76 Label "label" { path: Str, label: Str }
     /// Mounts a new filesystem: options, attributes, flags of [`mount_flag`], propagation (MS_*), target below the root handle.
     12 Mount "mount" { fs: Str, source: Str, options: List, attr: u64, flags: u32, propagation: u32, target: Str }
     /// Attaches a tree: attributes to set and to clear on its top, and on all of it, then propagation.

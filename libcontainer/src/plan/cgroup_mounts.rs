@@ -95,6 +95,7 @@ fn copy<'a>(base: &Simple<'a>, below: &str) -> Simple<'a> {
         propagation: base.propagation.clone(),
         late_read_only: false,
         late_nosymfollow: base.late_nosymfollow,
+        label: None,
         flags: base.flags,
         pointer: base.pointer.clone(),
     }

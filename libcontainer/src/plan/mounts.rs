@@ -8,6 +8,7 @@ use teu_init::abi::{MOUNT_ATTR__ATIME, MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_NOSYMFO
 use teu_init::program::{NewSlot, Op, Slot, mount_flag, tree_flag};
 
 use super::idmap::{Mapped, MountIds};
+use super::labels::MountLabel;
 use super::mount_options::{Attributes, MountOptions};
 use super::namespaces::kind;
 use super::program::Builder;
@@ -27,6 +28,8 @@ pub(super) struct Simple<'a> {
     pub late_read_only: bool,
     /// The kernel takes this flag only for a mount that exists.
     pub late_nosymfollow: bool,
+    /// The SELinux label that it gets when it is mounted.
+    pub label: Option<&'a str>,
     pub flags: u32,
     pub pointer: String,
 }
@@ -75,12 +78,16 @@ impl<'a> Mounts<'a> {
     pub fn prepare(subject: &Subject<'a>, out: &mut Builder, sources: &mut Vec<Source>) -> Result<Self> {
         let mut list: Vec<(Simple<'a>, Option<Slot>)> = Vec::new();
         let listed = subject.config.mounts().as_deref().unwrap_or(&[]);
+        let label = MountLabel::of(subject)?;
         for (index, mount) in listed.iter().enumerate() {
             let pointer = format!("/mounts/{index}");
             let before = list.iter().map(|(simple, _)| simple);
             let simples =
                 simplify(subject, mount, &pointer, before).map_err(|error| error.at(pointer.clone()))?;
-            for simple in simples {
+            for mut simple in simples {
+                if let Some(label) = &label {
+                    label.add(&mut simple);
+                }
                 let slot = simple.what.source(subject, &pointer).map(|source| {
                     sources.push(source);
                     out.sends()
@@ -186,6 +193,10 @@ impl Simple<'_> {
 
     /// What no call does together with the mount.
     fn push_after(&self, propagation: impl Iterator<Item = u32>, out: &mut Builder) {
+        if let Some(label) = self.label {
+            let (path, label) = (out.text(&*self.target), out.text(label));
+            out.push(Op::Label { path, label }, "/linux/mountLabel");
+        }
         if self.late_nosymfollow {
             let path = out.text(&*self.target);
             out.push(Op::Attr { path, set: MOUNT_ATTR_NOSYMFOLLOW, clear: 0 }, self.pointer.clone());
@@ -232,6 +243,7 @@ pub(super) fn plain<'a>(options: &MountOptions<'_>, target: Cow<'a, str>, pointe
         propagation: options.propagation.clone(),
         late_read_only: false,
         late_nosymfollow: false,
+        label: None,
         flags: 0,
         pointer: pointer.to_owned(),
     }

@@ -244,6 +244,7 @@ impl Program {
                 format!("{}{}", quoted(self.text(path)), if again == 0 { "" } else { " if denied before" })
             }
             Op::CheckExec { candidates } => self.texts(candidates).map(quoted).collect::<Vec<_>>().join(" "),
+            Op::Label { path, label } => format!("{} {}", quoted(self.text(path)), quoted(self.text(label))),
             Op::Procfs { whole, proc } => {
                 format!("{}-> {{{}}}", if whole == 0 { "pid " } else { "" }, proc.0)
             }

@@ -167,8 +167,10 @@ fn scheduling_in_order(program: &Program) -> Option<usize> {
 }
 
 fn is_mount(op: &Op) -> bool {
-    matches!(op, Op::Mount { .. } | Op::MountMapped { .. } | Op::Bind { .. } | Op::Remount { .. })
-        || matches!(op, Op::Device { .. } | Op::Symlink { .. } | Op::Propagate { .. })
+    matches!(
+        op,
+        Op::Label { .. } | Op::Mount { .. } | Op::MountMapped { .. } | Op::Bind { .. } | Op::Remount { .. }
+    ) || matches!(op, Op::Device { .. } | Op::Symlink { .. } | Op::Propagate { .. })
 }
 
 fn is_mask(op: &Op) -> bool {

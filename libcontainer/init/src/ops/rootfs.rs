@@ -2,7 +2,8 @@
 
 use crate::abi::{
     AT_SYMLINK_NOFOLLOW, EEXIST, FSCONFIG_CMD_CREATE, MNT_DETACH, MOUNT_ATTR_RDONLY, MOVE_MOUNT_F_EMPTY_PATH,
-    O_CLOEXEC, O_PATH, OpenHow, PROC_SUPER_MAGIC, S_IFMT, SYSFS_MAGIC,
+    O_CLOEXEC, O_DIRECTORY, O_PATH, OpenHow, PROC_SUPER_MAGIC, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS,
+    S_IFMT, SYSFS_MAGIC,
 };
 use crate::machine::{At, Fault, Machine, Outcome};
 use crate::path::{self, Leaf, Name};
@@ -109,6 +110,19 @@ fn cover(path: &CStr) -> Outcome {
     sys::move_mount(mount, Fd::CWD, path, MOVE_MOUNT_F_EMPTY_PATH).at(step::ATTACH)?;
     mount.close();
     Ok(())
+}
+
+/// Labels a directory.
+pub fn label(machine: &Machine<'_>, path: Str, label: Str) -> Outcome {
+    let how = OpenHow {
+        flags: u64::from(O_DIRECTORY | O_CLOEXEC),
+        mode: 0,
+        resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+    };
+    let directory = sys::openat2(machine.root, machine.text(path), &how).at(step::TARGET)?;
+    let set = sys::fsetxattr(directory, c"security.selinux", machine.text(label).to_bytes_with_nul());
+    directory.close();
+    Ok(set?)
 }
 
 /// Makes the root handle the root of the namespace and drops the host's tree.

@@ -46,6 +46,7 @@ pub const SETNS: usize = 268;
 pub const STATX: usize = 291;
 pub const FSTATFS: usize = 44;
 pub const PRLIMIT64: usize = 261;
+pub const FSETXATTR: usize = 7;
 pub const SECCOMP: usize = 277;
 pub const SET_MEMPOLICY: usize = 237;
 pub const IOPRIO_SET: usize = 30;

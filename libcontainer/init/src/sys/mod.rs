@@ -489,6 +489,13 @@ pub fn symlinkat(target: &CStr, directory: Fd, path: &CStr) -> Result<()> {
     done(unsafe { syscall(nr::SYMLINKAT, [text(target), directory.arg(), text(path), 0, 0, 0]) })
 }
 
+pub fn fsetxattr(file: Fd, name: &CStr, value: &[u8]) -> Result<()> {
+    // SAFETY: name and value are borrowed, the value with its length.
+    done(unsafe {
+        syscall(nr::FSETXATTR, [file.arg(), text(name), value.as_ptr() as usize, value.len(), 0, 0])
+    })
+}
+
 pub fn readlinkat(directory: Fd, path: &CStr, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: the path is borrowed, the buffer is borrowed for writing with its length.
     check(unsafe {

@@ -54,6 +54,7 @@ pub mod nr {
     pub const SETNS: usize = 308;
     pub const FSTATFS: usize = 138;
     pub const PRLIMIT64: usize = 302;
+    pub const FSETXATTR: usize = 190;
     pub const SECCOMP: usize = 317;
     pub const SET_MEMPOLICY: usize = 238;
     pub const IOPRIO_SET: usize = 251;

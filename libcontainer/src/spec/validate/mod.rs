@@ -3,6 +3,7 @@
 
 mod devices;
 mod hooks;
+mod labels;
 mod limits;
 mod mappings;
 mod mounts;
@@ -43,6 +44,7 @@ const CHAPTERS: &[Chapter] = &[
     top::root,
     mounts::mounts,
     process::process,
+    labels::labels,
     scheduling::scheduling,
     top::hostname,
     namespaces::namespaces,

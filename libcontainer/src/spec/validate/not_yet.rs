@@ -8,7 +8,6 @@ use crate::{Error, ErrorKind, Result};
 type Wanted = fn(&Config) -> bool;
 
 const NOT_YET: &[(&str, Wanted)] = &[
-    ("/linux/mountLabel", |c| linux(c).is_some_and(|l| l.mount_label().is_some())),
     // Even an empty object asks for a group.
     ("/linux/intelRdt", |c| linux(c).is_some_and(|l| l.intel_rdt().is_some())),
 ];

@@ -13,8 +13,6 @@ const NO_ID: u32 = u32::MAX;
 const MAX_GROUPS: usize = 65_536;
 /// MAX_ARG_STRLEN, with the final NUL.
 const MAX_STRING: usize = 131_072;
-/// What fits into one page with the word before it: the kernel takes no longer write to an attribute.
-const MAX_LABEL: usize = 4000;
 
 pub fn process(config: &Config, warnings: &mut Warnings) -> Result<()> {
     let Some(process) = config.process() else { return Ok(()) };
@@ -26,21 +24,9 @@ pub fn process(config: &Config, warnings: &mut Warnings) -> Result<()> {
         capabilities(sets, warnings)?;
     }
     rlimits(list(process.rlimits()))?;
-    label(process.apparmor_profile(), "apparmorProfile")?;
-    label(process.selinux_label(), "selinuxLabel")?;
     terminal(process, namespace(config, LinuxNamespaceType::Mount).is_some())?;
     kept_groups(config, process, warnings);
     oom_score_adj(process.oom_score_adj())
-}
-
-/// The kernel cuts a longer label off and reads a newline as its end: neither may reach it.
-fn label(label: &Option<String>, key: &str) -> Result<()> {
-    let refused = |why: &str| Err(invalid(format!("/process/{key}"), format!("{key} {why}")));
-    match label.as_deref() {
-        Some(label) if label.len() > MAX_LABEL => refused("is longer than 4,000 bytes"),
-        Some(label) if label.contains(|c: char| c.is_ascii_control()) => refused("has a control character"),
-        _ => Ok(()),
-    }
 }
 
 fn user(user: &User) -> Result<()> {

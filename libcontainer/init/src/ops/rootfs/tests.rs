@@ -187,3 +187,26 @@ fn the_host_s_procfs_and_sysfs_disappear() {
         }
     });
 }
+
+/// A tmpfs keeps any label, also where SELinux is off.
+#[test]
+fn a_directory_is_labelled_and_nothing_outside_of_the_root() {
+    in_namespaces(|| {
+        let (scratch, mut script) = (Scratch::new("label"), Script::default());
+        let (path, away, value) = (script.text("/queue"), script.text("/away"), script.text("u:r:t:s0"));
+        let machine = script.machine(tmpfs_over(&scratch));
+        fs::create_dir(scratch.path().join("queue")).unwrap();
+        std::os::unix::fs::symlink("/../../../queue", scratch.path().join("away")).unwrap();
+        for path in [path, away] {
+            assert_eq!(label(&machine, path, value), Ok(()));
+            let (name, mut found) = (c"security.selinux", [0u8; 64]);
+            let place = harness::c_string(&scratch.path().join("queue"));
+            // SAFETY: both strings end with NUL, the buffer is borrowed for writing with its length.
+            let length =
+                unsafe { libc::getxattr(place.as_ptr(), name.as_ptr(), found.as_mut_ptr().cast(), 64) };
+            assert_eq!(&found[..usize::try_from(length).unwrap()], b"u:r:t:s0\0");
+        }
+        fs::remove_dir(scratch.path().join("queue")).unwrap();
+        assert_eq!(label(&machine, path, value), Err(Fault { errno: ENOENT, step: step::TARGET }));
+    });
+}
