@@ -139,7 +139,41 @@ fn inherited(number: i32) -> Result<FdMap> {
 mod tests {
     use teu::{Error, ErrorKind};
 
-    use super::of_start;
+    use super::{Creation, of_start};
+
+    #[test]
+    fn a_terminal_and_its_receiver_come_together() {
+        const NOBODY: &str = "cannot allocate tty if runc will detach without setting console socket";
+        const USELESS: &str = "cannot use console socket if runc will not detach or allocate tty";
+        let creation = |terminal: bool, socket: bool| {
+            let json = format!(
+                r#"{{"ociVersion": "1.3.0", "root": {{"path": "r"}}, "linux": {{"namespaces": [{{"type": "mount"}}]}},
+                "process": {{"terminal": {terminal}, "cwd": "/", "args": ["sh"]}}}}"#
+            );
+            let console_socket = socket.then(|| teu::Receiver::Path("/s".into()));
+            Creation {
+                id: teu::Id::new("x").unwrap(),
+                spec: teu::Spec::from_json("/b", json.as_bytes()).unwrap(),
+                options: teu::CreateOptions { console_socket, ..Default::default() },
+            }
+        };
+        // (terminal, socket, waits for the end, the refusal)
+        let table = [
+            (false, false, false, None),
+            (false, false, true, None),
+            (true, true, false, None),
+            (true, false, true, None),
+            (true, false, false, Some(NOBODY)),
+            (false, true, false, Some(USELESS)),
+            (false, true, true, Some(USELESS)),
+            (true, true, true, Some(USELESS)),
+        ];
+        for (terminal, socket, waits, refusal) in table {
+            let checked = creation(terminal, socket).check_terminal(waits);
+            let said = checked.err().map(|error| error.to_string());
+            assert_eq!(said.as_deref(), refusal, "{terminal} {socket} {waits}");
+        }
+    }
 
     #[test]
     fn errors_of_the_start_carry_the_phrase_once_and_those_of_the_request_do_not() {

@@ -19,6 +19,9 @@ use crate::mask::{Blocked, failed, pass_on};
 /// A pipe that is ready takes so much without waiting (PIPE_BUF).
 const CHUNK: usize = 4096;
 
+/// A terminal holds less than so many chunks.
+const LAST_READS: u32 = 64;
+
 /// How often a terminal that everybody has left is looked at: milliseconds.
 const LOOK_AGAIN: u8 = 200;
 
@@ -194,9 +197,9 @@ impl Bridge {
         }
     }
 
-    /// What the container wrote before it ended. Now it is right to wait for the reader.
+    /// What the container wrote before it ended. Now it is right to wait for the reader, but not for processes that outlived init and write on.
     fn drain(&mut self) {
-        loop {
+        for _ in 0..LAST_READS {
             while !self.screen.is_empty() {
                 self.write_screen();
             }

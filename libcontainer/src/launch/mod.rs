@@ -7,11 +7,13 @@
 //! [late limits]                  └─────────► check, run the ops
 //! [second process ◄─ Respawned, Go ─────────► ]      only if a namespace needs another clone
 //! [maps ◄──────── NeedMaps, Go ────────────► ]      only with a new user namespace
+//! [master ◄────── Terminal]                         only with a terminal
 //! [what it asks ◄ Ask(what), Go ───────────► ]      for each `ask` of the program: see ask.rs
 //! [agent gets it ◄ Listener, the descriptor ─► ]      only if the filter asks an agent: see agent.rs
 //! record the pid (meanwhile)
 //! ◄──────────────────────────────── Ready            or Failed, or end of file: it died
 //! rlimits, publish the gate
+//! [terminal, pidfd to their receivers, pid file]
 //! Commit ──────────────────────────────────► may outlive its creator; waits at the gate
 //! ```
 
