@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::gettid;
 use serde_json::json;
 
 use super::tests;
@@ -169,21 +171,33 @@ fn sysctls_of_the_host_are_refused(ctx: &Ctx<'_>) -> Outcome {
     refused_sysctl(ctx, "", "kernel.hostname", &[hostname, "kernel.hostname"])
 }
 
+/// The caller is in a network namespace of its own meanwhile: a runtime that does not refuse must not change the machine.
 fn sysctls_of_a_joined_host_namespace_are_refused(ctx: &Ctx<'_>) -> Outcome {
-    let before = host(SOMAXCONN)?;
-    let mut bundle = ctx.bundle()?;
-    bundle.join("network", &format!("/proc/{}/ns/net", std::process::id()));
-    bundle.set("/linux/sysctl", json!({ "net.core.somaxconn": "784" }));
-    ctx.refused(
-        &bundle,
-        &["sysctl \"net.core.somaxconn\" not allowed in host network namespace", "network"],
-    )?;
-    same!(host(SOMAXCONN)?, before, "on the host");
-    Ok(())
+    let (driver, machine, dir) = (ctx.driver, ctx.host, ctx.dir.clone());
+    let body = || -> Outcome {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        let ctx = Ctx::new(driver, machine, dir);
+        let before = host(SOMAXCONN)?;
+        let mut bundle = ctx.bundle()?;
+        bundle.join("network", &format!("/proc/{}/task/{}/ns/net", std::process::id(), gettid()));
+        bundle.set("/linux/sysctl", json!({ "net.core.somaxconn": "784" }));
+        let text = "sysctl \"net.core.somaxconn\" not allowed in host network namespace";
+        ctx.refused(&bundle, &[text, "network"])?;
+        same!(host(SOMAXCONN)?, before, "in the caller's namespace");
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(body).join().unwrap_or_else(|_| Err("the test itself panicked".into()))
+    })
 }
 
 fn unknown_sysctls_are_refused_by_name(ctx: &Ctx<'_>) -> Outcome {
-    refused_sysctl(ctx, "", "net.ipv4.dream", &["net/ipv4/dream", "net.ipv4.dream"])
+    refused_sysctl(
+        ctx,
+        "",
+        "net.ipv4.dream",
+        &["the kernel has no such sysctl", "net/ipv4/dream", "net.ipv4.dream"],
+    )
 }
 
 fn a_value_that_the_kernel_refuses_is_told(ctx: &Ctx<'_>) -> Outcome {

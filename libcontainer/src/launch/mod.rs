@@ -21,6 +21,7 @@ mod agent;
 mod ask;
 mod carrier;
 mod clone;
+mod hint;
 pub(crate) mod hook;
 mod idmap;
 pub(crate) mod mount_ids;

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use teu_init::program::{Op, PROGRESS_OFFSET};
 use teu_init::wire::step;
 
+use super::hint::hint;
 use super::talk::Heard;
 use crate::cgroup::Cgroup;
 use crate::plan::{Plan, rlimits};
@@ -24,6 +25,10 @@ pub(super) fn failure(plan: &Plan, heard: &Heard) -> Error {
         return Error::os("init refused its program", errno).kind_is(ErrorKind::Internal).context(CONTEXT);
     };
     let error = sentence(plan, op, errno, detail, &heard.note);
+    let error = match hint(&plan.program, op, errno) {
+        Some(meaning) => error.remark(meaning),
+        None => error,
+    };
     if let Some(filter) = filtered(plan, index).filter(|filter| *filter < index) {
         return error.remark(NEEDED).context(CONTEXT).at(plan.program.site(filter));
     }
