@@ -24,6 +24,7 @@ tests! {
     the_core_link_is_there_if_the_kernel_has_the_file,
     masked_directories_share_one_filesystem,
     a_null_stream_is_the_container_s_own,
+    long_options_of_an_overlay_arrive,
 }
 
 fn tmpcopyup_starts_with_what_is_covered(ctx: &Ctx<'_>) -> Outcome {
@@ -185,6 +186,27 @@ fn masked_directories_share_one_filesystem(ctx: &Ctx<'_>) -> Outcome {
         same!(report.get(&format!("list:{point}")), &json!([]), "names in {name}");
         check!(report.mounted_with(&point, "ro"), "not read-only: {}", report.mount(&point));
     }
+    Ok(())
+}
+
+/// One option of a filesystem context has at most 255 bytes; runc knows no such limit.
+fn long_options_of_an_overlay_arrive(ctx: &Ctx<'_>) -> Outcome {
+    let layers = crate::sys::Tmpfs::new(ctx.dir.join("layers"), nix::mount::MsFlags::empty())?;
+    let mut dirs = Vec::new();
+    for name in ["lower", "upper"] {
+        let dir = layers.0.join(name.repeat(30));
+        fs::create_dir(&dir)?;
+        fs::write(dir.join(name), name)?;
+        dirs.push(dir.to_string_lossy().into_owned());
+    }
+    let mut bundle = ctx.bundle()?;
+    let option = format!("lowerdir={}", dirs.join(":"));
+    check!(option.len() > 264, "too short to be a test: {option}");
+    bundle.mount("/o", "overlay", "overlay", &["nosuid", "ro", &option, "private"]);
+    let report = ctx.see(&mut bundle, &["list:/o", "mounts", "write:/o/x"])?;
+    same!(report.get("list:/o"), &json!(["lower", "upper"]), "names in both layers");
+    same!(report.text("write:/o/x"), "EROFS", "a write");
+    check!(report.mounted_with("/o", "nosuid"), "not nosuid: {}", report.mount("/o"));
     Ok(())
 }
 

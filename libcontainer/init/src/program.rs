@@ -440,6 +440,8 @@ pub mod mount_flag {
     pub const KEEP_TARGET_LINK: u32 = 256;
     /// The new filesystem starts with a copy of the directory that it covers.
     pub const COPY_UP: u32 = 512;
+    /// The only option is the filesystem's data as one string: a value is longer than one option of a context may be (255 bytes).
+    pub const WHOLE_DATA: u32 = 1024;
 }
 
 /// A program that was checked: every op decodes, every reference lies inside the arena, every slot number is below `slots`.

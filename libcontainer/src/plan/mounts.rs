@@ -460,13 +460,30 @@ fn filesystem<'a>(
         None => Cow::Borrowed(kind),
     };
     let read_only = simple.top.set & MOUNT_ATTR_RDONLY != 0;
-    let words = fs_options(&options, read_only)?;
+    let words = match whole_data(&options) {
+        Some(data) => {
+            simple.flags = simple.flags & !mount_flag::INHERIT_MODE | mount_flag::WHOLE_DATA;
+            vec![Cow::Owned(data)]
+        }
+        None => fs_options(&options, read_only)?,
+    };
     simple.what = match (Mapped { subject, mount, options: &options, pointer }).ids()? {
         None => What::New { fs: kind, source, options: words },
         Some((ids, _)) => What::NewMapped { fs: kind, source, options: words, ids },
     };
     new_attributes(&mut simple.top);
     Ok(simple)
+}
+
+/// Longest value that a filesystem context takes (`strndup_user` in fs/fsopen.c).
+const MAX_VALUE: usize = 255;
+
+/// The data of the filesystem as one string, if a value is too long for a context: the layers of an overlay, mostly. Not for a tmpfs, and not
+/// together with words for the superblock: those have long values nowhere.
+fn whole_data(options: &MountOptions<'_>) -> Option<String> {
+    let long = |option: &&str| option.split_once('=').is_some_and(|(_, value)| value.len() > MAX_VALUE);
+    let plain = options.superblock.is_empty() && !options.extras.copy_up && options.extras.mapped.is_none();
+    (plain && options.data.iter().any(|option| long(option))).then(|| options.data.join(","))
 }
 
 /// A new mount starts without attributes: there is nothing to clear.
@@ -505,6 +522,18 @@ mod tests {
         assert_eq!(proc_flags("/proc/sys/net", "bind", true).unwrap(), mount_flag::IN_PROC);
         assert!(proc_flags("/proc/sys/net", "bind", false).is_err());
         assert_eq!(proc_flags("/process", "tmpfs", false).unwrap(), 0);
+    }
+
+    #[test]
+    fn only_a_value_that_no_context_takes_goes_as_one_string() {
+        let data = |value: usize, more: &str| {
+            let text = format!("{more},lowerdir={}", "x".repeat(value));
+            whole_data(&MountOptions::parse(text.split(','))).map(|data| data.len())
+        };
+        assert_eq!(data(255, "xino=on"), None);
+        assert_eq!(data(256, "xino=on"), Some("xino=on,lowerdir=".len() + 256));
+        assert_eq!(data(256, "nosuid"), Some("lowerdir=".len() + 256));
+        assert_eq!(data(256, "sync"), None);
     }
 
     #[test]

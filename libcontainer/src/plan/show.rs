@@ -333,6 +333,7 @@ fn show_flags(flags: u32) -> String {
         (mount_flag::COPY_LINK, "copy-link"),
         (mount_flag::KEEP_TARGET_LINK, "keep-target-link"),
         (mount_flag::COPY_UP, "copy-up"),
+        (mount_flag::WHOLE_DATA, "whole-data"),
     ];
     let words: Vec<_> = table.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, word)| *word).collect();
     if words.is_empty() { String::new() } else { format!("[{}]", words.join(" ")) }

@@ -104,6 +104,9 @@ fn attach_below(machine: &Machine<'_>, tree: Fd, path: Str) -> core::result::Res
 pub fn mount(machine: &mut Machine<'_>, new: NewMount, userns: Option<Slot>) -> Outcome {
     let mode = covered_mode(machine, &new);
     let target = open_target(machine, new.target, Leaf::Directory, new.flags)?;
+    if new.flags & mount_flag::WHOLE_DATA != 0 {
+        return mount_whole(machine, &new, target);
+    }
     let context = sys::fsopen(machine.text(new.fs)).at(step::FSOPEN)?;
     let made = superblock(machine, context, &new, mode)
         .and_then(|()| sys::fsmount(context, new.attr).at(step::SUPERBLOCK));
@@ -119,6 +122,19 @@ pub fn mount(machine: &mut Machine<'_>, new: NewMount, userns: Option<Slot>) -> 
         copy_up::copy(machine, target, mount)?;
     }
     attach(mount, target)?;
+    attributes::propagate(mount, new.propagation)?;
+    mount.close();
+    Ok(())
+}
+
+/// With mount(2), on "." so that no path of the container is walked. The mount is found again at its target.
+fn mount_whole(machine: &mut Machine<'_>, new: &NewMount, target: Fd) -> Outcome {
+    let data = machine.texts(new.options).next().unwrap_or(c"");
+    sys::fchdir(target)?;
+    target.close();
+    sys::mount_data(machine.text(new.source), c".", machine.text(new.fs), data).at(step::SUPERBLOCK)?;
+    let mount = path::open(machine.root, machine.text(new.target), false).at(step::TARGET)?;
+    attributes::change(mount, [new.attr, 0], 0)?;
     attributes::propagate(mount, new.propagation)?;
     mount.close();
     Ok(())

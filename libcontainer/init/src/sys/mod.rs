@@ -3,7 +3,7 @@
 //! Pointers come from references that live through the call; lengths come with them. That is what every SAFETY line below means by "borrowed".
 
 #![allow(missing_docs)] // each is the system call of its name
-use crate::abi::{CloneArgs, EINTR, EINVAL, MountAttr, MsgHdr, OpenHow, SchedAttr, Statx, WindowSize};
+use crate::abi::{CloneArgs, EINTR, EINVAL, MsgHdr, OpenHow, SchedAttr, Statx, WindowSize};
 use core::ffi::CStr;
 use core::sync::atomic::AtomicU32;
 
@@ -21,7 +21,11 @@ mod generic;
 
 pub mod child;
 mod files;
+mod mounts;
 pub use files::{fchmodat, getdents, sendfile};
+pub use mounts::{
+    fsconfig, fsmount, fsopen, fspick, mount_data, mount_flags, mount_setattr, move_mount, open_tree, umount,
+};
 
 use arch::{nr, syscall};
 
@@ -419,18 +423,6 @@ pub fn chroot(path: &CStr) -> Result<()> {
     done(unsafe { syscall(nr::CHROOT, [text(path), 0, 0, 0, 0, 0]) })
 }
 
-/// `mount` without source, type and data: propagation, remount and move.
-pub fn mount_flags(source: Option<&CStr>, target: &CStr, flags: u64) -> Result<()> {
-    let source = source.map_or(0, text);
-    // SAFETY: the paths are borrowed; NULL is allowed for the others with these flags.
-    done(unsafe { syscall(nr::MOUNT, [source, text(target), 0, flags as usize, 0, 0]) })
-}
-
-pub fn umount(path: &CStr, flags: u32) -> Result<()> {
-    // SAFETY: the path is borrowed.
-    done(unsafe { syscall(nr::UMOUNT2, [text(path), flags as usize, 0, 0, 0, 0]) })
-}
-
 pub fn sethostname(name: &CStr) -> Result<()> {
     // SAFETY: the name is borrowed with its length.
     done(unsafe { syscall(nr::SETHOSTNAME, [text(name), name.count_bytes(), 0, 0, 0, 0]) })
@@ -557,59 +549,6 @@ pub fn access(path: &CStr, mode: u32) -> Result<()> {
     let (directory, flags) = (Fd::CWD.arg(), crate::abi::AT_EACCESS as usize);
     // SAFETY: the path is borrowed.
     done(unsafe { syscall(common::FACCESSAT2, [directory, text(path), mode as usize, flags, 0, 0]) })
-}
-
-pub fn open_tree(directory: Fd, path: &CStr, flags: u32) -> Result<Fd> {
-    // SAFETY: the path is borrowed.
-    fd(unsafe { syscall(common::OPEN_TREE, [directory.arg(), text(path), flags as usize, 0, 0, 0]) })
-}
-
-/// Attaches the mount of `from` at `to`, both by descriptor.
-pub fn move_mount(from: Fd, to: Fd, to_path: &CStr, flags: u32) -> Result<()> {
-    // SAFETY: both paths are borrowed.
-    done(unsafe {
-        syscall(common::MOVE_MOUNT, [from.arg(), text(c""), to.arg(), text(to_path), flags as usize, 0])
-    })
-}
-
-pub fn fsopen(filesystem: &CStr) -> Result<Fd> {
-    // SAFETY: the name is borrowed.
-    fd(unsafe {
-        syscall(common::FSOPEN, [text(filesystem), crate::abi::FSOPEN_CLOEXEC as usize, 0, 0, 0, 0])
-    })
-}
-
-pub fn fsconfig(context: Fd, command: u32, key: Option<&CStr>, value: Option<&CStr>) -> Result<()> {
-    let (key, value) = (key.map_or(0, text), value.map_or(0, text));
-    // SAFETY: key and value are borrowed or NULL, as the command wants.
-    done(unsafe { syscall(common::FSCONFIG, [context.arg(), command as usize, key, value, 0, 0]) })
-}
-
-pub fn fsmount(context: Fd, attributes: u64) -> Result<Fd> {
-    // SAFETY: takes no pointer.
-    fd(unsafe {
-        syscall(
-            common::FSMOUNT,
-            [context.arg(), crate::abi::FSMOUNT_CLOEXEC as usize, attributes as usize, 0, 0, 0],
-        )
-    })
-}
-
-/// A context that changes the filesystem that `mount` is the root of.
-pub fn fspick(mount: Fd) -> Result<Fd> {
-    let flags = (crate::abi::FSPICK_CLOEXEC | crate::abi::FSPICK_EMPTY_PATH) as usize;
-    // SAFETY: the path is static.
-    fd(unsafe { syscall(common::FSPICK, [mount.arg(), text(c""), flags, 0, 0, 0]) })
-}
-
-pub fn mount_setattr(mount: Fd, path: &CStr, flags: u32, attr: &MountAttr) -> Result<()> {
-    // SAFETY: path and struct are borrowed, the struct with its length.
-    done(unsafe {
-        syscall(
-            common::MOUNT_SETATTR,
-            [mount.arg(), text(path), flags as usize, at(attr), size_of::<MountAttr>(), 0],
-        )
-    })
 }
 
 pub fn write(to: Fd, bytes: &[u8]) -> Result<usize> {
