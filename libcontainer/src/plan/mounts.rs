@@ -483,7 +483,7 @@ const MAX_VALUE: usize = 255;
 fn whole_data(options: &MountOptions<'_>) -> Option<String> {
     let long = |option: &&str| option.split_once('=').is_some_and(|(_, value)| value.len() > MAX_VALUE);
     let plain = options.superblock.is_empty() && !options.extras.copy_up && options.extras.mapped.is_none();
-    (plain && options.data.iter().any(|option| long(option))).then(|| options.data.join(","))
+    (plain && options.data.iter().any(long)).then(|| options.data.join(","))
 }
 
 /// A new mount starts without attributes: there is nothing to clear.
