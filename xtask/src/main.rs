@@ -12,6 +12,7 @@ mod lab;
 mod licence;
 mod lint;
 mod musl;
+mod mutants;
 mod packages;
 mod project;
 mod setup;

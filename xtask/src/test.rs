@@ -3,6 +3,7 @@
 use crate::Failure;
 use crate::artifact::{self, CONFORMANCE, TEU};
 use crate::lab::LAB;
+use crate::mutants;
 use crate::project::{Project, program};
 use crate::setup;
 use crate::step::Step;
@@ -36,6 +37,10 @@ const LANES: &[Lane] = &[
             "only by name: conformance of teu five times a view, to find what fails rarely",
             repeat,
         )
+    },
+    Lane {
+        slow: true,
+        ..lane("mutants", "only by name: teu broken on purpose, to see behaviours fail", mutants::run)
     },
 ];
 
@@ -142,7 +147,7 @@ impl Suite {
     }
 
     /// One run in one view of cgroups; with `parity` the other runtimes of this machine show what they do.
-    fn step(&self, view: &str, parity: bool) -> Step {
+    pub fn step(&self, view: &str, parity: bool) -> Step {
         let mut step = self.plain(view).args([format!("--runtime=teu={}", self.teu.display())]);
         if parity {
             let others = ["runc", "crun"].into_iter().filter_map(|name| Some((name, self.contender(name)?)));
@@ -150,6 +155,11 @@ impl Suite {
             step = step.arg("--json").arg(self.reports.join(format!("conformance-{view}.json")));
         }
         step
+    }
+
+    /// Another program takes teu's place.
+    pub fn replace_subject(&mut self, program: PathBuf) {
+        self.teu = program;
     }
 
     /// One run of teu that adds to `file` which fields the behaviours set.
@@ -202,6 +212,7 @@ mod tests {
         let usual = vec!["unit", "native", "native-library", "v2", "v2-library"];
         assert_eq!(pick(&[]).map(names), Ok(usual));
         assert_eq!(pick(&["repeat".to_owned()]).map(names), Ok(vec!["repeat"]));
+        assert_eq!(pick(&["mutants".to_owned()]).map(names), Ok(vec!["mutants"]));
         assert!(pick(&["v3".to_owned()]).is_err());
     }
 }

@@ -190,8 +190,9 @@ fn memory_reservation_is_written(ctx: &Ctx<'_>) -> Outcome {
 
 /// runc 1.1 and crun 1.8 turn shares into a weight by a straight line: 39 for 1024.
 fn cpu_shares_are_written(ctx: &Ctx<'_>) -> Outcome {
-    let resources = json!({ "cpu": { "shares": 1024 } });
-    writes(ctx, "cpu", &resources, &[("cpu.shares", "1024")], &[("cpu.weight", "100")])
+    // 1024 is what every cgroup has.
+    let resources = json!({ "cpu": { "shares": 512 } });
+    writes(ctx, "cpu", &resources, &[("cpu.shares", "512")], &[("cpu.weight", "59")])
 }
 
 fn cpu_quota_and_period_are_written(ctx: &Ctx<'_>) -> Outcome {
