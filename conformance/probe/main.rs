@@ -5,7 +5,7 @@
 //!
 //! Observations: `status mounts fds cwd env args limits ns cgroup hostname pid loopback clock:NUMBER machine isatty:N stat:P lstat:P readlink:P
 //! statfs:P read:P list:P tty:N sched ioprio mempolicy`. Attempts: `open:P openrw:P write:P=TEXT mkdir:P unlink:P mknod:P:TYPE:MAJOR:MINOR mount:TYPE:P
-//! umount:P forks:N touch:BYTES kill:PID:SIGNAL call:NUMBER:ARG.. child:OP thread:NUMBER sethostname:NAME`. Acts: `say exit:N sleep deaf tree:N daemon print:TEXT cat die:SIGNAL`.
+//! umount:P forks:N touch:BYTES kill:PID:SIGNAL call:NUMBER:ARG.. child:OP thread:NUMBER sethostname:NAME`. Acts: `say exit:N sleep deaf tree:N daemon to:FILE print:TEXT cat die:SIGNAL`.
 
 use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use std::fmt::Write as _;
@@ -23,6 +23,7 @@ unsafe extern "C" {
     fn fork() -> c_int;
     fn pause() -> c_int;
     fn setsid() -> c_int;
+    fn dup2(from: c_int, to: c_int) -> c_int;
     fn getpid() -> c_int;
     fn getppid() -> c_int;
     fn getsid(pid: c_int) -> c_int;
@@ -84,6 +85,7 @@ impl Report {
             "deaf" => drop(unsafe { signal(SIGTERM, SIG_IGN) }),
             "die" => self.die(object.parse().unwrap_or(SIGKILL)),
             "daemon" => daemon(),
+            "to" => redirect(object),
             "print" => print(&format!("{object}\n")),
             "cat" => drop(io::copy(&mut io::stdin(), &mut io::stdout())),
             _ => self.note(op, &observe(verb, object)),
@@ -106,6 +108,15 @@ impl Report {
         self.say();
         // SAFETY: sends a signal to ourselves.
         unsafe { kill(getpid(), number) };
+    }
+}
+
+/// Reports go to a file from here on.
+fn redirect(path: &str) {
+    use std::os::fd::AsRawFd;
+    if let Ok(file) = File::create(path) {
+        // SAFETY: takes two numbers; the file's own descriptor is closed at the end of the block.
+        unsafe { dup2(file.as_raw_fd(), 1) };
     }
 }
 

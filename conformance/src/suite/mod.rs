@@ -9,6 +9,7 @@ mod cgroup_mounts;
 mod cgroups;
 mod devices;
 mod errors;
+mod hooks;
 mod hostile;
 mod joins;
 mod lifecycle;
@@ -94,6 +95,7 @@ pub fn all() -> Vec<Test> {
         cgroup_mounts::TESTS,
         resources::TESTS,
         errors::TESTS,
+        hooks::TESTS,
         races::TESTS,
         caller::TESTS,
         hostile::TESTS,
