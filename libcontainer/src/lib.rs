@@ -28,6 +28,7 @@ mod lifecycle;
 mod options;
 pub mod plan;
 mod prepare;
+mod resctrl;
 mod runtime;
 pub mod seccomp;
 pub mod spec;

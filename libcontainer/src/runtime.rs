@@ -88,6 +88,9 @@ impl Runtime {
         if plan::wants_security_modules(spec.config()) {
             host.probe_security_modules();
         }
+        if plan::intel_rdt::wants_resctrl(spec.config()) {
+            host.probe_resctrl();
+        }
         let plan = plan::compile(id, spec, &host, &shape)?;
         for warning in &plan.cgroup.ignored {
             log::warn!("config.json: {}: {}", warning.pointer, warning.message);

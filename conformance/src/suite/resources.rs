@@ -31,6 +31,8 @@ tests! {
     a_read_only_cgroup_mount_gives_nothing_away [Need::V2, Need::Users],
     a_delegated_cgroup_is_entered_below_the_limits [Need::V2],
     a_delegated_cgroup_is_refused_on_v1 [Need::V1],
+    cache_allocation_is_refused_where_the_machine_has_none,
+    names_of_resctrl_groups_that_are_none_are_refused,
 }
 
 /// A file and what must be in it: one of its lines, the whole file mostly.
@@ -307,4 +309,32 @@ fn a_delegated_cgroup_is_refused_on_v1(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     bundle.set("/annotations", json!({ "run.oci.delegate-cgroup": "payload" }));
     ctx.refused(&bundle, &["run.oci.delegate-cgroup"])
+}
+
+/// Even an empty object asks for a group.
+fn cache_allocation_is_refused_where_the_machine_has_none(ctx: &Ctx<'_>) -> Outcome {
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    if mounts.lines().any(|line| line.contains(" - resctrl ")) {
+        return Err(Trouble::Skipped("resctrl is mounted".into()));
+    }
+    for rdt in [
+        json!({}),
+        json!({ "closID": "gold" }),
+        json!({ "memBwSchema": "MB:0=20", "enableMonitoring": true }),
+    ] {
+        let mut bundle = ctx.bundle()?;
+        bundle.set("/linux/intelRdt", rdt.clone());
+        let refused = ctx.refused(&bundle, &["intelRdt is specified in config, but Intel RDT is not"]);
+        refused.map_err(|trouble| trouble.at(rdt))?;
+    }
+    Ok(())
+}
+
+fn names_of_resctrl_groups_that_are_none_are_refused(ctx: &Ctx<'_>) -> Outcome {
+    for id in [".", "..", "a/b", "/a", "info"] {
+        let mut bundle = ctx.bundle()?;
+        bundle.set("/linux/intelRdt/closID", id);
+        ctx.refused(&bundle, &["invalid intelRdt.ClosID"]).map_err(|trouble| trouble.at(id))?;
+    }
+    Ok(())
 }

@@ -66,6 +66,7 @@ pub(super) fn remove_locked(container: &Container, mode: Delete) -> Result<Vec<W
         end(container, status, &cgroup)?;
     }
     cgroup.remove(DEADLINE)?;
+    crate::resctrl::remove(&record.intel_rdt)?;
     container.dir.remove()?;
     Ok(hook::poststop(record))
 }

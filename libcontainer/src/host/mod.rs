@@ -26,6 +26,8 @@ pub struct Host {
     pub selinux: bool,
     /// The kernel has a `/proc/kcore` (CONFIG_PROC_KCORE).
     pub kcore: bool,
+    /// Where resctrl is mounted. Asked for only where a plan depends on it: see [`Host::probe_resctrl`].
+    pub resctrl: Option<PathBuf>,
     /// Which cgroup filesystems are mounted, and where.
     pub cgroup: CgroupLayout,
     /// The cgroups that the caller is in.

@@ -11,6 +11,9 @@ use crate::sys;
 
 const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 const CAP_SYS_ADMIN: u32 = 21;
+const RESCTRL_ROOT: &str = "/sys/fs/resctrl";
+/// RDTGROUP_SUPER_MAGIC, which neither libc nor nix has.
+const RESCTRL_MAGIC: FsType = FsType(0x0765_5821);
 /// The inode of the machine's first user namespace (PROC_USER_INIT_INO), fixed since Linux 3.8.
 const FIRST_USERNS: &str = "user:[4026531837]";
 
@@ -33,6 +36,7 @@ impl Host {
             apparmor: false,
             selinux: false,
             kcore: Path::new("/proc/kcore").exists(),
+            resctrl: None,
             cgroup: layout(Path::new(CGROUP_ROOT), &own_cgroup),
             own_cgroup,
         })
@@ -54,6 +58,28 @@ impl Host {
         self.apparmor = apparmor(Path::new("/sys/module/apparmor/parameters/enabled"));
         self.selinux = selinux(Path::new("/sys/fs/selinux"), Path::new("/proc/self/attr/current"));
     }
+}
+
+impl Host {
+    /// Asks where resctrl is mounted, as [`Host::probe_security_modules`] asks: only few containers use it.
+    pub fn probe_resctrl(&mut self) {
+        self.resctrl = resctrl(Path::new(RESCTRL_ROOT));
+    }
+}
+
+/// Where it mostly is; anywhere else the list of mounts tells.
+fn resctrl(usual: &Path) -> Option<std::path::PathBuf> {
+    if filesystem(usual) == Some(RESCTRL_MAGIC) {
+        return Some(usual.to_owned());
+    }
+    mounted_resctrl(&std::fs::read_to_string("/proc/self/mountinfo").ok()?)
+}
+
+/// The last mount of that type in the text of `mountinfo`. Spaces in a path are written as octal numbers: such a one is not found.
+fn mounted_resctrl(mounts: &str) -> Option<std::path::PathBuf> {
+    let is_resctrl =
+        |line: &&str| line.split_once(" - ").is_some_and(|(_, rest)| rest.starts_with("resctrl "));
+    mounts.lines().rev().find(is_resctrl)?.split(' ').nth(4).map(std::path::PathBuf::from)
 }
 
 /// What the module says of itself; `enabled` is `Y` or `N`.
@@ -159,6 +185,13 @@ mod tests {
         }
         assert!(!selinux(&folder, &file), "a directory is no selinuxfs");
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn resctrl_is_found_in_the_list_of_mounts() {
+        let text = "22 28 0:20 / /sys rw - sysfs sysfs rw\n40 22 0:36 / /mnt/rdt rw,nosuid shared:9 - resctrl resctrl rw\n";
+        assert_eq!(mounted_resctrl(text), Some("/mnt/rdt".into()));
+        assert_eq!(mounted_resctrl("22 28 0:20 / /resctrl rw - tmpfs resctrl rw\n"), None);
     }
 
     #[test]

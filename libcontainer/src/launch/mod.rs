@@ -42,6 +42,7 @@ pub use self::carrier::init_size;
 use self::clone::Child;
 use crate::container::Container;
 use crate::prepare::Prepared;
+use crate::resctrl::Resctrl;
 use crate::state::InitRecord;
 use crate::sys;
 use crate::terminal::Terminal;
@@ -220,8 +221,9 @@ impl Launch {
             written.keep();
         }
         let pidfd = self.init.0.take().map(|child| child.pidfd);
-        let Prepared { mut cgroup, claim, record, .. } = self.prepared;
+        let Prepared { mut cgroup, resctrl, claim, record, .. } = self.prepared;
         cgroup.commit();
+        resctrl.into_iter().for_each(Resctrl::keep);
         Ok(Container::created(claim.keep(), record, pidfd, self.terminal))
     }
 

@@ -9,6 +9,7 @@ mod cgroup_mounts;
 mod devices;
 pub mod hooks;
 mod idmap;
+pub mod intel_rdt;
 mod labels;
 mod masks;
 pub mod mount_options;
@@ -61,6 +62,11 @@ pub enum Source {
     Door,
     /// The file by which init enters the cgroup directory of that index in the cgroup plan: `tasks` on v1, `cgroup.procs` on v2.
     CgroupEntrance(usize),
+    /// The file by which init enters the container's resctrl group, or the monitoring group below it.
+    RdtEntrance {
+        /// The monitoring group.
+        monitor: bool,
+    },
     /// The file by which init enters the group that is delegated to it.
     DelegateEntrance,
     /// A standard stream.
@@ -144,6 +150,8 @@ pub struct Plan {
     pub into_cgroup: Option<usize>,
     /// The cgroup.
     pub cgroup: CgroupPlan,
+    /// The resctrl group.
+    pub intel_rdt: Option<intel_rdt::RdtPlan>,
     /// What the caller opens for slots 0 and up.
     pub sources: Vec<Source>,
     /// The maps of a new user namespace, or those that a joined one must have.
@@ -244,6 +252,7 @@ pub(crate) struct Subject<'a> {
     namespaces: &'a Namespaces,
     cgroup: &'a CgroupPlan,
     hooks: &'a Hooks,
+    intel_rdt: Option<&'a intel_rdt::RdtPlan>,
 }
 
 impl Subject<'_> {
@@ -282,6 +291,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
     namespaces.check(host)?;
     rootless::check(config, &namespaces, host)?;
     let cgroup = cgroup::plan(config, id.as_str(), host, shape)?;
+    let intel_rdt = intel_rdt::plan(config, id.as_str(), host)?;
     let rootfs = rootfs_path(spec)?;
     let hooks = Hooks::of(config);
     let subject = Subject {
@@ -293,6 +303,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         namespaces: &namespaces,
         cgroup: &cgroup,
         hooks: &hooks,
+        intel_rdt: intel_rdt.as_ref(),
     };
     let seccomp = Seccomp::of(config, host)?;
     let (program, sources) = compile_program(id, &subject, process, seccomp.as_ref())?;
@@ -315,6 +326,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         program,
         cgroup,
         hooks,
+        intel_rdt,
     };
     debug_assert_eq!(verify::verify(&plan.program), Ok(()));
     Ok(plan)
@@ -334,6 +346,7 @@ fn compile_program(
         sources.push(Source::DelegateEntrance);
         out.sends()
     });
+    let resctrl = intel_rdt::entrances(subject.intel_rdt, &mut out, &mut sources);
     let entry = Entry::prepare(subject, &mut out, &mut sources);
     let rootfs = rootfs::Rootfs::prepare(subject, &mut out, &mut sources)?;
     let mut mounts = mounts::Mounts::prepare(subject, &mut out, &mut sources)?;
@@ -348,6 +361,7 @@ fn compile_program(
     for tasks in tasks {
         out.push(Op::EnterCgroup { tasks }, "/linux/cgroupsPath");
     }
+    intel_rdt::push(&resctrl, &mut out);
     entry.push(subject, &mut out);
     if let Some(tasks) = delegated {
         // The cgroup namespace has its root above it.

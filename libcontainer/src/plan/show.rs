@@ -19,6 +19,9 @@ impl Display for Plan {
         writeln!(f, "plan     {}", self.id)?;
         self.show_clone(f)?;
         write!(f, "{}", self.cgroup)?;
+        if let Some(intel_rdt) = &self.intel_rdt {
+            write!(f, "{intel_rdt}")?;
+        }
         for (slot, source) in self.sources.iter().enumerate() {
             writeln!(f, "send     {{{slot}}} {source}")?;
         }
@@ -70,6 +73,8 @@ impl Display for Source {
             Self::Gate => f.write_str("gate"),
             Self::Door => f.write_str("door"),
             Self::CgroupEntrance(index) => write!(f, "entrance of cgroup {index}"),
+            Self::RdtEntrance { monitor: false } => f.write_str("entrance of the resctrl group"),
+            Self::RdtEntrance { monitor: true } => f.write_str("entrance of the monitoring group"),
             Self::DelegateEntrance => f.write_str("entrance of the delegated cgroup"),
             Self::Stdio(number) => write!(f, "stdio {number}"),
             Self::Extra(index) => write!(f, "extra {index}"),

@@ -15,6 +15,7 @@ pub(crate) use self::receiver::Receivers;
 use crate::cgroup::{Cgroup, CgroupRecord, DeviceCache};
 use crate::options::CreateOptions;
 use crate::plan::Plan;
+use crate::resctrl::{self, Resctrl};
 use crate::state::{Record, clock, format};
 use crate::{Error, ErrorKind, Result};
 
@@ -24,6 +25,7 @@ pub struct Prepared {
     pub(crate) plan: Plan,
     pub(crate) record: Record,
     pub(crate) cgroup: Cgroup,
+    pub(crate) resctrl: Option<Resctrl>,
     pub(crate) claim: Claim,
     /// Descriptors for slots 0 and up.
     pub(crate) slots: Vec<OwnedFd>,
@@ -62,10 +64,23 @@ impl Plan {
         let opener = sources::Opener::new(&claim, options);
         let mut slots = opener.open(&self.sources)?;
         record.cgroup = cgroup.record();
-        sources::add_cgroup(&self, &cgroup, &mut slots)?;
+        let resctrl = self.intel_rdt.as_ref().map(Resctrl::create).transpose()?;
+        record.intel_rdt = resctrl.as_ref().map(Resctrl::made).unwrap_or_default();
+        sources::add_entrances(&self, &cgroup, resctrl.as_ref(), &mut slots)?;
         let slots = slots.into_iter().flatten().collect();
         let program = (encoded, len);
-        Ok(Prepared { plan: self, record, cgroup, claim, slots, program, pid_file, receivers, deadline })
+        Ok(Prepared {
+            plan: self,
+            record,
+            cgroup,
+            resctrl,
+            claim,
+            slots,
+            program,
+            pid_file,
+            receivers,
+            deadline,
+        })
     }
 
     fn record(&self) -> Record {
@@ -81,6 +96,7 @@ impl Plan {
             annotations: self.annotations.clone(),
             cgroup: CgroupRecord::intent(&self.cgroup),
             hooks: self.hooks.later(),
+            intel_rdt: self.intel_rdt.as_ref().map(resctrl::intent).unwrap_or_default(),
         }
     }
 }

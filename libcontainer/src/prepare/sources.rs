@@ -14,6 +14,7 @@ use crate::launch::mount_ids::user_namespace;
 use crate::options::{CreateOptions, FdMap, Stdio};
 use crate::plan::namespaces::kind;
 use crate::plan::{MountIds, Plan, Source, Tree};
+use crate::resctrl::Resctrl;
 use crate::sys;
 use crate::{Error, ErrorKind, Result};
 
@@ -39,14 +40,16 @@ impl<'a> Opener<'a> {
         }
     }
 
-    /// One descriptor for each source; the places of cgroup files stay empty, see [`add_cgroup`].
+    /// One descriptor for each source; the places of cgroup files stay empty, see [`add_entrances`].
     pub fn open(mut self, sources: &[Source]) -> Result<Vec<Option<OwnedFd>>> {
         sources.iter().map(|source| self.open_one(source)).collect()
     }
 
     fn open_one(&mut self, source: &Source) -> Result<Option<OwnedFd>> {
         let opened = match source {
-            Source::CgroupEntrance(_) | Source::DelegateEntrance => return Ok(None),
+            Source::CgroupEntrance(_) | Source::DelegateEntrance | Source::RdtEntrance { .. } => {
+                return Ok(None);
+            }
             Source::Gate => self.claim.dir().make_gate()?,
             Source::Door => self.claim.dir().make_door()?,
             Source::Stdio(number) => self.stdio(*number)?,
@@ -196,11 +199,19 @@ fn namespace(path: &Path, kind: u32, pointer: &str) -> Result<OwnedFd> {
     }
 }
 
-/// Fills the places of cgroup files.
-pub(super) fn add_cgroup(plan: &Plan, cgroup: &Cgroup, slots: &mut [Option<OwnedFd>]) -> Result<()> {
+/// Fills the places of the files by which init enters its groups.
+pub(super) fn add_entrances(
+    plan: &Plan,
+    cgroup: &Cgroup,
+    resctrl: Option<&Resctrl>,
+    slots: &mut [Option<OwnedFd>],
+) -> Result<()> {
     for (source, slot) in plan.sources.iter().zip(slots) {
         match source {
             Source::CgroupEntrance(index) => *slot = Some(cgroup.entrance(&plan.cgroup, *index)?),
+            Source::RdtEntrance { monitor } => {
+                *slot = resctrl.map(|groups| groups.entrance(*monitor)).transpose()?;
+            }
             Source::DelegateEntrance => *slot = Some(cgroup.delegate_entrance(&plan.cgroup)?),
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! An empty string is the same as absence, as in every Go implementation: `None` is the only spelling after this. Pure.
 
-use oci_spec::runtime::{Linux, Process, Spec as Config};
+use oci_spec::runtime::{Linux, LinuxIntelRdt, Process, Spec as Config};
 
 /// Makes empty strings of `config` absent.
 pub fn normalize(config: &mut Config) {
@@ -31,10 +31,25 @@ fn normalize_linux(linux: &mut Linux) {
     drop_empty(linux.cgroups_path_mut());
     drop_empty(linux.rootfs_propagation_mut());
     drop_empty(linux.mount_label_mut());
+    if let Some(rdt) = linux.intel_rdt_mut() {
+        normalize_rdt(rdt);
+    }
     for namespace in linux.namespaces_mut().iter_mut().flatten() {
         if is_empty(namespace.path()) {
             namespace.set_path(None);
         }
+    }
+}
+
+fn normalize_rdt(rdt: &mut LinuxIntelRdt) {
+    if is_empty(rdt.clos_id()) {
+        rdt.set_clos_id(None);
+    }
+    if is_empty(rdt.l3_cache_schema()) {
+        rdt.set_l3_cache_schema(None);
+    }
+    if is_empty(rdt.mem_bw_schema()) {
+        rdt.set_mem_bw_schema(None);
     }
 }
 

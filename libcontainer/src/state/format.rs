@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::CgroupRecord;
 use crate::plan::Hooks;
+use crate::resctrl::RecordedGroup;
 
 /// The version of the schema that this release writes.
 pub(crate) const SCHEMA: u32 = 1;
@@ -43,6 +44,9 @@ pub(crate) struct Record {
     /// What `start` and `delete` know of the hooks: all of `poststart` and `poststop`, of `startContainer` the paths and timeouts.
     #[serde(default, skip_serializing_if = "Hooks::is_empty")]
     pub hooks: Hooks,
+    /// Resctrl groups that were made for the container.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intel_rdt: Vec<RecordedGroup>,
 }
 
 /// A process that no other can be mistaken for.

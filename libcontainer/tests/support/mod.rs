@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use teu::{CgroupLayout, Hierarchy, Host, OwnCgroup};
 
-pub const HOSTS: [&str; 10] = [
+pub const HOSTS: [&str; 11] = [
     "v2",
     "hybrid",
     "v1",
@@ -18,6 +18,7 @@ pub const HOSTS: [&str; 10] = [
     "nested",
     "labels",
     "old-kernel",
+    "v2-rdt",
 ];
 
 /// A [`Host`] as `tests/plans/hosts/NAME.json` has it.
@@ -34,6 +35,7 @@ struct Facts {
     apparmor: bool,
     #[serde(default)]
     selinux: bool,
+    resctrl: Option<PathBuf>,
     cgroup: Option<Layout>,
     /// Lines of `/proc/self/cgroup`.
     own_cgroup: Vec<String>,
@@ -63,6 +65,7 @@ pub fn host(name: &str) -> Host {
         kcore: facts.kcore.unwrap_or(true),
         apparmor: facts.apparmor,
         selinux: facts.selinux,
+        resctrl: facts.resctrl,
         cgroup: facts.cgroup.map_or(CgroupLayout::None, layout),
         own_cgroup: OwnCgroup::parse(&facts.own_cgroup.join("\n")),
     }

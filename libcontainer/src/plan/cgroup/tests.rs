@@ -23,6 +23,7 @@ pub(super) fn v2_host() -> Host {
         apparmor: false,
         selinux: false,
         kernel: (6, 1),
+        resctrl: None,
         kcore: true,
         cgroup: CgroupLayout::V2 { root: "/sys/fs/cgroup".into() },
         own_cgroup: OwnCgroup::parse("4:memory:/own\n0::/own\n"),

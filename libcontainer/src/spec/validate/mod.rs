@@ -3,6 +3,7 @@
 
 mod devices;
 mod hooks;
+mod intel_rdt;
 mod labels;
 mod limits;
 mod mappings;
@@ -53,6 +54,7 @@ const CHAPTERS: &[Chapter] = &[
     net_devices::net_devices,
     devices::devices,
     resources::resources,
+    intel_rdt::intel_rdt,
     seccomp::seccomp,
     sysctl::sysctl,
     sysctl::personality,

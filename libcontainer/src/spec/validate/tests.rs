@@ -551,6 +551,38 @@ fn unified_keys_are_settings_of_the_container_s_own_cgroup() {
 }
 
 #[test]
+fn resctrl_groups_have_a_plain_name_and_lines_of_schemata() {
+    let rdt = |key: &str, value: Value| ("/linux/intelRdt", json!({ key: value }));
+    let at = |key: &str| format!("/linux/intelRdt/{key}");
+    for id in [".", "..", "a/b", "/a", "a/", "//", "info", "mon_groups", "mon_data", "a\nb"] {
+        let words = format!("invalid intelRdt.ClosID {id:?}");
+        invalid(&[(&[rdt("closID", json!(id))], &at("closID"), &words)]);
+    }
+    invalid(&[
+        (&[rdt("closID", json!("x".repeat(1 << 20)))], &at("closID"), "invalid intelRdt.ClosID"),
+        (&[rdt("closID", json!(7))], &at("closID"), "expected a string"),
+        (&[rdt("l3CacheSchema", json!("L3:0"))], &at("l3CacheSchema"), "line 0 is not of the form"),
+        (&[rdt("l3CacheSchema", json!("L3:0=f\n=1"))], &at("l3CacheSchema"), "line 1 is not of the form"),
+        (&[rdt("memBwSchema", json!("L3:0=f"))], &at("memBwSchema"), "does not begin with MB:"),
+        (&[rdt("memBwSchema", json!("MB:0=2\nL3:0=f"))], &at("memBwSchema"), "has a newline"),
+        (&[rdt("schemata", json!(["L3:0=f", "L2:0=f\nMB:0=1"]))], &at("schemata/1"), "has a newline"),
+        (&[rdt("schemata", json!([""]))], &at("schemata/0"), "is not of the form NAME:DOMAIN=VALUE"),
+        (&[rdt("schemata", json!([format!("L3:0={}", "f".repeat(5000))]))], &at("schemata/0"), "longer than"),
+        (&[rdt("schemata", json!("L3:0=f"))], &at("schemata"), "expected a sequence"),
+        (&[rdt("enableMonitoring", json!(1))], &at("enableMonitoring"), "expected a boolean"),
+    ]);
+    accepted(
+        "/linux/intelRdt",
+        &[
+            json!({}),
+            json!({"closID": "/", "schemata": []}),
+            json!({"closID": "", "l3CacheSchema": "", "memBwSchema": ""}),
+            json!({"closID": "a.b", "l3CacheSchema": "L3:0=f\nMB:0=10", "memBwSchema": "MB:0=20;1=70", "enableMonitoring": true}),
+        ],
+    );
+}
+
+#[test]
 fn kernel_memory_limits_are_warned_about() {
     let ignored = json!({"kernel": 1, "kernelTCP": 2, "useHierarchy": false});
     let spec = load(&with("/linux/resources/memory", ignored)).unwrap();
@@ -573,15 +605,6 @@ fn paths_to_hide_are_not_empty() {
     let spec = load(&with("/linux/maskedPaths/0", json!("proc/kcore"))).unwrap();
     assert_eq!(spec.warnings()[0].pointer, "/linux/maskedPaths/0");
     accepted("/linux/rootfsPropagation", &["slave", "rslave", "private", "rprivate"].map(Value::from));
-}
-
-#[test]
-fn what_is_not_built_yet_is_refused_by_name() {
-    let rdt: &[_] = &[("/linux/intelRdt", json!({}))];
-    refused(
-        &[(rdt, "/linux/intelRdt", "linux.intelRdt is not supported yet by this build")],
-        ErrorKind::Unsupported,
-    );
 }
 
 /// The second mount of the example, with these options and more.
