@@ -41,6 +41,8 @@ const MACHINES: &[Machine] = &[
     Machine { name: "v2-users", host: "v2", without: &[] },
     Machine { name: "hybrid", host: "hybrid", without: NO_USERS },
     Machine { name: "v1", host: "v1", without: NO_USERS },
+    Machine { name: "v1-all", host: "v1-all", without: NO_USERS },
+    Machine { name: "v2-rdt", host: "v2-rdt", without: NO_USERS },
     Machine { name: "nested", host: "nested", without: &[] },
     Machine { name: "labels", host: "labels", without: NO_USERS },
 ];
