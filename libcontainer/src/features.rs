@@ -68,7 +68,7 @@ const MOUNT_OPTIONS: &[&str] = &[
     "unbindable",
 ];
 
-const NAMESPACES: &[&str] = &["cgroup", "ipc", "mount", "network", "pid", "user", "uts"];
+const NAMESPACES: &[&str] = &["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"];
 
 /// In the order of their numbers.
 const CAPABILITIES: &[&str] = &[
@@ -130,8 +130,20 @@ const MEMORY_MODES: &[&str] = &[
 const MEMORY_FLAGS: &[&str] = &["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
 
 /// Annotations that change what the runtime does; engines must not let tenants set them.
-const UNSAFE_ANNOTATIONS: &[&str] =
-    &["bundle", "org.criu.config", "org.systemd.property.", "run.oci.", "teu."];
+const UNSAFE_ANNOTATIONS: &[&str] = &[
+    "bundle",
+    "org.criu.config",
+    "org.opencontainers.runc.clone-self-exe",
+    "org.systemd.property.",
+    "run.oci.",
+    "teu.",
+];
+
+/// The list for the test that holds it against the table of annotations.
+#[cfg(test)]
+pub(crate) fn unsafe_annotations() -> &'static [&'static str] {
+    UNSAFE_ANNOTATIONS
+}
 
 /// Sorted, as all lists of this section but the flags.
 const SECCOMP_ACTIONS: &[&str] = &[
@@ -196,7 +208,6 @@ fn seccomp() -> Value {
 
 /// What this build can do, as a runtime-spec features document. The same on every host, but for `linux.seccomp.supportedFlags`.
 pub fn features() -> Value {
-    let disabled = || json!({ "enabled": false });
     json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": "1.3.0",
@@ -205,14 +216,14 @@ pub fn features() -> Value {
         "linux": {
             "namespaces": NAMESPACES,
             "capabilities": CAPABILITIES,
-            "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": false },
+            "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true },
             "seccomp": seccomp(),
             "apparmor": { "enabled": true },
             "selinux": { "enabled": true },
-            "intelRdt": disabled(),
-            "mountExtensions": { "idmap": { "enabled": true } },
-            "netDevices": disabled(),
+            "intelRdt": { "enabled": true, "schemata": true, "monitoring": true },
             "memoryPolicy": { "modes": MEMORY_MODES, "flags": MEMORY_FLAGS },
+            "mountExtensions": { "idmap": { "enabled": true } },
+            "netDevices": { "enabled": true },
         },
         "annotations": {
             "org.opencontainers.runc.checkpoint.enabled": "false",
@@ -224,16 +235,25 @@ pub fn features() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::{
-        CAPABILITIES, MOUNT_OPTIONS, NAMESPACES, SECCOMP_ACTIONS, SECCOMP_ARCHS, SECCOMP_OPERATORS,
-        UNSAFE_ANNOTATIONS, features,
+        CAPABILITIES, MEMORY_FLAGS, MEMORY_MODES, MOUNT_OPTIONS, NAMESPACES, SECCOMP_ACTIONS, SECCOMP_ARCHS,
+        SECCOMP_OPERATORS, UNSAFE_ANNOTATIONS, features,
     };
 
     #[test]
     fn lists_are_sorted_and_without_duplicates() {
-        let seccomp = [SECCOMP_ACTIONS, SECCOMP_OPERATORS, SECCOMP_ARCHS];
-        let memory = [super::MEMORY_MODES, super::MEMORY_FLAGS];
-        for list in [MOUNT_OPTIONS, NAMESPACES, UNSAFE_ANNOTATIONS].into_iter().chain(seccomp).chain(memory) {
+        for list in [
+            MOUNT_OPTIONS,
+            NAMESPACES,
+            UNSAFE_ANNOTATIONS,
+            MEMORY_MODES,
+            MEMORY_FLAGS,
+            SECCOMP_ACTIONS,
+            SECCOMP_OPERATORS,
+            SECCOMP_ARCHS,
+        ] {
             assert!(list.windows(2).all(|pair| pair[0] < pair[1]), "{list:?}");
         }
     }
@@ -248,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_claimed_that_validation_refuses() {
+    fn mount_options_are_those_of_the_table_without_our_own() {
         let features = features();
         let options = features["mountOptions"].as_array().unwrap();
         for own in ["idmap", "ridmap", "copy-symlink", "src-nofollow", "dest-nofollow", "rsync", "acl"] {
@@ -258,11 +278,84 @@ mod tests {
             let known = crate::plan::mount_options::names().any(|name| option == name);
             assert!(known, "{option} is not in the table of the planner");
         }
-        assert_eq!(features["hooks"], serde_json::json!([]));
-        for part in ["intelRdt", "netDevices"] {
-            assert_eq!(features["linux"][part]["enabled"], false, "{part}");
+    }
+
+    #[test]
+    fn memory_policies_are_those_that_a_configuration_may_name() {
+        for mode in MEMORY_MODES {
+            let nodes = if ["MPOL_DEFAULT", "MPOL_LOCAL"].contains(mode) { "" } else { "0" };
+            assert!(accepts("linux", "memoryPolicy", json!({"mode": mode, "nodes": nodes})), "{mode}");
         }
-        assert!(!NAMESPACES.contains(&"time"));
+        for flag in MEMORY_FLAGS {
+            let policy = json!({"mode": "MPOL_BIND", "nodes": "0", "flags": [flag]});
+            assert!(accepts("linux", "memoryPolicy", policy), "{flag}");
+        }
+    }
+
+    /// Whether validation takes a configuration with this value at this key.
+    fn accepts(section: &str, key: &str, value: Value) -> bool {
+        let mut config = json!({
+            "ociVersion": "1.3.0",
+            "root": {"path": "rootfs"},
+            "process": {"cwd": "/", "args": ["x"]},
+            "linux": {"namespaces": [{"type": "mount"}, {"type": "network"}]},
+        });
+        match section {
+            "" => config[key] = value,
+            section => config[section][key] = value,
+        }
+        match crate::Spec::from_json("/bundle", config.to_string().as_bytes()) {
+            Ok(_) => true,
+            Err(error) => {
+                let is_missing = error.kind() == crate::ErrorKind::Unsupported;
+                assert!(is_missing, "{section} {key}: {error}");
+                false
+            }
+        }
+    }
+
+    /// What is refused is not claimed, and what is built is: who builds it has to say so here as well.
+    #[test]
+    fn what_is_claimed_is_what_validation_accepts() {
+        let features = features();
+        let listed =
+            |list: &Value, name: &str| list.as_array().is_some_and(|list| list.iter().any(|one| one == name));
+        let mount = |option: &str| {
+            let mut mount =
+                json!({"destination": "/m", "type": "tmpfs", "source": "tmpfs", "options": [option]});
+            if option == "idmap" {
+                let maps = json!([{"containerID": 0, "hostID": 5, "size": 1}]);
+                mount = json!({"destination": "/m", "type": "bind", "source": "/", "options": ["bind", option],
+                    "uidMappings": maps, "gidMappings": maps});
+            }
+            accepts("", "mounts", json!([mount]))
+        };
+        let enabled = |part: &str| features["linux"][part]["enabled"] == true;
+        let mut rows = vec![
+            ("tmpcopyup", listed(&features["mountOptions"], "tmpcopyup"), mount("tmpcopyup")),
+            ("idmap", features["linux"]["mountExtensions"]["idmap"]["enabled"] == true, mount("idmap")),
+            ("intelRdt", enabled("intelRdt"), accepts("linux", "intelRdt", json!({}))),
+            ("netDevices", enabled("netDevices"), accepts("linux", "netDevices", json!({"eth0": {}}))),
+            (
+                "memoryPolicy",
+                features["linux"]["memoryPolicy"].is_object(),
+                accepts("linux", "memoryPolicy", json!({"mode": "MPOL_LOCAL"})),
+            ),
+            (
+                "time",
+                listed(&features["linux"]["namespaces"], "time"),
+                accepts("linux", "namespaces", json!([{"type": "mount"}, {"type": "time"}])),
+            ),
+        ];
+        for kind in
+            ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
+        {
+            let hooks = json!({ kind: [{"path": "/bin/true"}] });
+            rows.push((kind, listed(&features["hooks"], kind), accepts("", "hooks", hooks)));
+        }
+        for (name, claimed, accepted) in rows {
+            assert_eq!(claimed, accepted, "{name}");
+        }
     }
 
     #[test]

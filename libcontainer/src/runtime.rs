@@ -10,7 +10,7 @@ use crate::image;
 use crate::options::{CreateOptions, Delete};
 use crate::plan::{self, Plan, Shape};
 use crate::prepare::Prepared;
-use crate::spec::{Id, Spec, Warning};
+use crate::spec::{Id, Spec, Warning, annotations};
 use crate::state::{State, StateDir};
 use crate::{Error, Result};
 
@@ -91,6 +91,7 @@ impl Runtime {
         if plan::intel_rdt::wants_resctrl(spec.config()) {
             host.probe_resctrl();
         }
+        annotations::log_ignored(spec.config());
         let plan = plan::compile(id, spec, &host, &shape)?;
         for warning in &plan.cgroup.ignored {
             log::warn!("config.json: {}: {}", warning.pointer, warning.message);

@@ -22,6 +22,7 @@
 //! and so is null as an element of an array.
 
 mod absent;
+pub(crate) mod annotations;
 mod example;
 pub(crate) mod filter;
 mod id;

@@ -43,6 +43,7 @@ const PATH_MAX: usize = 4096;
 const CHAPTERS: &[Chapter] = &[
     top::version,
     top::root,
+    |config, _| super::annotations::check(config),
     mounts::mounts,
     process::process,
     labels::labels,
