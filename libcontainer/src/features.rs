@@ -280,18 +280,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn memory_policies_are_those_that_a_configuration_may_name() {
-        for mode in MEMORY_MODES {
-            let nodes = if ["MPOL_DEFAULT", "MPOL_LOCAL"].contains(mode) { "" } else { "0" };
-            assert!(accepts("linux", "memoryPolicy", json!({"mode": mode, "nodes": nodes})), "{mode}");
-        }
-        for flag in MEMORY_FLAGS {
-            let policy = json!({"mode": "MPOL_BIND", "nodes": "0", "flags": [flag]});
-            assert!(accepts("linux", "memoryPolicy", policy), "{flag}");
-        }
-    }
-
     /// Whether validation takes a configuration with this value at this key.
     fn accepts(section: &str, key: &str, value: Value) -> bool {
         let mut config = json!({
