@@ -1,6 +1,6 @@
 //! What this build cannot do yet. It is refused, never ignored; a line goes when the feature comes. Empty values are absent.
 
-use oci_spec::runtime::{Linux, Spec as Config};
+use oci_spec::runtime::Spec as Config;
 
 use super::Warnings;
 use crate::{Error, ErrorKind, Result};
