@@ -36,13 +36,13 @@ mod state;
 mod sys;
 mod terminal;
 
-pub use container::{Container, Exit};
+pub use container::{Container, Exit, Process};
 pub use error::{Error, ErrorKind, Result};
 pub use features::features;
 pub use host::{CgroupLayout, Hierarchy, Host, OwnCgroup};
 pub use launch::init_size;
 pub use lifecycle::{Operation, Status, permits};
-pub use options::{CgroupManager, CreateOptions, Delete, FdMap, Receiver, Stdio};
+pub use options::{CgroupManager, CreateOptions, Delete, ExecOptions, FdMap, Receiver, Stdio};
 pub use plan::Plan;
 pub use prepare::Prepared;
 pub use runtime::{Listed, Runtime};

@@ -36,6 +36,30 @@ pub struct CreateOptions {
     pub timeout: Option<Duration>,
 }
 
+/// How `exec` treats the process that it adds to a container.
+#[derive(Debug, Default)]
+pub struct ExecOptions {
+    /// Standard input, output and error of the program.
+    pub stdio: [Stdio; 3],
+    /// More descriptors for the program, each under a number of 3 or above.
+    pub fds: Vec<FdMap>,
+    /// Where to write the pid of the process, as [`CreateOptions::pid_file`].
+    pub pid_file: Option<PathBuf>,
+    /// Keep the caller's session keyring instead of joining the container's.
+    pub no_new_keyring: bool,
+    /// Variables (`NAME=VALUE`) behind those of the process; of two of one name the last wins.
+    pub env: Vec<String>,
+    /// Who gets the master of the terminal, as [`CreateOptions::console_socket`]; without a receiver the caller takes it
+    /// ([`crate::Process::take_terminal`]).
+    pub console_socket: Option<Receiver>,
+    /// Who gets a descriptor of the process, with the message `setns`.
+    pub pidfd_socket: Option<Receiver>,
+    /// Enter a paused container too: the process runs, and `exec` returns, when the container goes on.
+    pub ignore_paused: bool,
+    /// How long it may take until the program runs; no limit if absent.
+    pub timeout: Option<Duration>,
+}
+
 /// A unix stream socket at which somebody waits for a descriptor.
 #[derive(Debug)]
 pub enum Receiver {

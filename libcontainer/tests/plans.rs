@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use teu::plan::{Plan, Shape, compile, mount_options, verify};
+use teu::cgroup::CgroupRecord;
+use teu::plan::{Plan, Shape, Target, compile, compile_exec, mount_options, verify};
 use teu::{CgroupManager, Id, Result, Spec};
 use teu_init::program::Op;
 
@@ -26,6 +27,8 @@ struct Case {
     targets: Vec<u32>,
     env: Vec<String>,
     console_socket: bool,
+    /// A further process: its plan is shown in the place of the container's.
+    exec: Option<serde_json::Value>,
 }
 
 impl Default for Case {
@@ -42,6 +45,7 @@ impl Default for Case {
             targets: Vec::new(),
             env: Vec::new(),
             console_socket: false,
+            exec: None,
         }
     }
 }
@@ -73,7 +77,12 @@ fn cases() -> Vec<PathBuf> {
 fn compile_case(folder: &Path) -> Result<Plan> {
     let case: Case = serde_json::from_slice(&std::fs::read(folder.join("case.json")).unwrap()).unwrap();
     let spec = Spec::from_json("/bundle", &std::fs::read(folder.join("config.json")).unwrap())?;
-    compile(&Id::new("web").unwrap(), &spec, &support::host(&case.host), &case.shape())
+    let (id, host) = (Id::new("web").unwrap(), support::host(&case.host));
+    let plan = compile(&id, &spec, &host, &case.shape())?;
+    let Some(process) = case.exec.as_ref() else { return Ok(plan) };
+    let spec = spec.with_process(process.to_string().as_bytes())?;
+    let cgroup = CgroupRecord::intent(&plan.cgroup);
+    compile_exec(&Target { id: &id, spec: &spec, cgroup: &cgroup }, &host, &case.shape())
 }
 
 /// The plan without the numbers of its ops, so that one more op is one more line in a diff. A refusal is printed in place of the plan.

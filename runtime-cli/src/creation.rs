@@ -86,7 +86,8 @@ pub fn of_start(error: Error) -> Error {
     if of_request || error.message().starts_with(PHRASE) { error } else { error.context(PHRASE) }
 }
 
-fn receiver(args: &Arguments, name: &'static str) -> Result<Option<Receiver>> {
+/// The socket of that option, by its absolute path.
+pub fn receiver(args: &Arguments, name: &'static str) -> Result<Option<Receiver>> {
     args.path(name).map(|path| paths::absolute(path).map(Receiver::Path)).transpose()
 }
 
@@ -98,7 +99,7 @@ fn spec(args: &Arguments, listen: u16) -> Result<Spec> {
 }
 
 /// The descriptors from 3 on: those of socket activation, then as many as `--preserve-fds` says.
-fn preserved(invocation: &Invocation, args: &Arguments, listen: u16) -> Result<Vec<FdMap>> {
+pub fn preserved(invocation: &Invocation, args: &Arguments, listen: u16) -> Result<Vec<FdMap>> {
     let extra = match args.text("preserve-fds") {
         Some(digits) => digits.parse::<u16>().map_err(|_| {
             let message = format!("invalid value {digits:?} for flag -preserve-fds: not a number");

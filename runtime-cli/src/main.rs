@@ -7,12 +7,14 @@ mod args;
 mod clock;
 mod commands;
 mod creation;
+mod foreground;
 mod invocation;
 mod json;
 mod logging;
 mod mask;
 mod output;
 mod paths;
+mod process;
 mod signals;
 mod terminal;
 mod version;
@@ -86,7 +88,13 @@ fn execute(
         let message = format!("{}: {:?} requires {requires}", argv0.to_string_lossy(), command.name);
         return misuse(log, "", &message, help());
     }
-    done(log, (command.run)(invocation, &args))
+    match (command.run)(invocation, &args) {
+        Err(error) => {
+            log.fatal(&error.to_string());
+            ExitCode::from(command.failure)
+        }
+        Ok(code) => ExitCode::from(code),
+    }
 }
 
 fn parse_command(command: &Command, words: impl Iterator<Item = OsString>) -> Result<Arguments, String> {

@@ -7,7 +7,9 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use teu::{Container, Error, Exit, Result};
+use teu::{Error, Exit, Result};
+
+use crate::foreground::Foreground;
 
 /// Signals that stay as they are: the end of a child is seen through its pidfd, and SIGURG means nothing to a container.
 const LEFT_ALONE: [Signal; 2] = [Signal::SIGCHLD, Signal::SIGURG];
@@ -48,7 +50,7 @@ impl Blocked {
     }
 
     /// Passes signals on to the container until it has ended.
-    pub fn forward_until_exit(&self, container: &Container) -> Result<Exit> {
+    pub fn forward_until_exit(&self, container: &impl Foreground) -> Result<Exit> {
         let Some(pidfd) = container.pidfd() else { return container.wait() };
         loop {
             let mut fds = [pidfd, self.all.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
@@ -63,7 +65,7 @@ impl Blocked {
         }
     }
 
-    fn forward_pending(&self, container: &Container) -> Result<()> {
+    fn forward_pending(&self, container: &impl Foreground) -> Result<()> {
         while let Some(signal) = self.read()? {
             pass_on(container, signal);
         }
@@ -86,7 +88,7 @@ impl AsFd for Blocked {
 }
 
 /// Sends a signal that was meant for the container's program.
-pub fn pass_on(container: &Container, signal: i32) {
+pub fn pass_on(container: &impl Foreground, signal: i32) {
     if let Err(error) = container.kill(signal) {
         log::warn!("signal {signal} could not be passed on: {error}");
     }

@@ -35,7 +35,8 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::Keyring { name } => namespace::keyring(m, name),
         Op::Join { kind, namespace } => namespace::join(m, kind, namespace),
         Op::Unshare { flags } => Ok(sys::unshare(flags)?),
-        Op::Respawn { flags } => namespace::respawn(m, flags),
+        Op::Respawn { flags } => namespace::respawn(m, flags, None),
+        Op::RespawnInto { cgroup } => namespace::respawn(m, 0, Some(cgroup)),
         Op::AwaitMaps {} => namespace::await_maps(m),
         Op::BecomeRoot { setgroups } => namespace::become_root(setgroups != 0),
         Op::Propagation { flags } => mount::propagation(flags),
@@ -96,7 +97,8 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::Hook { index, path, args, env, cwd } => hook::hook(m, hook::Hook { index, path, args, env, cwd }),
         Op::Door { door } => process::door(m, door),
         Op::Rlimit { resource, soft, hard } => process::rlimit(m, resource, [soft, hard]),
-        Op::CloseRest { first, gate } => process::close_rest(m, first, gate),
+        Op::CloseRest { first, gate } => process::close_rest(m, first, Some(gate)),
+        Op::CloseFrom { first } => process::close_rest(m, first, None),
         Op::Seccomp { filter, flags, listener } => seccomp::load(m, filter, flags, listener),
         Op::CapsFinal { effective, permitted, inheritable } => {
             process::caps_final(effective, permitted, inheritable)

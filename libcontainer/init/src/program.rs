@@ -269,6 +269,8 @@ ops! {
     5 Unshare "unshare" { flags: u32 }
     /// Continues in a child that is the caller's child as well, with new namespaces (CLONE_NEW* flags); the first process ends.
     6 Respawn "respawn" { flags: u32 }
+    /// The same with a child that is born in the cgroup2 directory of `cgroup` (Linux 5.7).
+    91 RespawnInto "respawn-into" { cgroup: Slot }
     /// Waits until the caller has written the id maps.
     7 AwaitMaps "await-maps" {}
     /// Becomes root of the user namespace.
@@ -349,6 +351,8 @@ ops! {
     53 NullStdio "null-stdio" {}
     /// Closes every descriptor from `first` on but the conversation and the gate: from here on init holds nothing of the host.
     42 CloseRest "close-rest" { first: u32, gate: Slot }
+    /// The same for a program that no gate holds back.
+    90 CloseFrom "close-from" { first: u32 }
     /// Loads a filter of system calls (`struct sock_filter`) with SECCOMP_FILTER_FLAG_* bits. `listener` is how the caller gets the
     /// descriptor that SECCOMP_FILTER_FLAG_NEW_LISTENER makes, see [`listener`].
     43 Seccomp "seccomp" { filter: Blob, flags: u32, listener: u32 }

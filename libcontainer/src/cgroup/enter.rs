@@ -9,7 +9,7 @@ use std::fs::OpenOptions;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use super::{Cgroup, failed};
+use super::{Cgroup, Dir, failed};
 use crate::host::OwnCgroup;
 use crate::plan::{CgroupDir, CgroupPlan};
 use crate::sys::fs::{Resolve, above_stdio, open_below};
@@ -47,6 +47,48 @@ impl Cgroup {
         open_below(fd, &file, libc::O_WRONLY, Resolve::Beneath)
             .map_err(|error| failed(format!("open {file} of the container's cgroup"), &error))
     }
+}
+
+impl Cgroup {
+    /// The file by which one more process enters the recorded v1 directory of that index.
+    pub(crate) fn tasks(&self, index: usize) -> Result<OwnedFd> {
+        self.recorded(index, "tasks", libc::O_WRONLY)
+    }
+
+    /// The cgroup2 directory in which one more process of the container is born. A container that has made cgroups of its own below, with controllers, can have
+    /// no process in the upper one any more: then it is init's.
+    pub(crate) fn birthplace(&self, index: usize, init: Option<i32>) -> Result<OwnedFd> {
+        let inner = self.dirs.get(index).and_then(|dir| dir.read("cgroup.subtree_control").ok());
+        let own = inner.filter(|controllers| !controllers.trim().is_empty()).and(init).and_then(own_path);
+        match (self.dirs.get(index), own) {
+            (Some(dir), Some(path)) if is_below(&path, &dir.path) => {
+                open_at(dir, path.trim_start_matches('/'), libc::O_PATH | libc::O_DIRECTORY)
+            }
+            _ => self.recorded(index, "", libc::O_PATH | libc::O_DIRECTORY),
+        }
+    }
+
+    fn recorded(&self, index: usize, file: &str, flags: i32) -> Result<OwnedFd> {
+        let dir = self.dirs.get(index);
+        let dir = dir.ok_or_else(|| Error::new(ErrorKind::Internal, "no such directory in the record"))?;
+        open_at(dir, format!("{}/{file}", dir.path).trim_end_matches('/'), flags)
+    }
+}
+
+fn open_at(dir: &Dir, path: &str, flags: i32) -> Result<OwnedFd> {
+    let opened = dir.open_root().and_then(|root| open_below(root.as_fd(), path, flags, Resolve::Beneath));
+    opened.map_err(|error| failed(format!("open {}", dir.root.join(path).display()), &error))
+}
+
+/// The cgroup2 path of a process.
+fn own_path(pid: i32) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    OwnCgroup::parse(&text).path("").map(str::to_owned)
+}
+
+fn is_below(path: &str, above: &str) -> bool {
+    let rest = path.trim_start_matches('/').strip_prefix(above.trim_start_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether an OOM kill of a group that the container would be in, and the caller is not, takes everybody in it.

@@ -1,11 +1,13 @@
 //! A container that exists: its state, its start, its signals, its end.
 
+mod exec;
 pub(crate) mod remove;
 mod start;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
+pub use self::exec::Process;
 use crate::cgroup::Cgroup;
 use crate::launch::reap;
 use crate::lifecycle::{Operation, permits};

@@ -11,62 +11,65 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike};
 use serde_json::json;
 
-use super::Launch;
+use super::clone::Child;
 use super::talk::Heard;
-use crate::plan::Listener;
+use crate::plan::{Listener, Plan};
 use crate::state::OCI_VERSION;
 use crate::{Error, ErrorKind, Result, sys};
 
 /// An agent that takes nothing for so long is dead.
 const SECONDS: i64 = 10;
 
-impl Launch {
-    /// Init has a listener: it sent it along, or it is taken.
-    pub(super) fn introduce_agent(&self, heard: Heard) -> Result<()> {
-        let plan = &self.prepared.plan;
-        let agent = plan.filter.as_ref().and_then(|filter| filter.listener.as_ref());
-        let (Some(agent), Some(child)) = (agent, &self.init.0) else {
-            return Err(Error::new(ErrorKind::Internal, "init has a listener that nobody asked for"));
-        };
-        let listener = match heard.fd {
-            Some(fd) => fd,
-            None => {
-                let number = i32::try_from(heard.frame.value).unwrap_or(-1);
-                sys::pidfd::pidfd_getfd(child.pidfd.as_fd(), number).map_err(|error| {
-                    Error::io("take the seccomp listener from init", &error).at(agent.pointer.clone())
-                })?
-            }
-        };
-        let state = self.process_state(agent, child.pid);
-        hand_over(agent, &state, &listener).map_err(|error| {
-            let what =
-                format!("failed to give the listener to the seccomp agent at {}", agent.path.display());
-            Error::io(what, &error).at(agent.pointer.clone())
-        })
-    }
+/// The container as the agent is told about it.
+pub(super) struct Subject<'a> {
+    pub plan: &'a Plan,
+    /// The status word.
+    pub status: &'a str,
+    /// The container's init.
+    pub init: i32,
+}
 
-    /// The state is that of a container that is being created.
-    fn process_state(&self, agent: &Listener, pid: i32) -> Vec<u8> {
-        let plan = &self.prepared.plan;
-        let mut state = json!({
-            "ociVersion": OCI_VERSION,
-            "id": plan.id.as_str(),
-            "status": "creating",
-            "pid": pid,
-            "bundle": plan.bundle,
-        });
-        if let Some(state) = state.as_object_mut().filter(|_| !plan.annotations.is_empty()) {
-            state.insert("annotations".to_owned(), json!(plan.annotations));
+/// The process `child` has a listener: it sent it along, or it is taken.
+pub(super) fn introduce(subject: &Subject<'_>, child: &Child, heard: Heard) -> Result<()> {
+    let agent = subject.plan.filter.as_ref().and_then(|filter| filter.listener.as_ref());
+    let agent =
+        agent.ok_or_else(|| Error::new(ErrorKind::Internal, "init has a listener that nobody asked for"))?;
+    let listener = match heard.fd {
+        Some(fd) => fd,
+        None => {
+            let number = i32::try_from(heard.frame.value).unwrap_or(-1);
+            sys::pidfd::pidfd_getfd(child.pidfd.as_fd(), number).map_err(|error| {
+                Error::io("take the seccomp listener from init", &error).at(agent.pointer.clone())
+            })?
         }
-        let mut message = json!({"ociVersion": OCI_VERSION, "fds": ["seccompFd"], "pid": pid});
-        if let Some(message) = message.as_object_mut() {
-            if !agent.metadata.is_empty() {
-                message.insert("metadata".to_owned(), json!(agent.metadata));
-            }
-            message.insert("state".to_owned(), state);
-        }
-        message.to_string().into_bytes()
+    };
+    let state = process_state(subject, agent, child.pid);
+    hand_over(agent, &state, &listener).map_err(|error| {
+        let what = format!("failed to give the listener to the seccomp agent at {}", agent.path.display());
+        Error::io(what, &error).at(agent.pointer.clone())
+    })
+}
+
+fn process_state(subject: &Subject<'_>, agent: &Listener, pid: i32) -> Vec<u8> {
+    let plan = subject.plan;
+    let mut state = json!({
+        "ociVersion": OCI_VERSION,
+        "id": plan.id.as_str(),
+        "status": subject.status,
+        "pid": subject.init,
+        "bundle": plan.bundle,
+    });
+    if let Some(state) = state.as_object_mut().filter(|_| !plan.annotations.is_empty()) {
+        state.insert("annotations".to_owned(), json!(plan.annotations));
     }
+    let mut message = json!({"ociVersion": OCI_VERSION, "fds": ["seccompFd"], "pid": pid});
+    if let Some(message) = message.as_object_mut() {
+        if !agent.metadata.is_empty() {
+            message.insert("metadata".to_owned(), json!(agent.metadata));
+        }
+        message.insert("state".to_owned(), state);
+    }
+    message.to_string().into_bytes()
 }
 
 /// One message, one descriptor, and the end.

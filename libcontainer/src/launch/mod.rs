@@ -21,6 +21,7 @@ mod agent;
 mod ask;
 mod carrier;
 mod clone;
+mod exec;
 mod hint;
 pub(crate) mod hook;
 mod idmap;
@@ -40,7 +41,9 @@ use teu_init::wire;
 
 pub use self::carrier::init_size;
 use self::clone::Child;
+pub(crate) use self::exec::Entering;
 use crate::container::Container;
+use crate::plan::Rlimit;
 use crate::prepare::Prepared;
 use crate::resctrl::Resctrl;
 use crate::state::InitRecord;
@@ -186,7 +189,13 @@ impl Launch {
             self.record()?;
         }
         self.prepared.cgroup.apply_ready()?;
-        set_limits(&self.prepared, self.pid())
+        set_limits(&self.prepared.plan.rlimits, self.pid())
+    }
+
+    fn introduce_agent(&self, heard: talk::Heard) -> Result<()> {
+        let Some(child) = &self.init.0 else { return Ok(()) };
+        let subject = agent::Subject { plan: &self.prepared.plan, status: "creating", init: child.pid };
+        agent::introduce(&subject, child, heard)
     }
 
     /// Init goes on in another child of ours; the first one is done.
@@ -205,7 +214,9 @@ impl Launch {
         let Some(child) = &self.init.0 else { return Ok(()) };
         self.prepared.record.init = Some(InitRecord::of(child.pid, &child.pidfd));
         self.recorded = true;
-        self.prepared.claim.dir().write(&self.prepared.record)
+        let dir = self.prepared.claim.dir();
+        dir.write_config(&self.prepared.plan.config)?;
+        dir.write(&self.prepared.record)
     }
 
     fn commit(mut self) -> Result<Container> {
@@ -238,7 +249,7 @@ impl Launch {
             receivers.send_terminal(terminal.as_fd(), &terminal.name())?;
         }
         match &self.init.0 {
-            Some(child) => receivers.send_pidfd(child.pidfd.as_fd()),
+            Some(child) => receivers.send_pidfd("standard", child.pidfd.as_fd()),
             None => Ok(()),
         }
     }
@@ -269,8 +280,8 @@ fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Limits that init could not set itself.
-fn set_limits(prepared: &Prepared, pid: i32) -> Result<()> {
-    for limit in &prepared.plan.rlimits {
+fn set_limits(limits: &[Rlimit], pid: i32) -> Result<()> {
+    for limit in limits {
         sys::process::set_limit(pid, limit.resource, limit.soft, limit.hard).map_err(|error| {
             let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
             report::limit(limit.resource, limit.soft, limit.hard, errno)

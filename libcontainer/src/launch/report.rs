@@ -214,6 +214,11 @@ pub(super) fn obituary(plan: &Plan, cgroup: &Cgroup, program: &OwnedFd, ended: O
             .context("unable to start container process")
             .at("/linux/resources/memory/limit");
     }
+    death(plan, program, ended)
+}
+
+/// The same where no limit of its own can be the reason.
+pub(super) fn death(plan: &Plan, program: &OwnedFd, ended: Option<Ended>) -> Error {
     let index = progress(program);
     let place = plan.program.ops().get(index).map_or_else(String::new, |op| {
         format!(" at step {index:02} {} {}", op.name(), plan.program.operands(op)).trim_end().to_owned()

@@ -7,6 +7,7 @@ pub mod capabilities;
 pub mod cgroup;
 mod cgroup_mounts;
 mod devices;
+mod exec;
 pub mod hooks;
 mod idmap;
 pub mod intel_rdt;
@@ -35,6 +36,7 @@ use std::path::{Path, PathBuf};
 use teu_init::program::{Op, Slot};
 
 pub use self::cgroup::{CgroupDir, CgroupPlan};
+pub use self::exec::{Target, compile_exec};
 pub use self::hooks::{Hook, HookKind, Hooks};
 pub use self::idmap::{IdMaps, MountIds};
 pub use self::labels::wants_security_modules;
@@ -43,7 +45,7 @@ pub use self::program::Program;
 pub use self::rlimits::Rlimit;
 pub use self::seccomp::{FilterPlan, Listener};
 use crate::host::Host;
-use crate::options::{CgroupManager, CreateOptions};
+use crate::options::{CgroupManager, CreateOptions, ExecOptions, FdMap};
 use crate::spec::{Id, Spec};
 use crate::{Error, ErrorKind, Result};
 use labels::Labels;
@@ -69,6 +71,12 @@ pub enum Source {
     },
     /// The file by which init enters the group that is delegated to it.
     DelegateEntrance,
+    /// The cgroup2 directory of that index in the container's record, for one more process.
+    CgroupDirectory(usize),
+    /// A descriptor of the container's init, which stands for all of its namespaces.
+    Init,
+    /// The root directory of the container's init.
+    InitRoot,
     /// A standard stream.
     Stdio(u32),
     /// The further descriptor of that index in `CreateOptions::fds`.
@@ -138,6 +146,8 @@ pub struct Plan {
     pub bundle: PathBuf,
     /// The rootfs, absolute.
     pub rootfs: PathBuf,
+    /// The configuration as it was read: the container keeps a copy, because the bundle may change.
+    pub config: std::sync::Arc<[u8]>,
     /// Annotations of the configuration, sorted.
     pub annotations: std::collections::BTreeMap<String, String>,
     /// Namespaces of the first clone (CLONE_NEW* flags).
@@ -210,18 +220,7 @@ impl Shape {
     /// # Errors
     /// `InvalidArgument` for a descriptor number below 3 or one that comes twice.
     pub fn of(options: &CreateOptions) -> Result<Self> {
-        let mut targets = Vec::with_capacity(options.fds.len());
-        for map in &options.fds {
-            match u32::try_from(map.target) {
-                Ok(number) if number >= 3 && !targets.contains(&number) => targets.push(number),
-                _ => {
-                    return Err(Error::new(
-                        ErrorKind::InvalidArgument,
-                        format!("invalid target descriptor {}", map.target),
-                    ));
-                }
-            }
-        }
+        let targets = targets(&options.fds)?;
         Ok(Self {
             no_pivot: options.no_pivot,
             no_new_keyring: options.no_new_keyring,
@@ -234,6 +233,35 @@ impl Shape {
             console_socket: options.console_socket.is_some(),
         })
     }
+
+    /// The shape of one more process.
+    ///
+    /// # Errors
+    /// As [`Shape::of`].
+    pub fn of_exec(options: &ExecOptions) -> Result<Self> {
+        Ok(Self {
+            no_new_keyring: options.no_new_keyring,
+            targets: targets(&options.fds)?,
+            env: options.env.clone(),
+            console_socket: options.console_socket.is_some(),
+            ..Self::default()
+        })
+    }
+}
+
+/// The numbers of further descriptors, each once and none of a standard stream.
+fn targets(fds: &[FdMap]) -> Result<Vec<u32>> {
+    let mut targets = Vec::with_capacity(fds.len());
+    for map in fds {
+        match u32::try_from(map.target) {
+            Ok(number) if number >= 3 && !targets.contains(&number) => targets.push(number),
+            _ => {
+                let message = format!("invalid target descriptor {}", map.target);
+                return Err(Error::new(ErrorKind::InvalidArgument, message));
+            }
+        }
+    }
+    Ok(targets)
 }
 
 /// Whether `compile` wants to be told the user's home: the configuration does not say.
@@ -311,6 +339,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         id: id.clone(),
         bundle: spec.bundle().to_owned(),
         rootfs: subject.rootfs.clone(),
+        config: spec.json(),
         annotations: annotations(config),
         clone_flags: namespaces.first(subject.cgroup_at_birth(), host),
         respawns: namespaces.respawns(host),
@@ -421,7 +450,7 @@ fn descriptors(
         subject.shape.targets.iter().enumerate().map(|(index, number)| (*number, send(Source::Extra(index)))),
     );
     let door = subject.hooks.prepare(out, sources);
-    Descriptors { placed, gate, door, own_null: false }
+    Descriptors { placed, gate: Some(gate), door, own_null: false }
 }
 
 /// The cgroup2 directory is entered by the clone, the others by init.
@@ -438,9 +467,7 @@ fn cgroup_entrances(subject: &Subject<'_>, out: &mut Builder, sources: &mut Vec<
 fn push_session(id: &Id, subject: &Subject<'_>, labels: &Labels<'_>, out: &mut Builder) {
     out.push(Op::Setsid {}, "");
     if !subject.shape.no_new_keyring {
-        labels.push_keys(out);
-        let name = out.text(format!("_ses.{}", id.as_str()));
-        out.push(Op::Keyring { name }, "");
+        push_keyring(id, labels, out);
     }
     if subject.namespaces.new & kind::NETWORK != 0 {
         out.push(Op::Loopback {}, "/linux/namespaces");
@@ -448,6 +475,13 @@ fn push_session(id: &Id, subject: &Subject<'_>, labels: &Labels<'_>, out: &mut B
     if !net_devices::net_devices(subject.config).is_empty() {
         out.push(Op::NetDevices {}, "/linux/netDevices");
     }
+}
+
+/// The session keyring of the container: the first process makes it, the others join it.
+fn push_keyring(id: &Id, labels: &Labels<'_>, out: &mut Builder) {
+    labels.push_keys(out);
+    let name = out.text(format!("_ses.{}", id.as_str()));
+    out.push(Op::Keyring { name }, "");
 }
 
 /// The working directory is made while the root is still writable, with the rights of the container's root.

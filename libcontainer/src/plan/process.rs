@@ -35,8 +35,8 @@ pub(super) struct Half<'a> {
 pub(super) struct Descriptors {
     /// Numbers in the container and the slots that go there.
     pub placed: Vec<(u32, Slot)>,
-    /// The start gate.
-    pub gate: Slot,
+    /// The start gate, unless the program starts at once.
+    pub gate: Option<Slot>,
     /// The container has a null device of its own, which takes the place of the host's in the standard streams.
     pub own_null: bool,
     /// The socket at which `start` is heard.
@@ -78,12 +78,17 @@ impl Half<'_> {
         if let Some(door) = descriptors.door {
             out.push(Op::Door { door }, "/hooks");
         }
-        out.push(Op::CloseRest { first, gate: descriptors.gate }, "");
+        match descriptors.gate {
+            Some(gate) => out.push(Op::CloseRest { first, gate }, ""),
+            None => out.push(Op::CloseFrom { first }, ""),
+        }
         if let Some(seccomp) = self.seccomp {
             seccomp.push(sets, self.process, self.host, out);
         }
         out.push(Op::Ready {}, "");
-        out.push(Op::Gate { gate: descriptors.gate }, "");
+        if let Some(gate) = descriptors.gate {
+            out.push(Op::Gate { gate }, "");
+        }
         self.hooks.push_behind_gate(env, out);
         out.push(Op::Exec { args, env }, "/process/args");
         Ok(())

@@ -13,17 +13,21 @@ pub(super) struct Procfs(Slot);
 impl Procfs {
     /// Opens the procfs if the configuration has something to write. Comes after everything that is sent.
     pub fn push(config: &Config, out: &mut Builder) -> Option<Self> {
-        let process = config.process().as_ref();
-        let labels = process
-            .is_some_and(|process| process.apparmor_profile().is_some() || process.selinux_label().is_some());
         let linux = config.linux().as_ref();
         let sysctls =
             linux.is_some_and(|linux| linux.sysctl().as_ref().is_some_and(|sysctls| !sysctls.is_empty()));
-        (labels || sysctls).then(|| {
-            let NewSlot(proc) = out.opens();
-            out.push(Op::Procfs { whole: sysctls.into(), proc: NewSlot(proc) }, "");
-            Self(Slot(proc))
-        })
+        (sysctls || has_labels(config)).then(|| Self::open(sysctls, out))
+    }
+
+    /// The same for a further process of a container, which has only labels to write.
+    pub fn push_labels(config: &Config, out: &mut Builder) -> Option<Self> {
+        has_labels(config).then(|| Self::open(false, out))
+    }
+
+    fn open(whole: bool, out: &mut Builder) -> Self {
+        let NewSlot(proc) = out.opens();
+        out.push(Op::Procfs { whole: whole.into(), proc: NewSlot(proc) }, "");
+        Self(Slot(proc))
     }
 
     /// Writes `value` to the first of `paths` (relative to `/proc`) that exists.
@@ -31,4 +35,9 @@ impl Procfs {
         let (paths, value) = (out.texts(paths), out.text(value));
         out.push(Op::ProcWrite { proc: self.0, paths, value }, site);
     }
+}
+
+fn has_labels(config: &Config) -> bool {
+    let process = config.process().as_ref();
+    process.is_some_and(|process| process.apparmor_profile().is_some() || process.selinux_label().is_some())
 }

@@ -213,7 +213,9 @@ fn lookup_last(program: &Program) -> Option<usize> {
 fn procfs_early(program: &Program) -> Option<usize> {
     let late = |op: &Op| is_mount(op) || is_switch(op) || matches!(op, Op::Root { .. });
     let is_procfs = |op: &Op| matches!(op, Op::Procfs { .. });
-    let entered = |op: &Op| matches!(op, Op::Join { .. } | Op::Respawn { .. } | Op::AwaitMaps {});
+    let entered = |op: &Op| {
+        matches!(op, Op::Join { .. } | Op::Respawn { .. } | Op::RespawnInto { .. } | Op::AwaitMaps {})
+    };
     ordered(program, is_procfs, late).or_else(|| ordered(program, entered, is_procfs))
 }
 
@@ -225,9 +227,10 @@ fn nothing_opened_late(program: &Program) -> Option<usize> {
         op.visit(&mut |_, operand| opens |= matches!(operand, Operand::Writes(_)));
         opens
     };
-    match first(program, |op| matches!(op, Op::CloseRest { .. })) {
+    let closes = |op: &Op| matches!(op, Op::CloseRest { .. } | Op::CloseFrom { .. });
+    match first(program, closes) {
         None => Some(program.ops().len()),
-        Some(_) => ordered(program, opens, |op| matches!(op, Op::CloseRest { .. })),
+        Some(_) => ordered(program, opens, closes),
     }
 }
 
@@ -289,6 +292,7 @@ fn ready_then_gate(program: &Program) -> Option<usize> {
     let ready = first(program, |op| matches!(op, Op::Ready { .. }))?;
     match program.ops().get(ready + 1..) {
         Some([Op::Gate { .. }, hooks @ .., Op::Exec { .. }]) if hooks.iter().all(is_hook) => None,
+        Some([Op::Exec { .. }]) => None,
         _ => Some(ready),
     }
 }

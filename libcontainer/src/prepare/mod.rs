@@ -13,8 +13,9 @@ use std::time::Instant;
 use self::claim::Claim;
 pub(crate) use self::receiver::Receivers;
 use crate::cgroup::{Cgroup, CgroupRecord, DeviceCache};
-use crate::options::CreateOptions;
-use crate::plan::Plan;
+use crate::container::Container;
+use crate::options::{CreateOptions, ExecOptions};
+use crate::plan::{Plan, Source};
 use crate::resctrl::{self, Resctrl};
 use crate::state::{Record, clock, format};
 use crate::{Error, ErrorKind, Result};
@@ -48,7 +49,7 @@ impl Plan {
         devices: &DeviceCache,
         mut options: CreateOptions,
     ) -> Result<Prepared> {
-        let receivers = Receivers::connect(&mut options)?;
+        let receivers = Receivers::connect(options.console_socket.take(), options.pidfd_socket.take())?;
         let encoded = self.program.encode()?;
         let len = self
             .program
@@ -61,13 +62,21 @@ impl Plan {
         let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         // The cgroup first: a mount of the container may be a bind of it.
         let cgroup = Cgroup::create(&self.cgroup, devices)?;
-        let opener = sources::Opener::new(&claim, options);
-        let mut slots = opener.open(&self.sources)?;
         record.cgroup = cgroup.record();
         let resctrl = self.intel_rdt.as_ref().map(Resctrl::create).transpose()?;
         record.intel_rdt = resctrl.as_ref().map(Resctrl::made).unwrap_or_default();
-        sources::add_entrances(&self, &cgroup, resctrl.as_ref(), &mut slots)?;
-        let slots = slots.into_iter().flatten().collect();
+        let lacks = |source: &Source| Error::new(ErrorKind::Internal, format!("create has no {source}"));
+        let opener = sources::Opener::new(options.stdio, options.fds);
+        let slots = opener.open(&self.sources, |source| match source {
+            Source::Gate => claim.dir().make_gate(),
+            Source::Door => claim.dir().make_door(),
+            Source::CgroupEntrance(index) => cgroup.entrance(&self.cgroup, *index),
+            Source::DelegateEntrance => cgroup.delegate_entrance(&self.cgroup),
+            Source::RdtEntrance { monitor } => {
+                resctrl.as_ref().map_or_else(|| Err(lacks(source)), |groups| groups.entrance(*monitor))
+            }
+            other => Err(lacks(other)),
+        })?;
         let program = (encoded, len);
         Ok(Prepared {
             plan: self,
@@ -99,4 +108,17 @@ impl Plan {
             intel_rdt: self.intel_rdt.as_ref().map(resctrl::intent).unwrap_or_default(),
         }
     }
+}
+
+/// Opens what the plan of one more process names.
+pub(crate) fn open_entry(plan: &Plan, container: &Container, options: ExecOptions) -> Result<Vec<OwnedFd>> {
+    let cgroup = container.cgroup()?;
+    let opener = sources::Opener::new(options.stdio, options.fds);
+    opener.open(&plan.sources, |source| match source {
+        Source::Init => container.init(),
+        Source::InitRoot => container.init_root(),
+        Source::CgroupEntrance(index) => cgroup.tasks(*index),
+        Source::CgroupDirectory(index) => cgroup.birthplace(*index, container.pid()),
+        other => Err(Error::new(ErrorKind::Internal, format!("exec has no {other}"))),
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::options::{CreateOptions, Receiver};
+use crate::options::Receiver;
 use crate::sys::socket;
 use crate::{Error, Result};
 
@@ -21,15 +21,12 @@ struct Connected {
 }
 
 impl Receivers {
-    /// Connects to what `options` names.
-    pub(super) fn connect(options: &mut CreateOptions) -> Result<Self> {
+    /// Connects to who waits for the terminal's master, and to who waits for a pidfd.
+    pub fn connect(console: Option<Receiver>, pidfd: Option<Receiver>) -> Result<Self> {
         let connect = |what, receiver: Option<Receiver>| {
             receiver.map(|receiver| Connected::new(what, receiver)).transpose()
         };
-        Ok(Self {
-            console: connect("console socket", options.console_socket.take())?,
-            pidfd: connect("pidfd socket", options.pidfd_socket.take())?,
-        })
+        Ok(Self { console: connect("console socket", console)?, pidfd: connect("pidfd socket", pidfd)? })
     }
 
     /// Whether somebody waits for the terminal.
@@ -42,9 +39,9 @@ impl Receivers {
         self.console.as_ref().map_or(Ok(()), |console| console.send("the terminal", name, master))
     }
 
-    /// Sends init's descriptor.
-    pub fn send_pidfd(&self, pidfd: BorrowedFd<'_>) -> Result<()> {
-        self.pidfd.as_ref().map_or(Ok(()), |receiver| receiver.send("the pidfd", "standard", pidfd))
+    /// Sends the descriptor of the process, with the word that says how it came to be.
+    pub fn send_pidfd(&self, text: &str, pidfd: BorrowedFd<'_>) -> Result<()> {
+        self.pidfd.as_ref().map_or(Ok(()), |receiver| receiver.send("the pidfd", text, pidfd))
     }
 }
 

@@ -8,19 +8,15 @@ use std::path::Path;
 
 use nix::sys::stat::fstat;
 
-use super::claim::Claim;
-use crate::cgroup::Cgroup;
 use crate::launch::mount_ids::user_namespace;
-use crate::options::{CreateOptions, FdMap, Stdio};
+use crate::options::{FdMap, Stdio};
 use crate::plan::namespaces::kind;
-use crate::plan::{MountIds, Plan, Source, Tree};
-use crate::resctrl::Resctrl;
+use crate::plan::{MountIds, Source, Tree};
 use crate::sys;
 use crate::{Error, ErrorKind, Result};
 
 /// The descriptors that a caller gave, each handed out once.
-pub(super) struct Opener<'a> {
-    claim: &'a Claim,
+pub(super) struct Opener {
     stdio: [Stdio; 3],
     extra: Vec<Option<FdMap>>,
     /// The null device, opened once.
@@ -29,41 +25,31 @@ pub(super) struct Opener<'a> {
     mount_ids: Vec<(MountIds, OwnedFd)>,
 }
 
-impl<'a> Opener<'a> {
-    pub fn new(claim: &'a Claim, options: CreateOptions) -> Self {
-        Self {
-            claim,
-            stdio: options.stdio,
-            extra: options.fds.into_iter().map(Some).collect(),
-            null: None,
-            mount_ids: Vec::new(),
-        }
+impl Opener {
+    pub fn new(stdio: [Stdio; 3], extra: Vec<FdMap>) -> Self {
+        Self { stdio, extra: extra.into_iter().map(Some).collect(), null: None, mount_ids: Vec::new() }
     }
 
-    /// One descriptor for each source; the places of cgroup files stay empty, see [`add_entrances`].
-    pub fn open(mut self, sources: &[Source]) -> Result<Vec<Option<OwnedFd>>> {
-        sources.iter().map(|source| self.open_one(source)).collect()
-    }
-
-    fn open_one(&mut self, source: &Source) -> Result<Option<OwnedFd>> {
-        let opened = match source {
-            Source::CgroupEntrance(_) | Source::DelegateEntrance | Source::RdtEntrance { .. } => {
-                return Ok(None);
-            }
-            Source::Gate => self.claim.dir().make_gate()?,
-            Source::Door => self.claim.dir().make_door()?,
-            Source::Stdio(number) => self.stdio(*number)?,
-            Source::Extra(index) => self.extra(*index)?,
-            Source::Tree { tree, pointer } => self.tree(tree, pointer)?,
-            Source::MountIds { ids, pointer } => self.mount_ids(ids, pointer)?.try_clone().map_err(again)?,
-            Source::Directory { path, pointer } => rootfs(path, pointer)?,
+    /// One descriptor for each source. `own` opens what belongs to the container that is made or entered.
+    pub fn open(
+        mut self,
+        sources: &[Source],
+        own: impl Fn(&Source) -> Result<OwnedFd>,
+    ) -> Result<Vec<OwnedFd>> {
+        let open_one = |source: &Source| match source {
+            Source::Stdio(number) => self.stdio(*number),
+            Source::Extra(index) => self.extra(*index),
+            Source::Tree { tree, pointer } => self.tree(tree, pointer),
+            Source::MountIds { ids, pointer } => self.mount_ids(ids, pointer)?.try_clone().map_err(again),
+            Source::Directory { path, pointer } => rootfs(path, pointer),
             Source::Namespace { kind, path, pointer, foreign } => {
                 let file = namespace(path, *kind, pointer)?;
                 foreign.as_ref().map_or(Ok(()), |refusal| not_ours(&file, *kind, refusal))?;
-                file
+                Ok(file)
             }
+            own_source => own(own_source),
         };
-        Ok(Some(opened))
+        sources.iter().map(open_one).collect()
     }
 
     fn tree(&mut self, tree: &Tree, pointer: &str) -> Result<OwnedFd> {
@@ -197,24 +183,4 @@ fn namespace(path: &Path, kind: u32, pointer: &str) -> Result<OwnedFd> {
             Err(Error::new(ErrorKind::InvalidSpec, format!("{} is not a namespace", what())).at(pointer))
         }
     }
-}
-
-/// Fills the places of the files by which init enters its groups.
-pub(super) fn add_entrances(
-    plan: &Plan,
-    cgroup: &Cgroup,
-    resctrl: Option<&Resctrl>,
-    slots: &mut [Option<OwnedFd>],
-) -> Result<()> {
-    for (source, slot) in plan.sources.iter().zip(slots) {
-        match source {
-            Source::CgroupEntrance(index) => *slot = Some(cgroup.entrance(&plan.cgroup, *index)?),
-            Source::RdtEntrance { monitor } => {
-                *slot = resctrl.map(|groups| groups.entrance(*monitor)).transpose()?;
-            }
-            Source::DelegateEntrance => *slot = Some(cgroup.delegate_entrance(&plan.cgroup)?),
-            _ => {}
-        }
-    }
-    Ok(())
 }

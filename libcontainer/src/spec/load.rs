@@ -90,6 +90,16 @@ fn parse_leniently(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
     })
 }
 
+/// Parses `json`, which must be an object, as it is; `what` names it in errors.
+pub fn object(json: &[u8], what: &str) -> Result<Value> {
+    check_size(json.len() as u64)?;
+    match serde_json::from_slice(json) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(invalid(format!("{what} is not a JSON object"))),
+        Err(error) => Err(invalid(format!("{what} is not valid JSON: {}", one_line(&error.to_string())))),
+    }
+}
+
 fn check_size(bytes: u64) -> Result<()> {
     if bytes > MAX_BYTES {
         return Err(invalid(format!("config.json is larger than {} MiB", MAX_BYTES >> 20)));

@@ -34,6 +34,7 @@ pub(crate) mod pointer;
 mod validate;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use example::example;
 pub use id::Id;
@@ -56,6 +57,7 @@ pub(crate) fn keeps_groups(config: &oci_spec::runtime::Spec) -> bool {
 pub struct Spec {
     config: oci_spec::runtime::Spec,
     bundle: PathBuf,
+    json: Arc<[u8]>,
     warnings: Vec<Warning>,
 }
 
@@ -120,7 +122,31 @@ impl Spec {
         absent::normalize(&mut config);
         filter::name_receiver(&mut config);
         validate::validate(&config, &mut warnings)?;
-        Ok(Self { config, bundle, warnings })
+        Ok(Self { config, bundle, json: json.into(), warnings })
+    }
+
+    /// The same configuration with another `process`: what `exec` runs. The whole is checked as if it had been written so.
+    ///
+    /// # Errors
+    /// Those of [`Spec::from_bundle`], with places below `/process`.
+    pub fn with_process(&self, process: &[u8]) -> Result<Self> {
+        let process = load::object(process, "process")?;
+        let mut whole = load::object(&self.json, "config.json")?;
+        if let Some(whole) = whole.as_object_mut() {
+            whole.insert("process".to_owned(), process);
+        }
+        Self::from_absolute(self.bundle.clone(), whole.to_string().as_bytes())
+    }
+
+    /// The `process` of a configuration as it was written; an empty object if it has none.
+    pub(crate) fn process_of(json: &[u8]) -> Result<String> {
+        let whole = load::object(json, "config.json")?;
+        Ok(whole.get("process").map_or_else(|| "{}".to_owned(), ToString::to_string))
+    }
+
+    /// The text that it was read from.
+    pub(crate) fn json(&self) -> Arc<[u8]> {
+        Arc::clone(&self.json)
     }
 
     /// The configuration.

@@ -21,6 +21,8 @@ use crate::{Error, ErrorKind, Result};
 
 const RECORD: &str = "state.json";
 const RECORD_NEW: &str = ".state.json.new";
+/// The configuration as `create` read it.
+const CONFIG: &str = "config.json";
 const GATE: &str = "gate";
 const GATE_NEW: &str = "gate.new";
 const DOOR: &str = "door";
@@ -180,6 +182,25 @@ impl StateDir {
         })
     }
 
+    /// Keeps the configuration that the container was made from.
+    pub fn write_config(&self, json: &[u8]) -> Result<()> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        let written = open_in(&self.dir, CONFIG, flags).and_then(|mut file| file.write_all(json));
+        written.map_err(|error| self.failed("write", CONFIG, &error))
+    }
+
+    /// The configuration that the container was made from.
+    ///
+    /// # Errors
+    /// `Internal` if it is gone.
+    pub fn read_config(&self) -> Result<Vec<u8>> {
+        let mut json = Vec::with_capacity(RECORD_USUAL);
+        let file = open_in(&self.dir, CONFIG, OFlag::O_RDONLY);
+        let read = file.and_then(|file| file.take(RECORD_LIMIT).read_to_end(&mut json));
+        read.map_err(|error| self.failed("read", CONFIG, &error).kind_is(ErrorKind::Internal))?;
+        Ok(json)
+    }
+
     /// Makes the gate and opens both of its ends: whoever holds them waits for a byte and never sees an end of file.
     pub fn make_gate(&self) -> Result<OwnedFd> {
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
@@ -280,7 +301,7 @@ impl StateDir {
 
     /// Removes the directory; the record goes last, so that an interrupted removal can be done again.
     pub fn remove(&self) -> Result<()> {
-        for name in [GATE, GATE_NEW, DOOR, RECORD_NEW, RECORD] {
+        for name in [GATE, GATE_NEW, DOOR, CONFIG, RECORD_NEW, RECORD] {
             self.remove_file(name);
         }
         match unlinkat(&self.root, self.id.as_str(), UnlinkatFlags::RemoveDir) {

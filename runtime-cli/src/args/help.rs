@@ -47,7 +47,7 @@ fn options(groups: &[&[Opt]]) -> Vec<(String, &'static str)> {
 fn spelling(option: &Opt) -> String {
     let value = match option.kind {
         Kind::Flag => String::new(),
-        Kind::Value(name) => format!(" {name}"),
+        Kind::Value(name) | Kind::List(name) => format!(" {name}"),
     };
     let mut text = format!("--{}{value}", option.long);
     for letter in option.letters.chars() {

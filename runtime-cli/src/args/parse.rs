@@ -28,6 +28,12 @@ impl Arguments {
         self.values.iter().rfind(|(name, _)| *name == long).map(|(_, value)| value.as_os_str())
     }
 
+    /// Every value of the option, as text, in order.
+    pub fn texts<'a>(&'a self, long: &'a str) -> impl Iterator<Item = std::borrow::Cow<'a, str>> {
+        let all = self.values.iter().filter(move |(name, _)| *name == long);
+        all.map(|(_, value)| value.to_string_lossy())
+    }
+
     /// The same, as a path.
     pub fn path(&self, long: &str) -> Option<&Path> {
         self.value(long).map(Path::new)
@@ -111,9 +117,11 @@ fn option(
             Some(value) => OsString::from(if value { "true" } else { "false" }),
             None => return Err(bad_boolean(&value, &name)),
         },
-        (Kind::Value(_), Some(value)) => value,
+        (Kind::Value(_) | Kind::List(_), Some(value)) => value,
         // As Go does: the next word is the value even if it looks like an option.
-        (Kind::Value(_), None) => words.next().ok_or(format!("flag needs an argument: --{}", found.long))?,
+        (Kind::Value(_) | Kind::List(_), None) => {
+            words.next().ok_or(format!("flag needs an argument: --{}", found.long))?
+        }
     };
     values.push((found.long, value));
     Ok(())

@@ -10,6 +10,8 @@ pub enum Kind {
     Flag,
     /// One value, named so in the help; of several the last wins.
     Value(&'static str),
+    /// One value each time, named so in the help; all of them count, in order. A comma is part of a value.
+    List(&'static str),
 }
 
 /// One option.
@@ -50,6 +52,8 @@ pub struct Command {
     pub options: &'static [&'static [Opt]],
     /// The paragraph below the usage line.
     pub details: &'static str,
+    /// The exit status of a failure.
+    pub failure: u8,
     /// The function that does it.
     pub run: Run,
 }
@@ -60,6 +64,10 @@ const fn flag(long: &'static str, letters: &'static str, help: &'static str) -> 
 
 const fn value(long: &'static str, letters: &'static str, name: &'static str, help: &'static str) -> Opt {
     Opt { long, letters, kind: Kind::Value(name), help }
+}
+
+const fn list(long: &'static str, letters: &'static str, name: &'static str, help: &'static str) -> Opt {
+    Opt { long, letters, kind: Kind::List(name), help }
 }
 
 /// `--help`, an option of the program and of every command.
@@ -93,6 +101,25 @@ const CREATION: &[Opt] = &[
     value("preserve-fds", "", "N", "pass N descriptors on, after stdio and those of LISTEN_FDS (default: 0)"),
 ];
 
+const EXEC: &[Opt] = &[
+    value("process", "p", "FILE", "the process as JSON; the other options about it count no more"),
+    value("cwd", "", "DIR", "working directory in the container"),
+    list("env", "e", "NAME=VALUE", "a variable, behind those of the container's process"),
+    flag("tty", "t", "give the process a terminal"),
+    value("user", "u", "UID[:GID]", "user, and group, of the process"),
+    list("additional-gids", "g", "GID", "a supplementary group"),
+    flag("detach", "d", "return when the program has started"),
+    value("pid-file", "", "FILE", "write the pid of the process to FILE"),
+    value("console-socket", "", "SOCKET", "send the master of the terminal to the unix socket SOCKET"),
+    value("pidfd-socket", "", "SOCKET", "send a pidfd of the process to the unix socket SOCKET"),
+    value("process-label", "", "LABEL", "SELinux label of the process"),
+    value("apparmor", "", "PROFILE", "AppArmor profile of the process"),
+    flag("no-new-privs", "", "the process can gain no privileges"),
+    list("cap", "c", "CAP", "a capability more for the process"),
+    value("preserve-fds", "", "N", "pass N descriptors on, after stdio and those of LISTEN_FDS (default: 0)"),
+    flag("ignore-paused", "", "enter a paused container too"),
+];
+
 const FOREGROUND: &[Opt] = &[
     flag("detach", "d", "return when the program has started"),
     flag("keep", "", "keep the container after its program has ended"),
@@ -114,6 +141,8 @@ const SPEC: &[Opt] = &[
 const NOTHING: Arity = Arity { min: 0, max: 0 };
 const ONE: Arity = Arity { min: 1, max: 1 };
 const ID: &str = "<container-id>";
+/// The exit status of a failure, for all commands but one.
+const FAILURE: u8 = 1;
 
 /// The commands, in the order of the help text.
 pub const COMMANDS: &[Command] = &[
@@ -125,6 +154,7 @@ pub const COMMANDS: &[Command] = &[
         operand_ends_options: false,
         options: &[BUNDLE, CONFIG, CREATION],
         details: "Everything that config.json asks for is done; the program itself waits for `start`.",
+        failure: FAILURE,
         run: commands::create::run,
     },
     Command {
@@ -135,7 +165,20 @@ pub const COMMANDS: &[Command] = &[
         operand_ends_options: false,
         options: &[DELETE],
         details: "The container must be stopped, or created and never started, unless --force is given.",
+        failure: FAILURE,
         run: commands::delete::run,
+    },
+    Command {
+        name: "exec",
+        about: "run one more process in a container",
+        operands: "<container-id> <command> [args...]",
+        arity: Arity { min: 1, max: usize::MAX },
+        operand_ends_options: true,
+        options: &[EXEC],
+        details: "The container's namespaces, cgroup, filter and labels apply to it. The exit status is the program's, 128 and the signal that ended it, or \
+                  255 if it could not be run.",
+        failure: commands::exec::FAILED,
+        run: commands::exec::run,
     },
     Command {
         name: "features",
@@ -145,6 +188,7 @@ pub const COMMANDS: &[Command] = &[
         operand_ends_options: false,
         options: &[],
         details: "The document follows the features chapter of the runtime specification.",
+        failure: FAILURE,
         run: commands::features::run,
     },
     Command {
@@ -155,6 +199,7 @@ pub const COMMANDS: &[Command] = &[
         operand_ends_options: true,
         options: &[KILL],
         details: "The signal is a number or a name, with or without SIG, or RTMIN+N; SIGTERM if none is given.",
+        failure: FAILURE,
         run: commands::kill::run,
     },
     Command {
@@ -165,6 +210,7 @@ pub const COMMANDS: &[Command] = &[
         operand_ends_options: false,
         options: &[LIST],
         details: "An entry that cannot be read is reported on stderr and left out.",
+        failure: FAILURE,
         run: commands::list::run,
     },
     Command {
@@ -175,6 +221,7 @@ pub const COMMANDS: &[Command] = &[
         operand_ends_options: false,
         options: &[BUNDLE, CONFIG, CREATION],
         details: "Nothing is created or changed.",
+        failure: FAILURE,
         run: commands::plan::run,
     },
     Command {
@@ -185,6 +232,7 @@ pub const COMMANDS: &[Command] = &[
         operand_ends_options: false,
         options: &[BUNDLE, CONFIG, CREATION, FOREGROUND],
         details: "Signals are passed on. The exit status is the program's, or 128 and the signal that ended it.",
+        failure: FAILURE,
         run: commands::run::run,
     },
     Command {
@@ -195,6 +243,7 @@ pub const COMMANDS: &[Command] = &[
         operand_ends_options: false,
         options: &[BUNDLE, SPEC],
         details: "An existing file is never overwritten.",
+        failure: FAILURE,
         run: commands::spec::run,
     },
     Command {
@@ -205,6 +254,7 @@ pub const COMMANDS: &[Command] = &[
         operand_ends_options: false,
         options: &[],
         details: "The container must have been created and not started.",
+        failure: FAILURE,
         run: commands::start::run,
     },
     Command {
@@ -215,6 +265,7 @@ pub const COMMANDS: &[Command] = &[
         operand_ends_options: false,
         options: &[],
         details: "The status is taken from the kernel at the time of the question.",
+        failure: FAILURE,
         run: commands::state::run,
     },
 ];

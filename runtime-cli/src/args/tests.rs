@@ -201,7 +201,11 @@ fn help_begins_with_the_name_and_shows_every_option_and_operand() {
         assert_eq!(lines.next(), Some(expected.as_str()));
         assert!(text.contains(command.operands), "{text}");
         for option in command.options.iter().copied().flatten() {
-            let value = if let Kind::Value(name) = option.kind { format!(" {name}") } else { String::new() };
+            let value = if let Kind::Value(name) | Kind::List(name) = option.kind {
+                format!(" {name}")
+            } else {
+                String::new()
+            };
             assert!(text.contains(&format!("   --{}{value}", option.long)), "{text}");
         }
     }

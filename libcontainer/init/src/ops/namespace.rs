@@ -25,9 +25,15 @@ pub fn enter_cgroup(machine: &Machine<'_>, tasks: Slot) -> Outcome {
 
 /// Goes on in a child of the caller; the process that was cloned first reports it and ends. The child waits until the caller knows it, so that
 /// what it says next is understood.
-pub fn respawn(machine: &Machine<'_>, flags: u32) -> Outcome {
-    match sys::fork_sibling(flags)? {
-        None => Ok(talk::expect(machine.socket, wire::GO)?),
+pub fn respawn(machine: &Machine<'_>, flags: u32, cgroup: Option<Slot>) -> Outcome {
+    let cgroup = cgroup.map(|slot| machine.slot(slot));
+    match sys::fork_sibling(flags, cgroup)? {
+        None => {
+            if let Some(cgroup) = cgroup {
+                cgroup.close();
+            }
+            Ok(talk::expect(machine.socket, wire::GO)?)
+        }
         Some(pidfd) => {
             let _ = talk::send_fd(machine.socket, &Frame::word(wire::RESPAWNED), pidfd);
             sys::exit(0);

@@ -164,8 +164,9 @@ pub fn ask(machine: &Machine<'_>, what: u32) -> Outcome {
 
 /// Closes everything but the conversation, the gate and the door, all of which exec closes. From here on init holds nothing of the host and opens nothing: it may
 /// wait for long.
-pub fn close_rest(machine: &mut Machine<'_>, first: u32, gate: Slot) -> Outcome {
-    close_all_but(first, [machine.socket, machine.slot(gate), machine.door])?;
+pub fn close_rest(machine: &mut Machine<'_>, first: u32, gate: Option<Slot>) -> Outcome {
+    let gate = gate.map_or(machine.socket, |gate| machine.slot(gate));
+    close_all_but(first, [machine.socket, gate, machine.door])?;
     sys::close_on_exec(machine.socket)?;
     match machine.nofile.take() {
         Some(limit) => Ok(sys::set_limit(sys::RLIMIT_NOFILE, limit)?),
@@ -174,11 +175,9 @@ pub fn close_rest(machine: &mut Machine<'_>, first: u32, gate: Slot) -> Outcome 
 }
 
 /// Reports success and waits until the caller has recorded the container.
-pub fn ready(machine: &mut Machine<'_>) -> Outcome {
+pub fn ready(machine: &Machine<'_>) -> Outcome {
     talk::send(machine.socket, &Frame::word(wire::READY), &[])?;
     talk::expect(machine.socket, wire::COMMIT)?;
-    machine.socket.close();
-    machine.socket = Fd::NONE;
     // The caller has it by now. A copy here would hide from the kernel that an agent is gone.
     machine.listener.close();
     Ok(())
@@ -205,6 +204,9 @@ pub(super) fn close_all_but<const N: usize>(first: u32, mut kept: [Fd; N]) -> Re
 
 /// Waits for `start`: one byte. Init holds both ends of the fifo, so only a byte wakes it.
 pub fn gate(machine: &mut Machine<'_>, gate: Slot) -> Outcome {
+    // The creator has no more to say.
+    machine.socket.close();
+    machine.socket = Fd::NONE;
     let gate = machine.slot(gate);
     let mut token = [0u8];
     match sys::read(gate, &mut token)? {

@@ -520,10 +520,12 @@ pub fn statx(directory: Fd, path: &CStr, flags: u32) -> Result<Statx> {
 }
 
 /// Copies this process, as `fork` does, into a child of this process' parent. `None` in the copy, its pidfd in the original.
-pub fn fork_sibling(namespaces: u32) -> Result<Option<Fd>> {
+pub fn fork_sibling(namespaces: u32, cgroup: Option<Fd>) -> Result<Option<Fd>> {
     let mut pidfd = -1i32;
-    let flags = u64::from(namespaces) | crate::abi::CLONE_PARENT | crate::abi::CLONE_PIDFD;
-    let args = CloneArgs { flags, pidfd: at_mut(&mut pidfd) as u64, ..CloneArgs::default() };
+    let into = if cgroup.is_some() { crate::abi::CLONE_INTO_CGROUP } else { 0 };
+    let flags = u64::from(namespaces) | crate::abi::CLONE_PARENT | crate::abi::CLONE_PIDFD | into;
+    let cgroup = cgroup.map_or(0, |cgroup| cgroup.0 as u64);
+    let args = CloneArgs { flags, pidfd: at_mut(&mut pidfd) as u64, cgroup, ..CloneArgs::default() };
     // SAFETY: the struct is borrowed with its length. Neither memory nor stack is shared (no CLONE_VM): both processes go on from here on
     // their own copies.
     match check(unsafe { syscall(common::CLONE3, [at(&args), size_of::<CloneArgs>(), 0, 0, 0, 0]) })? {

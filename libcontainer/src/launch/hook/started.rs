@@ -34,7 +34,7 @@ pub(crate) fn converse(socket: &OwnedFd, stage: &Stage<'_>) -> Result<()> {
     }
 }
 
-fn unexecuted(program: &str, errno: i32) -> Error {
+pub(crate) fn unexecuted(program: &str, errno: i32) -> Error {
     let kind =
         if errno == libc::ENOENT { ErrorKind::CommandNotFound } else { ErrorKind::CommandNotExecutable };
     Error::os(format!("exec: {program:?}"), errno).kind_is(kind)

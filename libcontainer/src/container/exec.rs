@@ -1,0 +1,154 @@
+//! `exec`: one more process in a container that exists.
+
+use std::fs::OpenOptions;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use super::{Container, Exit};
+use crate::cgroup::Cgroup;
+use crate::host::Host;
+use crate::launch::{Entering, reap};
+use crate::options::ExecOptions;
+use crate::plan::{self, Plan, Shape, Target};
+use crate::prepare;
+use crate::spec::Spec;
+use crate::sys::pidfd::pidfd_send_signal;
+use crate::terminal::Terminal;
+use crate::{Error, ErrorKind, Result, Status, image, sys};
+
+/// A process that [`Container::exec`] started. Dropping it changes nothing: the process goes on.
+#[derive(Debug)]
+pub struct Process {
+    pid: i32,
+    pidfd: OwnedFd,
+    terminal: Option<Terminal>,
+    exit: OnceLock<Exit>,
+}
+
+impl Container {
+    /// Starts one more process in the container: a `process` of the specification as JSON. The container's own filter, labels, umask and namespaces apply to
+    /// it; when this returns, its program has been executed.
+    ///
+    /// # Errors
+    /// `InvalidState` in a stopped or, without [`ExecOptions::ignore_paused`], a paused container; `InvalidSpec` with the place in the process;
+    /// `CommandNotFound` and `CommandNotExecutable`; what the process reports while it enters. Nothing is left then.
+    pub fn exec(&self, process: &[u8], mut options: ExecOptions) -> Result<Process> {
+        let paused = self.enterable(options.ignore_paused)?;
+        let spec = self.spec()?.with_process(process)?;
+        let plan = self.plan_exec(&spec, &options)?;
+        let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let receivers =
+            prepare::Receivers::connect(options.console_socket.take(), options.pidfd_socket.take())?;
+        let pid_file = options.pid_file.take();
+        let slots = prepare::open_entry(&plan, self, options)?;
+        let entering = Entering::new(plan, self.pid().unwrap_or(0), slots, receivers, deadline)?;
+        if paused {
+            log::debug!("exec into a paused container: it goes on when the container does");
+        }
+        let (child, terminal) = entering.enter(pid_file)?;
+        let (pid, pidfd) = child;
+        Ok(Process { pid, pidfd, terminal, exit: OnceLock::new() })
+    }
+
+    /// The configuration that the container was created with.
+    ///
+    /// # Errors
+    /// `Internal` if the copy that `create` made is gone or unreadable.
+    pub fn spec(&self) -> Result<Spec> {
+        Spec::from_json(&self.record.bundle, &self.dir.read_config()?)
+    }
+
+    /// The `process` that the container was created with, as JSON: what a further one may start from.
+    ///
+    /// # Errors
+    /// As [`Container::spec`].
+    pub fn process(&self) -> Result<String> {
+        Spec::process_of(&self.dir.read_config()?)
+    }
+
+    /// What [`Container::exec`] would do.
+    ///
+    /// # Errors
+    /// As [`Container::exec`], as far as they show without doing anything.
+    pub fn plan_exec(&self, spec: &Spec, options: &ExecOptions) -> Result<Plan> {
+        let mut shape = Shape::of_exec(options)?;
+        if let Some(uid) = plan::wants_home(spec) {
+            shape.home = image::home(&self.record.rootfs, uid).map(|home| format!("HOME={home}"));
+        }
+        let mut host = Host::probe()?;
+        if plan::wants_security_modules(spec.config()) {
+            host.probe_security_modules();
+        }
+        let target = Target { id: self.id(), spec, cgroup: &self.record.cgroup };
+        plan::compile_exec(&target, &host, &shape)
+    }
+
+    /// Whether it is paused; an error if nothing can enter it.
+    fn enterable(&self, ignore_paused: bool) -> Result<bool> {
+        let refused = |message: &str| Err(Error::new(ErrorKind::InvalidState, message));
+        match self.status()? {
+            Status::Created | Status::Running => Ok(false),
+            Status::Paused if ignore_paused => Ok(true),
+            Status::Paused => refused("cannot exec in a paused container (use --ignore-paused to override)"),
+            Status::Stopped => refused("cannot exec in a stopped container"),
+            Status::Creating => refused("cannot exec in a container that is being created"),
+        }
+    }
+
+    /// A descriptor of init: it stands for all of its namespaces.
+    pub(crate) fn init(&self) -> Result<OwnedFd> {
+        let pidfd = self.pidfd.as_ref().ok_or_else(super::not_running)?;
+        pidfd.try_clone().and_then(sys::fs::above_stdio).map_err(|error| Error::io("copy the pidfd", &error))
+    }
+
+    /// The root directory of init. Init is the process that was recorded, before and after the look at its pid.
+    pub(crate) fn init_root(&self) -> Result<OwnedFd> {
+        let path = format!("/proc/{}/root", self.pid().unwrap_or(0));
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(&path);
+        let root = opened.and_then(|root| sys::fs::above_stdio(root.into()));
+        match self.status()? {
+            Status::Stopped => Err(super::not_running()),
+            _ => root.map_err(|error| Error::io(format!("open {path}"), &error)),
+        }
+    }
+
+    pub(crate) fn cgroup(&self) -> Result<Cgroup> {
+        Cgroup::open(&self.record.cgroup)
+    }
+}
+
+impl Process {
+    /// Its pid in the caller's pid namespace. A pid may be used again: to act on the process, use [`Process::pidfd`].
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// A descriptor of the process: readable when it has ended.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// The terminal of a process with one and without a `console_socket`; once.
+    pub fn take_terminal(&mut self) -> Option<Terminal> {
+        self.terminal.take()
+    }
+
+    /// Sends a signal to the process.
+    ///
+    /// # Errors
+    /// `NotRunning` if it has ended; `InvalidArgument` for a number that is no signal.
+    pub fn kill(&self, signal: i32) -> Result<()> {
+        pidfd_send_signal(self.pidfd.as_fd(), signal).map_err(|error| match error.raw_os_error() {
+            Some(libc::ESRCH) => Error::new(ErrorKind::NotRunning, "process not running"),
+            Some(libc::EINVAL) => Error::new(ErrorKind::InvalidArgument, format!("{signal} is no signal")),
+            _ => Error::io("signal the process", &error),
+        })
+    }
+
+    /// Waits for the end of the process and tells how it ended; again and again the same.
+    pub fn wait(&self) -> Exit {
+        *self.exit.get_or_init(|| Exit::from(reap::wait(&self.pidfd)))
+    }
+}

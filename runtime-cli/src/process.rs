@@ -1,0 +1,179 @@
+//! The process that `exec` runs: a file, or the container's own process with other arguments and what the options change.
+
+use serde_json::{Value, json};
+use teu::{Container, Error, ErrorKind, Result};
+
+use crate::args::Arguments;
+
+/// A `process` of the specification.
+pub struct ProcessSpec(Value);
+
+/// Reads `--process`, or changes the container's own process as the options say.
+pub fn resolve(container: &Container, args: &Arguments) -> Result<ProcessSpec> {
+    if let Some(path) = args.path("process") {
+        let failed = |error: &std::io::Error| Error::io(format!("read {}", path.display()), error);
+        let text = std::fs::read(path).map_err(|error| failed(&error))?;
+        let process: Value = serde_json::from_slice(&text).map_err(|error| failed(&error.into()))?;
+        return Ok(ProcessSpec(process));
+    }
+    let words: Vec<_> = args.operands.iter().skip(1).map(|word| word.to_string_lossy()).collect();
+    if words.is_empty() {
+        return Err(invalid("exec args cannot be empty"));
+    }
+    let mut process = ProcessSpec(parse(&container.process()?)?);
+    process.set("args", json!(words));
+    process.set("terminal", json!(args.flag("tty")));
+    // The size was of another terminal.
+    process.remove("consoleSize");
+    process.change(args)?;
+    Ok(process)
+}
+
+fn parse(text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|error| Error::new(ErrorKind::Internal, format!("process: {error}")))
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+impl ProcessSpec {
+    /// Whether it has a terminal.
+    pub fn terminal(&self) -> bool {
+        self.0.get("terminal").and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> String {
+        self.0.to_string()
+    }
+
+    /// Does what the options say, in runc's order.
+    fn change(&mut self, args: &Arguments) -> Result<()> {
+        // table: the option and the key whose text it is
+        for (option, key) in
+            [("cwd", "cwd"), ("apparmor", "apparmorProfile"), ("process-label", "selinuxLabel")]
+        {
+            if let Some(text) = args.text(option) {
+                self.set(key, json!(text));
+            }
+        }
+        if let Some(value) = args.value("no-new-privs") {
+            self.set("noNewPrivileges", json!(value == "true"));
+        }
+        for variable in args.texts("env") {
+            self.push(&["env"], json!(variable));
+        }
+        self.add_capabilities(args);
+        self.user(args)
+    }
+
+    /// To the ambient set only if there is an inheritable one, without which the kernel refuses it.
+    fn add_capabilities(&mut self, args: &Arguments) {
+        let inheritable = self.0.pointer("/capabilities/inheritable").and_then(Value::as_array);
+        let sets: &[&str] = match inheritable.is_some_and(|set| !set.is_empty()) {
+            true => &["bounding", "effective", "permitted", "ambient"],
+            false => &["bounding", "effective", "permitted"],
+        };
+        for capability in args.texts("cap") {
+            for set in sets {
+                self.push(&["capabilities", set], json!(capability));
+            }
+        }
+    }
+
+    /// `--user UID[:GID]`: what is not given stays as configured.
+    fn user(&mut self, args: &Arguments) -> Result<()> {
+        if let Some(user) = args.text("user") {
+            let (uid, gid) = user.split_once(':').map_or((&*user, None), |(uid, gid)| (uid, Some(gid)));
+            for (key, text) in [("uid", Some(uid)), ("gid", gid)] {
+                let Some(text) = text else { continue };
+                let id: u32 =
+                    text.parse().map_err(|_| invalid(format!("parsing {text} as int for {key} failed")))?;
+                *self.place(&["user", key]) = json!(id);
+            }
+        }
+        for gid in args.texts("additional-gids") {
+            let id = gid.parse::<u32>();
+            let id = id.map_err(|_| invalid(format!("additional-gids must be a positive number {gid}")))?;
+            self.push(&["user", "additionalGids"], json!(id));
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, key: &str, value: Value) {
+        if let Some(process) = self.0.as_object_mut() {
+            process.insert(key.to_owned(), value);
+        }
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some(process) = self.0.as_object_mut() {
+            process.remove(key);
+        }
+    }
+
+    /// Adds to the list at the end of `path`.
+    fn push(&mut self, path: &[&str], value: Value) {
+        match self.place(path) {
+            Value::Array(list) => list.push(value),
+            other => *other = json!([value]),
+        }
+    }
+
+    /// The value at the end of `path`, null if it was not there.
+    fn place(&mut self, path: &[&str]) -> &mut Value {
+        let mut place = &mut self.0;
+        for key in path {
+            // Indexing makes what is missing; what is no object here was none in the configuration either, which was refused then.
+            if !place.is_object() {
+                *place = json!({});
+            }
+            place = &mut place[*key];
+        }
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{parse as words, table};
+
+    fn changed(line: &str, process: Value) -> Result<Value> {
+        let options = table::Command::named("exec").unwrap().options;
+        let args = words::parse(line.split(' ').map(Into::into), options, true).unwrap();
+        let mut process = ProcessSpec(process);
+        process.change(&args)?;
+        Ok(process.0)
+    }
+
+    #[test]
+    fn options_change_what_they_name_and_nothing_else() {
+        let base = json!({ "cwd": "/", "env": ["A=1"], "user": { "uid": 5, "gid": 6 }, "args": ["x"] });
+        let after =
+            changed("--cwd /tmp -e B=2 --env C=3,4 -u 7 -g 8 -g 9 --no-new-privs=false id", base).unwrap();
+        let expected = json!({
+            "cwd": "/tmp", "env": ["A=1", "B=2", "C=3,4"], "args": ["x"], "noNewPrivileges": false,
+            "user": { "uid": 7, "gid": 6, "additionalGids": [8, 9] },
+        });
+        assert_eq!(after, expected);
+    }
+
+    #[test]
+    fn a_capability_is_ambient_only_beside_inheritable_ones() {
+        let sets = |base: Value| changed("-c CAP_KILL id", json!({ "capabilities": base })).unwrap();
+        let plain = sets(json!({ "bounding": ["CAP_CHOWN"] }));
+        assert_eq!(plain["capabilities"]["bounding"], json!(["CAP_CHOWN", "CAP_KILL"]));
+        assert_eq!(plain["capabilities"].get("ambient"), None);
+        let inheritable = sets(json!({ "inheritable": ["CAP_CHOWN"] }));
+        assert_eq!(inheritable["capabilities"]["ambient"], json!(["CAP_KILL"]));
+    }
+
+    #[test]
+    fn bad_numbers_are_refused_by_name() {
+        let refused = |line: &str| changed(line, json!({})).unwrap_err().to_string();
+        assert_eq!(refused("-g -1 id"), "additional-gids must be a positive number -1");
+        assert_eq!(refused("-u root id"), "parsing root as int for uid failed");
+    }
+}
