@@ -140,8 +140,7 @@ fn every_plan_keeps_the_laws() {
 fn every_op_points_into_its_configuration() {
     for folder in cases() {
         let Ok(plan) = compile_case(&folder) else { continue };
-        let config: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
+        let config = configuration(&folder);
         for (index, op) in plan.program.ops().iter().enumerate() {
             let site = plan.program.site(index);
             // Names of what every container gets although its configuration may be silent about it.
@@ -150,6 +149,19 @@ fn every_op_points_into_its_configuration() {
             assert!(silent || config.pointer(site).is_some(), "{}: {op:?}: {site}", folder.display());
         }
     }
+}
+
+/// The configuration of a case, with the process that is run.
+fn configuration(folder: &Path) -> serde_json::Value {
+    let read = |name: &str| {
+        let text = std::fs::read(folder.join(name)).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&text).unwrap()
+    };
+    let mut config = read("config.json");
+    if let Some(process) = read("case.json").get("exec") {
+        config["process"] = process.clone();
+    }
+    config
 }
 
 #[test]

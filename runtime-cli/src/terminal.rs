@@ -12,8 +12,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::termios::{OutputFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{isatty, read, write};
-use teu::{Container, Exit, Result, Terminal};
+use teu::{Exit, Result, Terminal};
 
+use crate::foreground::Foreground;
 use crate::mask::{Blocked, failed, pass_on};
 
 /// A pipe that is ready takes so much without waiting (PIPE_BUF).
@@ -91,7 +92,7 @@ impl Bridge {
     }
 
     /// Carries bytes and signals until the container has ended and its last words are out.
-    pub fn carry_until_exit(&mut self, container: &Container, signals: &Blocked) -> Result<Exit> {
+    pub fn carry_until_exit(&mut self, container: &impl Foreground, signals: &Blocked) -> Result<Exit> {
         let Some(init) = container.pidfd() else { return container.wait() };
         loop {
             let ready = self.wait(init, signals.as_fd())?;
@@ -154,7 +155,7 @@ impl Bridge {
     }
 
     /// A new size is the terminal's own affair: the kernel tells the container.
-    fn handle_signals(&self, container: &Container, signals: &Blocked) -> Result<()> {
+    fn handle_signals(&self, container: &impl Foreground, signals: &Blocked) -> Result<()> {
         while let Some(signal) = signals.read()? {
             if signal == Signal::SIGWINCH as i32 {
                 self.resize();

@@ -104,7 +104,9 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
             process::caps_final(effective, permitted, inheritable)
         }
         Op::Ready {} => process::ready(m),
-        Op::Terminal { rows, columns, slave } => terminal::open(m, [rows, columns], slave),
+        Op::Terminal { rows, columns, console, slave } => {
+            terminal::open(m, [rows, columns], console != 0, slave)
+        }
         Op::OwnStdio { uid, terminal } => terminal::own_stdio(uid, terminal != 0),
         Op::Scheduler { policy, nice, priority, flags, runtime, deadline, period } => {
             scheduling::scheduler(policy, flags, [nice, priority], [runtime, deadline, period])

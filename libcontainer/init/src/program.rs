@@ -378,9 +378,9 @@ ops! {
     47 Door "door" { door: Slot }
     /// Sets a limit of the process (RLIMIT_* number), while it still has the rights of its caller.
     38 Rlimit "rlimit" { resource: u32, soft: u64, hard: u64 }
-    /// Opens a pty on the container's `/dev/pts`, gives it a size unless `rows` or `columns` is 0, binds it on `/dev/console`, makes it the controlling
-    /// terminal and hands its master to the caller.
-    65 Terminal "terminal" { rows: u32, columns: u32, slave: NewSlot }
+    /// Opens a pty on the container's `/dev/pts`, gives it a size unless `rows` or `columns` is 0, binds it on `/dev/console` if `console` is 1, makes it
+    /// the controlling terminal and hands its master to the caller.
+    65 Terminal "terminal" { rows: u32, columns: u32, console: u32, slave: NewSlot }
     /// Gives the pipes among the standard streams to the user, and with `terminal` 1 the pty they are.
     66 OwnStdio "own-stdio" { uid: u32, terminal: u32 }
     /// Chooses how the kernel schedules the process (struct sched_attr); `nice` is signed.

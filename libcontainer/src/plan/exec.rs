@@ -45,7 +45,8 @@ pub fn compile_exec(target: &Target<'_>, host: &Host, shape: &Shape) -> Result<P
     let namespaces = Namespaces::of(config);
     let (mut out, mut sources) = (Builder::default(), Vec::new());
     let mut descriptors = descriptors(shape, terminal::wanted(process), &mut out, &mut sources);
-    let entry = Entry::prepare(&namespaces, target.cgroup, host, &mut out, &mut sources);
+    let entry =
+        Entry::prepare(&namespaces, target.cgroup, terminal::wanted(process), host, &mut out, &mut sources);
 
     out.push(Op::Hide {}, "");
     out.push(Op::Reset {}, "");
@@ -56,7 +57,7 @@ pub fn compile_exec(target: &Target<'_>, host: &Host, shape: &Shape) -> Result<P
     if !shape.no_new_keyring {
         push_keyring(target.id, &labels, &mut out);
     }
-    if let Some(slave) = terminal::push(process, &mut out) {
+    if let Some(slave) = terminal::push(process, false, &mut out) {
         descriptors.placed.splice(0..0, (0..3).map(|number| (number, slave)));
     }
     labels.push_profile(&mut out);
@@ -133,8 +134,9 @@ struct Entry {
     /// Kinds of namespaces and init's pidfd, in the order in which they are joined.
     before: Option<(u32, Slot)>,
     after: Vec<(u32, Slot)>,
-    /// The root of a container without a mount namespace.
+    /// The root of a container without a mount namespace, or the place of a terminal.
     root: Option<Slot>,
+    chroot: bool,
     respawns: bool,
     user: bool,
 }
@@ -143,6 +145,7 @@ impl Entry {
     fn prepare(
         namespaces: &Namespaces,
         cgroup: &CgroupRecord,
+        terminal: bool,
         host: &Host,
         out: &mut Builder,
         sources: &mut Vec<Source>,
@@ -166,7 +169,8 @@ impl Entry {
             after: [after, last].into_iter().filter_map(&mut join).collect(),
             tasks,
             cgroup: born,
-            root: (kinds & kind::MOUNT == 0).then(|| send(Source::InitRoot)),
+            root: (terminal || kinds & kind::MOUNT == 0).then(|| send(Source::InitRoot)),
+            chroot: kinds & kind::MOUNT == 0,
             respawns: kinds & kind::PID != 0,
             user: kinds & kind::USER != 0,
         }
@@ -180,7 +184,7 @@ impl Entry {
         let join = |(kind, namespace), out: &mut Builder| out.push(Op::Join { kind, namespace }, NAMESPACES);
         self.before.into_iter().for_each(|namespaces| join(namespaces, out));
         match self.cgroup {
-            Some(cgroup) => out.push(Op::RespawnInto { cgroup }, NAMESPACES),
+            Some(cgroup) => out.push(Op::RespawnInto { cgroup }, "/linux/cgroupsPath"),
             None if self.respawns => out.push(Op::Respawn { flags: 0 }, NAMESPACES),
             None => {}
         }
@@ -192,6 +196,8 @@ impl Entry {
         if let Some(tree) = self.root {
             let path = out.text("");
             out.push(Op::Root { tree, attach: 0, path }, "/root/path");
+        }
+        if self.chroot {
             out.push(Op::Chroot {}, "/root/path");
         }
         self.cgroup.is_some() || self.respawns

@@ -416,7 +416,7 @@ fn compile_program(
     subject.hooks.push_before_switch(subject.bundle, &mut out);
     rootfs.push_switch(subject, &mut out);
     push_cwd(process, &mut out);
-    if let Some(slave) = terminal::push(process, &mut out) {
+    if let Some(slave) = terminal::push(process, true, &mut out) {
         descriptors.placed.splice(0..0, (0..3).map(|number| (number, slave)));
     }
     mounts.push_late(&mut out);

@@ -129,7 +129,7 @@ impl Display for Program {
 }
 
 fn joined_word(kind: u32) -> String {
-    namespaces::words(kind).first().map_or_else(String::new, |word| word.trim_start_matches("new").to_owned())
+    namespaces::words(kind).iter().map(|word| word.trim_start_matches("new")).collect::<Vec<_>>().join(" ")
 }
 
 impl Program {
@@ -268,8 +268,9 @@ impl Program {
                 let known = ask::TABLE.iter().find(|(number, _)| *number == what);
                 known.map_or_else(|| what.to_string(), |(_, word)| (*word).to_owned())
             }
-            Op::Terminal { rows, columns, slave } => {
-                format!("{} -> {{{}}}", show_size(rows, columns), slave.0)
+            Op::Terminal { rows, columns, console, slave } => {
+                let size = show_size(rows, columns);
+                format!("{size}{} -> {{{}}}", if console == 0 { "" } else { " on /dev/console" }, slave.0)
             }
             Op::OwnStdio { uid, terminal } => {
                 format!("uid {uid}{}", if terminal == 0 { "" } else { " terminal" })

@@ -23,8 +23,8 @@ pub(super) fn check_receiver(process: &Process, console_socket: bool) -> Result<
     }
 }
 
-/// Opens the terminal; its slave becomes the three standard streams.
-pub(super) fn push(process: &Process, out: &mut Builder) -> Option<Slot> {
+/// Opens the terminal; its slave becomes the three standard streams and, for a container's first process, `/dev/console`.
+pub(super) fn push(process: &Process, console: bool, out: &mut Builder) -> Option<Slot> {
     if !wanted(process) {
         return None;
     }
@@ -32,7 +32,7 @@ pub(super) fn push(process: &Process, out: &mut Builder) -> Option<Slot> {
     let size = process.console_size().map_or((0, 0), |size| (size.height(), size.width()));
     let [rows, columns] = [size.0, size.1].map(|value| u32::try_from(value).unwrap_or(0));
     let slave = out.opens();
-    out.push(Op::Terminal { rows, columns, slave }, "/process/terminal");
+    out.push(Op::Terminal { rows, columns, console: console.into(), slave }, "/process/terminal");
     let NewSlot(slave) = slave;
     Some(Slot(slave))
 }

@@ -6,6 +6,7 @@ use crate::args::Arguments;
 use crate::creation::{of_start, preserved, receiver};
 use crate::invocation::Invocation;
 use crate::mask::Blocked;
+use crate::terminal::Bridge;
 use crate::{activation, paths, process};
 
 /// The exit status of an exec that failed: programs in containers seldom use it.
@@ -55,7 +56,10 @@ fn check_terminal(terminal: bool, socket: bool, detach: bool) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidArgument, message))
 }
 
-fn wait(process: Process, signals: &Blocked) -> Result<u8> {
-    let exit = signals.forward_until_exit(&process)?;
+fn wait(mut process: Process, signals: &Blocked) -> Result<u8> {
+    let exit = match process.take_terminal().map(Bridge::new).transpose()? {
+        Some(mut bridge) => bridge.carry_until_exit(&process, signals)?,
+        None => signals.forward_until_exit(&process)?,
+    };
     Ok(u8::try_from(exit.status()).unwrap_or(u8::MAX))
 }

@@ -19,10 +19,12 @@ use crate::wire::{self, Frame, step};
 const FLAGS: u32 = O_RDWR | O_NOCTTY | O_CLOEXEC;
 
 /// Gives the session a terminal and the caller its master.
-pub fn open(machine: &mut Machine<'_>, size: [u32; 2], slave: NewSlot) -> Outcome {
+pub fn open(machine: &mut Machine<'_>, size: [u32; 2], console: bool, slave: NewSlot) -> Outcome {
     let (master, peer) = pty(machine.root)?;
     resize(master, size)?;
-    cover_console(machine.root, peer)?;
+    if console {
+        cover_console(machine.root, peer)?;
+    }
     sys::set_controlling_terminal(peer)?;
     machine.fill(slave, peer);
     let frame = Frame { value: sys::pty_number(master)?, ..Frame::word(wire::TERMINAL) };

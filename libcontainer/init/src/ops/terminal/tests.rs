@@ -44,7 +44,7 @@ fn the_slave_is_the_console_and_the_master_goes_to_the_caller() {
     in_namespaces(|| {
         let scratch = Scratch::new("pty");
         let (mut machine, caller) = with_devpts(&scratch);
-        assert_eq!(open(&mut machine, [30, 90], SLAVE), Ok(()));
+        assert_eq!(open(&mut machine, [30, 90], true, SLAVE), Ok(()));
         let mut master = Fd::NONE;
         let frame = talk::receive(caller, |fd| master = fd).unwrap();
         assert_eq!((frame.kind, frame.value), (wire::TERMINAL, 0));
@@ -70,7 +70,7 @@ fn fault(prepare: impl FnOnce(&Path), mounted: bool) -> (i32, u32) {
     let scratch = Scratch::new("fault");
     let (mut machine, _caller) = if mounted { with_devpts(&scratch) } else { machine(&scratch) };
     prepare(scratch.path());
-    let fault = open(&mut machine, [0, 0], SLAVE).unwrap_err();
+    let fault = open(&mut machine, [0, 0], true, SLAVE).unwrap_err();
     (fault.errno, fault.step)
 }
 
@@ -137,7 +137,7 @@ fn pipes_change_hands_and_files_and_devices_do_not() {
         // A device of a devpts of its own: nobody else's inode is at stake.
         let scratch = Scratch::new("own");
         let (mut machine, _caller) = with_devpts(&scratch);
-        open(&mut machine, [0, 0], SLAVE).unwrap();
+        open(&mut machine, [0, 0], true, SLAVE).unwrap();
         let slave = machine.slot(Slot(0)).0;
         assert_eq!(owner_after(slave, 7, false), 0, "no terminal of ours");
         assert_eq!(owner_after(slave, 0, true), 0);
