@@ -161,7 +161,7 @@ fn of_terminal(what: &'static str, behind: bool, place: &'static str) -> Result<
     let at = |ops: &[Op], name| ops.iter().position(|op| op.name() == name).unwrap();
     ops.insert(1, Op::Setsid {});
     let cwd = at(&ops, "make-cwd");
-    ops.insert(cwd + 1, Op::Terminal { rows: 0, columns: 0, slave: out.opens() });
+    ops.insert(cwd + 1, Op::Terminal { rows: 0, columns: 0, console: 1, slave: out.opens() });
     let placed = at(&ops, "fd");
     ops.insert(placed + 1, Op::IoPriority { priority: 0 });
     let op = ops.remove(at(&ops, what));
