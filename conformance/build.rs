@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 fn main() -> ExitCode {
-    println!("cargo::rerun-if-changed=probe/main.rs");
+    println!("cargo::rerun-if-changed=probe");
     let (Some(rustc), Some(out), Some(target)) =
         (env::var_os("RUSTC"), env::var_os("OUT_DIR").map(PathBuf::from), env::var_os("TARGET"))
     else {

@@ -7,6 +7,9 @@
 //! statfs:P read:P list:P tty:N sched ioprio mempolicy`. Attempts: `open:P openrw:P write:P=TEXT mkdir:P unlink:P mknod:P:TYPE:MAJOR:MINOR mount:TYPE:P
 //! umount:P forks:N touch:BYTES kill:PID:SIGNAL call:NUMBER:ARG.. child:OP thread:NUMBER sethostname:NAME`. Acts: `say exit:N sleep deaf tree:N daemon to:FILE print:TEXT cat die:SIGNAL`.
 
+mod children;
+
+use children::{daemon, forks, tree_of};
 use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -496,67 +499,10 @@ fn touch(bytes: usize) -> usize {
     block.iter().step_by(4096).map(|byte| usize::from(*std::hint::black_box(byte))).sum()
 }
 
-/// Forks until it fails or `wanted` children exist, then ends them. Returns how many there were.
-fn forks(wanted: usize) -> usize {
-    let mut children = Vec::new();
-    while children.len() < wanted {
-        // SAFETY: the probe has one thread, so the child may do anything.
-        match unsafe { fork() } {
-            0 => sleep(),
-            pid if pid < 0 => break,
-            pid => children.push(pid),
-        }
-    }
-    for pid in &children {
-        // SAFETY: these are our own children, not yet waited for.
-        unsafe { kill(*pid, SIGKILL) };
-        // SAFETY: no status is asked for.
-        unsafe { waitpid(*pid, std::ptr::null_mut(), 0) };
-    }
-    children.len()
-}
-
-/// Makes a tree of `count` sleeping descendants and returns when all of them live.
-fn tree_of(count: usize) -> usize {
-    let mut ends: [c_int; 2] = [0; 2];
-    // SAFETY: the array holds two descriptors.
-    if unsafe { pipe(ends.as_mut_ptr()) } < 0 {
-        return 0;
-    }
-    grow(count, ends[1]);
-    let mut byte = [0_u8];
-    // SAFETY: the buffer holds the one byte asked for.
-    (0..count).take_while(|_| unsafe { read(ends[0], byte.as_mut_ptr().cast(), 1) } == 1).count()
-}
-
-/// Half of the descendants below the first child, half of the rest below the second, and so on.
-fn grow(mut count: usize, ready: c_int) {
-    while count > 0 {
-        let share = count.div_ceil(2);
-        // SAFETY: the probe has one thread, so the child may do anything.
-        if unsafe { fork() } == 0 {
-            grow(share - 1, ready);
-            // SAFETY: the buffer holds the one byte written.
-            unsafe { write(ready, c"x".as_ptr().cast(), 1) };
-            sleep();
-        }
-        count -= share;
-    }
-}
-
-/// The classic daemon: the first process ends, its child goes on in a session of its own.
-fn daemon() {
-    // SAFETY: the probe has one thread, so the child may do anything.
-    if unsafe { fork() } != 0 {
-        std::process::exit(0);
-    }
-    // SAFETY: takes no argument, touches no memory.
-    unsafe { setsid() };
-}
-
 /// A system call by its number, with arguments that are numbers; `call:` may stand before it.
 fn call(object: &str) -> io::Result<()> {
-    let mut numbers = object.trim_start_matches("call:").split(':').map(|word| word.parse::<u64>().unwrap_or(0));
+    let mut numbers =
+        object.trim_start_matches("call:").split(':').map(|word| word.parse::<u64>().unwrap_or(0));
     let number = numbers.next().unwrap_or(u64::MAX) as c_long;
     let mut args = [0_u64; 6];
     args.iter_mut().zip(numbers).for_each(|(place, arg)| *place = arg);
@@ -582,7 +528,11 @@ fn child(op: &str) -> String {
             let mut status = 0;
             // SAFETY: the status is written to a number that outlives the call.
             unsafe { waitpid(pid, &mut status, 0) };
-            if status & 0x7f == 0 { format!("exit {}", status >> 8) } else { format!("signal {}", status & 0x7f) }
+            if status & 0x7f == 0 {
+                format!("exit {}", status >> 8)
+            } else {
+                format!("signal {}", status & 0x7f)
+            }
         }
     }
 }

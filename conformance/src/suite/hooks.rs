@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::tests;
 use crate::bundle::Bundle;
-use crate::ctx::{Container, Ctx, refusal};
-use crate::driver::{New, Reply};
+use crate::ctx::{Container, Ctx};
+use crate::driver::New;
 use crate::host::Need;
 use crate::probe::Report;
 use crate::{Outcome, Trouble, check, same, sys};
@@ -29,31 +29,19 @@ tests! {
     hooks_of_a_container_without_pivot_root_work [Need::Cli],
     the_cgroup_is_there_when_hooks_run,
     the_status_is_creating_and_created_while_hooks_run,
-    a_failing_hook_of_create_leaves_nothing_and_says_why,
-    a_hook_that_does_not_exist_is_a_failure_when_it_runs,
-    a_hook_that_takes_too_long_is_killed_with_its_children,
-    a_failing_start_container_hook_ends_the_container,
-    a_start_container_hook_that_takes_too_long_ends_the_container [Need::Busybox],
-    a_failing_poststart_hook_kills_the_container,
-    a_program_that_cannot_be_executed_is_an_error_of_start_with_hooks,
-    failing_poststop_hooks_are_warnings,
     poststop_hooks_run_when_the_state_is_gone,
     a_foreground_run_runs_all_of_them_and_leaves_nothing,
-    a_foreground_run_with_a_failing_hook_leaves_nothing,
     a_daemon_that_keeps_the_streams_holds_nobody,
     a_hook_that_reads_nothing_is_no_failure,
     files_of_annotations_get_the_output,
-    a_delete_by_force_ends_a_create_that_hangs_in_a_hook [Need::Cli],
-    a_creator_killed_while_a_hook_runs_leaves_what_delete_can_remove [Need::Cli],
-    a_start_killed_while_a_hook_runs_leaves_what_delete_can_remove [Need::Cli, Need::Busybox],
     wrong_hooks_are_refused,
 }
 
 const RUNTIME: [&str; 3] = ["prestart", "createRuntime", "poststart"];
-const OF_CREATE: [&str; 3] = ["prestart", "createRuntime", "createContainer"];
+pub(super) const OF_CREATE: [&str; 3] = ["prestart", "createRuntime", "createContainer"];
 
 /// A hook that is a script of the host's shell.
-fn shell(script: &str) -> Value {
+pub(super) fn shell(script: &str) -> Value {
     json!({ "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin"] })
 }
 
@@ -83,7 +71,7 @@ fn report(dir: &Path, name: &str) -> Result<Report, Trouble> {
 }
 
 /// Waits for what a hook writes.
-fn written(path: &Path) -> Result<String, Trouble> {
+pub(super) fn written(path: &Path) -> Result<String, Trouble> {
     let end = Instant::now() + sys::PATIENCE;
     loop {
         match fs::read_to_string(path) {
@@ -379,7 +367,7 @@ fn the_cgroup_is_there_when_hooks_run(ctx: &Ctx<'_>) -> Outcome {
 }
 
 /// A container whose hook of the kind says that it runs, and then waits for a file.
-fn waiting(ctx: &Ctx<'_>, kind: &str) -> Result<(Bundle, PathBuf), Trouble> {
+pub(super) fn waiting(ctx: &Ctx<'_>, kind: &str) -> Result<(Bundle, PathBuf), Trouble> {
     let mut bundle = if kind == "startContainer" { ctx.busybox(&["sh", "sleep"])? } else { ctx.bundle()? };
     let dir = out(ctx, &mut bundle)?;
     let [pid, go] = ["pid", "go"].map(|name| place(&dir, kind, name));
@@ -430,138 +418,10 @@ fn the_status_is_creating_and_created_while_hooks_run(ctx: &Ctx<'_>) -> Outcome 
     Ok(())
 }
 
-fn a_failing_hook_of_create_leaves_nothing_and_says_why(ctx: &Ctx<'_>) -> Outcome {
-    for kind in OF_CREATE {
-        let mut bundle = ctx.bundle()?;
-        let last = ctx.dir.join(format!("poststop-{kind}"));
-        bundle.push(&format!("/hooks/{kind}"), shell("exit 0"));
-        bundle.push(&format!("/hooks/{kind}"), shell("echo to out; echo to err >&2; exit 3"));
-        bundle.push(&format!("/hooks/{kind}"), shell(&format!("touch {}-next", last.display())));
-        bundle.push("/hooks/poststop", shell(&format!("cat > {}", last.display())));
-        let why = format!("error running {kind} hook #1: exit status 3, stdout: to out, stderr: to err");
-        ctx.refused(bundle.ops(&["sleep"]), &[&why]).map_err(|trouble| trouble.at(kind))?;
-        let state = fs::read_to_string(&last).map_err(|_| format!("{kind}: poststop hooks did not run"))?;
-        check!(state.contains("\"status\":\"stopped\""), "{kind}: state of poststop: {state}");
-        check!(
-            !Path::new(&format!("{}-next", last.display())).exists(),
-            "the hook after a failed {kind} hook ran"
-        );
-        check!(!ctx.driver.root().join(&bundle.id).exists(), "the state directory is left");
-    }
-    Ok(())
-}
-
-fn a_hook_that_does_not_exist_is_a_failure_when_it_runs(ctx: &Ctx<'_>) -> Outcome {
-    for kind in OF_CREATE {
-        let mut bundle = ctx.bundle()?;
-        let mark = ctx.dir.join(format!("before-{kind}"));
-        bundle.push(&format!("/hooks/{kind}"), shell(&format!("touch {}", mark.display())));
-        bundle.push(&format!("/hooks/{kind}"), json!({ "path": "/nosuch/hook" }));
-        ctx.refused(bundle.ops(&["sleep"]), &["/nosuch/hook: no such file or directory"])?;
-        check!(mark.exists(), "the {kind} hook before it did not run");
-    }
-    Ok(())
-}
-
-fn a_hook_that_takes_too_long_is_killed_with_its_children(ctx: &Ctx<'_>) -> Outcome {
-    for kind in OF_CREATE {
-        let mut bundle = ctx.bundle()?;
-        let mark = format!("{}-{kind}", bundle.id);
-        let mut hook = shell(&format!("sleep 1000 & exec sh -c 'sleep 1000; : {mark}'"));
-        hook["timeout"] = json!(1);
-        bundle.push(&format!("/hooks/{kind}"), hook);
-        ctx.refused(bundle.ops(&["sleep"]), &["hook ran past specified timeout of 1.0s"])
-            .map_err(|trouble| trouble.at(kind))?;
-        check!(!alive(&mark)?, "a process of the {kind} hook lives");
-    }
-    Ok(())
-}
-
 /// Whether a process has the word in its command line.
-fn alive(word: &str) -> Result<bool, Trouble> {
+pub(super) fn alive(word: &str) -> Result<bool, Trouble> {
     let lines = fs::read_dir("/proc")?.flatten().map(|entry| fs::read(entry.path().join("cmdline")));
     Ok(lines.flatten().any(|line| String::from_utf8_lossy(&line).contains(word)))
-}
-
-/// Start fails with one of the words, and the container is stopped and can be deleted, with its last hooks.
-fn failed_start(ctx: &Ctx<'_>, bundle: &mut Bundle, words: &[&str]) -> Outcome {
-    let last = ctx.dir.join(format!("last-{}", bundle.id));
-    bundle.push("/hooks/poststop", shell(&format!("touch {}", last.display())));
-    let container = ctx.created(bundle)?;
-    refusal(&ctx.driver.start(&container.id), words)?;
-    container.ended()?;
-    same!(container.status()?, "stopped", "status");
-    check!(!last.exists(), "poststop hooks ran before delete");
-    container.delete()?;
-    check!(last.exists(), "poststop hooks did not run");
-    Ok(())
-}
-
-fn a_failing_start_container_hook_ends_the_container(ctx: &Ctx<'_>) -> Outcome {
-    let mut bundle = ctx.bundle()?;
-    bundle.push(
-        "/hooks/startContainer",
-        json!({ "path": "/probe", "args": ["probe", "print:said", "exit:4"] }),
-    );
-    failed_start(
-        ctx,
-        bundle.ops(&["sleep"]),
-        &["error running startContainer hook #0: exit status 4, stdout: said"],
-    )?;
-    let mut bundle = ctx.bundle()?;
-    bundle.push("/hooks/startContainer", json!({ "path": "/nosuch" }));
-    failed_start(ctx, bundle.ops(&["sleep"]), &["/nosuch: no such file or directory"])
-}
-
-fn a_start_container_hook_that_takes_too_long_ends_the_container(ctx: &Ctx<'_>) -> Outcome {
-    let mut bundle = ctx.busybox(&["sh", "sleep"])?;
-    let args = ["sh", "-c", "sleep 1000 & sleep 1000"];
-    bundle.push("/hooks/startContainer", json!({ "path": "/bin/sh", "args": args, "timeout": 1 }));
-    failed_start(ctx, bundle.ops(&["sleep"]), &["hook ran past specified timeout of 1.0s"])
-}
-
-fn a_failing_poststart_hook_kills_the_container(ctx: &Ctx<'_>) -> Outcome {
-    for pid_namespace in [true, false] {
-        let mut bundle = ctx.bundle()?;
-        if !pid_namespace {
-            bundle.without_namespace("pid");
-        }
-        bundle.push("/hooks/poststart", shell("echo no; exit 1"));
-        let words = ["error running poststart hook #0: exit status 1, stdout: no"];
-        failed_start(ctx, bundle.ops(&["deaf", "sleep"]), &words)?;
-    }
-    Ok(())
-}
-
-/// Without hooks nobody hears of it.
-fn a_program_that_cannot_be_executed_is_an_error_of_start_with_hooks(ctx: &Ctx<'_>) -> Outcome {
-    let mut bundle = ctx.bundle()?;
-    bundle.file("/empty", "", 0o755)?;
-    bundle.push("/hooks/poststart", shell("exit 0"));
-    failed_start(ctx, bundle.args(&["/empty"]), &["exec format error"])
-}
-
-fn failing_poststop_hooks_are_warnings(ctx: &Ctx<'_>) -> Outcome {
-    let mut bundle = ctx.bundle()?;
-    let mark = ctx.dir.join("second");
-    bundle.push("/hooks/poststop", shell("echo bad >&2; exit 1"));
-    bundle.push("/hooks/poststop", json!({ "path": "/nosuch" }));
-    bundle.push("/hooks/poststop", shell(&format!("touch {}", mark.display())));
-    let container = ctx.started(bundle.ops(&["exit:0"]))?;
-    container.ended()?;
-    // A command says at its default level what ends it, and nothing else.
-    let reply = match ctx.driver.cli() {
-        Some(cli) => cli.call(&["--log-level", "warning", "delete", &container.id]),
-        None => ctx.driver.delete(&container.id, false),
-    };
-    same!(reply.code, 0, "exit code of delete; {:?}", reply.err);
-    check!(mark.exists(), "the hook after a failed one did not run");
-    for words in
-        ["level=warning", "error running poststop hook #0: exit status 1, stdout: , stderr: bad", "hook #1"]
-    {
-        check!(reply.err.contains(words), "delete does not say {words:?}: {}", reply.err);
-    }
-    Ok(())
 }
 
 fn poststop_hooks_run_when_the_state_is_gone(ctx: &Ctx<'_>) -> Outcome {
@@ -586,24 +446,6 @@ fn a_foreground_run_runs_all_of_them_and_leaves_nothing(ctx: &Ctx<'_>) -> Outcom
     let reply = ctx.run(bundle.ops(&["exit:5"]))?;
     same!(reply.code, 5, "exit code; {:?}", reply.err);
     same!(fs::read_to_string(&log)?.lines().count(), 5, "hooks");
-    Ok(())
-}
-
-fn a_foreground_run_with_a_failing_hook_leaves_nothing(ctx: &Ctx<'_>) -> Outcome {
-    for kind in ["prestart", "createContainer", "startContainer", "poststart"] {
-        let mut bundle = ctx.bundle()?;
-        let mark = ctx.dir.join(format!("last-{kind}"));
-        let bad = match kind {
-            "startContainer" => json!({ "path": "/probe", "args": ["probe", "exit:1"] }),
-            _ => shell("exit 1"),
-        };
-        bundle.push(&format!("/hooks/{kind}"), bad);
-        bundle.push("/hooks/poststop", shell(&format!("touch {}", mark.display())));
-        let reply = ctx.run(bundle.ops(&["sleep"]))?;
-        refusal(&reply, &[&format!("error running {kind} hook #0: exit status 1")])?;
-        check!(mark.exists(), "no poststop hook after a failed {kind} hook");
-        check!(ctx.driver.state(&bundle.id).code != 0, "the container is left");
-    }
     Ok(())
 }
 
@@ -644,56 +486,6 @@ fn files_of_annotations_get_the_output(ctx: &Ctx<'_>) -> Outcome {
         same!(fs::read_to_string(&file)?, "one\ntwo\nthree\n", "{}", file.display());
     }
     Ok(())
-}
-
-fn a_delete_by_force_ends_a_create_that_hangs_in_a_hook(ctx: &Ctx<'_>) -> Outcome {
-    for kind in OF_CREATE {
-        let (bundle, dir) = waiting(ctx, kind)?;
-        let words = ["create", "--bundle", bundle.dir.to_str().ok_or("odd path")?, &bundle.id];
-        let create = ctx.cli()?.spawn(&words)?;
-        written(&dir.join("pid"))?;
-        ctx.driver.delete(&bundle.id, true).good()?;
-        let created: Reply = create.finish();
-        check!(created.code == 1, "{kind}: the create says {created:?}");
-        check!(!alive(&dir.join("go").display().to_string())?, "the {kind} hook lives");
-    }
-    Ok(())
-}
-
-/// Waits until no process has the word in its command line.
-fn dies(word: &str) -> Outcome {
-    let end = Instant::now() + sys::PATIENCE;
-    while alive(word)? {
-        check!(Instant::now() < end, "a process with {word} still lives");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
-}
-
-fn a_creator_killed_while_a_hook_runs_leaves_what_delete_can_remove(ctx: &Ctx<'_>) -> Outcome {
-    for kind in OF_CREATE {
-        let (bundle, dir) = waiting(ctx, kind)?;
-        let words = ["create", "--bundle", bundle.dir.to_str().ok_or("odd path")?, &bundle.id];
-        let create = ctx.cli()?.spawn(&words)?;
-        written(&dir.join("pid"))?;
-        create.kill_after(Duration::ZERO)?;
-        // Nobody is left to tell it to go on: the hook ends, and so does init.
-        dies(&dir.join("go").display().to_string()).map_err(|trouble| trouble.at(kind))?;
-        ctx.driver.delete(&bundle.id, true).good()?;
-        check!(ctx.driver.state(&bundle.id).code != 0, "the container is left");
-    }
-    Ok(())
-}
-
-fn a_start_killed_while_a_hook_runs_leaves_what_delete_can_remove(ctx: &Ctx<'_>) -> Outcome {
-    let (bundle, dir) = waiting(ctx, "startContainer")?;
-    let container = ctx.created(&bundle)?;
-    let start = ctx.cli()?.spawn(&["start", &container.id])?;
-    written(&dir.join("pid"))?;
-    start.kill_after(Duration::ZERO)?;
-    container.ended()?;
-    same!(container.status()?, "stopped", "status");
-    container.delete()
 }
 
 fn wrong_hooks_are_refused(ctx: &Ctx<'_>) -> Outcome {

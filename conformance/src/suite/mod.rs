@@ -9,6 +9,7 @@ mod cgroup_mounts;
 mod cgroups;
 mod devices;
 mod errors;
+mod hook_failures;
 mod hooks;
 mod hostile;
 mod joins;
@@ -28,6 +29,7 @@ mod resources;
 mod rootless;
 mod scheduling;
 mod seccomp;
+mod seccomp_agent;
 mod state;
 mod sysctl;
 mod terminal;
@@ -89,6 +91,7 @@ pub fn all() -> Vec<Test> {
         devices::TESTS,
         process::TESTS,
         seccomp::TESTS,
+        seccomp_agent::TESTS,
         terminal::TESTS,
         scheduling::TESTS,
         cgroups::TESTS,
@@ -96,6 +99,7 @@ pub fn all() -> Vec<Test> {
         resources::TESTS,
         errors::TESTS,
         hooks::TESTS,
+        hook_failures::TESTS,
         races::TESTS,
         caller::TESTS,
         hostile::TESTS,

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::tests;
-use crate::agent::{self, Agent};
 use crate::bundle::Bundle;
 use crate::ctx::Ctx;
 use crate::host::Need;
@@ -37,37 +36,29 @@ tests! {
     a_profile_that_kills_at_close_is_refused,
     a_profile_without_execve_ends_at_start,
     debian_runs_a_shell_under_a_full_profile [Need::Debian],
-    an_agent_answers_for_the_kernel,
-    an_agent_is_told_which_container_it_is_for,
-    an_agent_that_is_gone_leaves_enosys,
-    an_agent_may_watch_init_read,
-    a_missing_agent_is_refused,
-    sockets_of_agents_are_absolute_and_short,
-    questions_that_nobody_could_answer_are_refused,
     malformed_profiles_are_refused,
     an_unknown_call_is_ignored_or_refused_as_asked,
-    the_receiver_of_the_annotation_is_an_agent,
     a_filter_may_come_compiled,
     features_name_what_profiles_may_say [Need::Cli],
 }
 
 /// The guinea pig: nobody calls it, it takes any argument and does nothing.
-const CALL: &str = "sched_get_priority_max";
+pub(super) const CALL: &str = "sched_get_priority_max";
 
-fn call(args: &[u64]) -> String {
+pub(super) fn call(args: &[u64]) -> String {
     let numbers = args.iter().map(|arg| format!(":{arg}")).collect::<String>();
     format!("call:{}{numbers}", libc::SYS_sched_get_priority_max)
 }
 
-fn rule(names: &[&str], action: &str) -> Value {
+pub(super) fn rule(names: &[&str], action: &str) -> Value {
     json!({ "names": names, "action": action })
 }
 
-fn errno(names: &[&str], errno: u32) -> Value {
+pub(super) fn errno(names: &[&str], errno: u32) -> Value {
     json!({ "names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": errno })
 }
 
-fn profile<'b>(bundle: &'b mut Bundle, default: &str, rules: &[Value]) -> &'b mut Bundle {
+pub(super) fn profile<'b>(bundle: &'b mut Bundle, default: &str, rules: &[Value]) -> &'b mut Bundle {
     bundle.set("/linux/seccomp", json!({ "defaultAction": default, "syscalls": rules }))
 }
 
@@ -420,114 +411,6 @@ fn debian_runs_a_shell_under_a_full_profile(ctx: &Ctx<'_>) -> Outcome {
     Ok(())
 }
 
-fn asking(ctx: &Ctx<'_>) -> Result<(Bundle, Agent), Trouble> {
-    let mut bundle = ctx.bundle()?;
-    let agent = Agent::at(agent::place(&bundle.dir)?)?;
-    profile(&mut bundle, "SCMP_ACT_ALLOW", &[rule(&[CALL], "SCMP_ACT_NOTIFY")]);
-    bundle.set("/linux/seccomp/listenerPath", agent.path.to_string_lossy());
-    bundle
-        .set("/linux/seccomp/listenerMetadata", "tenant \"seven\"\n")
-        .set("/annotations", json!({ "a.b": "c" }));
-    Ok((bundle, agent))
-}
-
-fn an_agent_answers_for_the_kernel(ctx: &Ctx<'_>) -> Outcome {
-    for no_new_privileges in [true, false] {
-        let (mut bundle, agent) = asking(ctx)?;
-        let (first, second) = (call(&[11, 12]), call(&[13]));
-        bundle.ops(&[&first, &second]).set("/process/noNewPrivileges", no_new_privileges);
-        let mut container = ctx.created(&bundle)?;
-        let (_, listener) = agent.hear()?;
-        container.start()?;
-        let question = agent::question(&listener)?;
-        same!(i64::from(question.call), libc::SYS_sched_get_priority_max, "call");
-        same!(question.args[..2], [11, 12], "arguments");
-        same!(question.pid, container.pid, "pid in the agent's namespace");
-        agent::answer(&listener, question.id, Err(77))?;
-        let question = agent::question(&listener)?;
-        same!(question.args[0], 13, "arguments");
-        agent::answer(&listener, question.id, Ok(5))?;
-        let report = container.report()?;
-        same!((report.text(&first), report.text(&second)), ("errno 77", "ok"), "what the program gets");
-        container.ended()?;
-        container.delete()?;
-    }
-    Ok(())
-}
-
-fn an_agent_is_told_which_container_it_is_for(ctx: &Ctx<'_>) -> Outcome {
-    let (bundle, agent) = asking(ctx)?;
-    let container = ctx.created(&bundle)?;
-    let (said, _listener) = agent.hear()?;
-    same!(said["fds"], json!(["seccompFd"]), "descriptors");
-    same!(said["pid"], container.pid, "pid");
-    same!(said["metadata"], "tenant \"seven\"\n", "metadata");
-    let version = said["ociVersion"].as_str().unwrap_or_default();
-    check!(version.starts_with("1."), "version {version:?}");
-    let state = &said["state"];
-    same!(state["status"], "creating", "status");
-    same!(state["id"], bundle.id, "id");
-    same!(state["pid"], container.pid, "pid of the state");
-    same!(state["bundle"], bundle.dir.to_string_lossy().as_ref(), "bundle");
-    same!(state["annotations"]["a.b"], "c", "annotation");
-    container.start()?;
-    container.ended()?;
-    container.delete()
-}
-
-/// Nobody but the agent has the listener, init neither: what waits for a dead agent would wait for ever.
-fn an_agent_that_is_gone_leaves_enosys(ctx: &Ctx<'_>) -> Outcome {
-    let (mut bundle, agent) = asking(ctx)?;
-    let op = call(&[0]);
-    let mut container = ctx.created(bundle.ops(&[&op]))?;
-    drop(agent.hear()?);
-    container.start()?;
-    same!(container.report()?.text(&op), "errno 38", "answer");
-    container.ended()?;
-    container.delete()
-}
-
-/// init reads under the filter, before the caller goes on: the agent must have its listener by then.
-fn an_agent_may_watch_init_read(ctx: &Ctx<'_>) -> Outcome {
-    let (mut bundle, agent) = asking(ctx)?;
-    bundle.set("/linux/seccomp/syscalls/0/names", ["read"]).ops(&["args"]);
-    let watching = std::thread::spawn(move || agent.allow_all());
-    let reply = ctx.run(&bundle);
-    let watched = watching.join().map_err(|_| "the agent panicked")?;
-    reply?.good()?;
-    check!(watched? > 1, "the agent was not asked about init's reads");
-    Ok(())
-}
-
-fn a_missing_agent_is_refused(ctx: &Ctx<'_>) -> Outcome {
-    let (bundle, agent) = asking(ctx)?;
-    let path = agent.path.clone();
-    drop(agent);
-    let failed = ["failed to give the listener to the seccomp agent"];
-    ctx.refused(&bundle, &failed).map_err(|trouble| trouble.at("connection refused"))?;
-    std::fs::remove_file(&path)?;
-    ctx.refused(&bundle, &failed).map_err(|trouble| trouble.at("no socket"))
-}
-
-fn sockets_of_agents_are_absolute_and_short(ctx: &Ctx<'_>) -> Outcome {
-    let (mut bundle, _agent) = asking(ctx)?;
-    for path in ["agent.sock".to_owned(), format!("/{}", "x".repeat(107))] {
-        bundle.set("/linux/seccomp/listenerPath", path);
-        ctx.refused(&bundle, &["/linux/seccomp/listenerPath"])?;
-    }
-    Ok(())
-}
-
-fn questions_that_nobody_could_answer_are_refused(ctx: &Ctx<'_>) -> Outcome {
-    let (mut bundle, _agent) = asking(ctx)?;
-    bundle.set("/linux/seccomp/syscalls/0/names", [CALL, "write"]);
-    ctx.refused(&bundle, &["cannot be used for the write syscall"])?;
-    bundle.set("/linux/seccomp/syscalls", json!([])).set("/linux/seccomp/defaultAction", "SCMP_ACT_NOTIFY");
-    ctx.refused(&bundle, &["cannot be used as default action"])?;
-    let (mut bundle, _agent) = asking(ctx)?;
-    ctx.refused(bundle.remove("/linux/seccomp/listenerPath"), &["listenerPath is not set"])
-}
-
 fn malformed_profiles_are_refused(ctx: &Ctx<'_>) -> Outcome {
     let cases = [
         ("/linux/seccomp/defaultAction", json!("SCMP_ACT_PERHAPS")),
@@ -556,20 +439,6 @@ fn an_unknown_call_is_ignored_or_refused_as_asked(ctx: &Ctx<'_>) -> Outcome {
     same!(ctx.see(&mut bundle, &[&op])?.text(&op), "errno 77", "the known one");
     bundle.set("/annotations", json!({ "run.oci.seccomp_fail_unknown_syscall": "1" }));
     ctx.refused(&bundle, &["/linux/seccomp/syscalls/0/names/0"])
-}
-
-fn the_receiver_of_the_annotation_is_an_agent(ctx: &Ctx<'_>) -> Outcome {
-    let (mut bundle, agent) = asking(ctx)?;
-    let op = call(&[0]);
-    bundle.remove("/linux/seccomp/listenerPath").ops(&[&op]);
-    bundle.set("/annotations", json!({ "run.oci.seccomp.receiver": agent.path.to_string_lossy() }));
-    let mut container = ctx.created(&bundle)?;
-    let (_, listener) = agent.hear()?;
-    container.start()?;
-    agent::answer(&listener, agent::question(&listener)?.id, Err(77))?;
-    same!(container.report()?.text(&op), "errno 77", "answer");
-    container.ended()?;
-    container.delete()
 }
 
 fn a_filter_may_come_compiled(ctx: &Ctx<'_>) -> Outcome {

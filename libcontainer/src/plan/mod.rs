@@ -383,19 +383,7 @@ fn compile_program(
     let own_dev = !mounts.dev_is_bind();
     descriptors.own_null = own_dev && !terminal::wanted(process);
 
-    if !subject.namespaces.hides_late(subject.host) {
-        out.push(Op::Hide {}, "");
-    }
-    out.push(Op::Reset {}, "");
-    for tasks in tasks {
-        out.push(Op::EnterCgroup { tasks }, "/linux/cgroupsPath");
-    }
-    intel_rdt::push(&resctrl, &mut out);
-    entry.push(subject, &mut out);
-    if let Some(tasks) = delegated {
-        // The cgroup namespace has its root above it.
-        out.push(Op::EnterCgroup { tasks }, "/annotations/run.oci.delegate-cgroup");
-    }
+    push_entry(subject, (tasks, delegated, &resctrl), entry, &mut out);
     let procfs = Procfs::push(subject.config, &mut out);
     let labels = Labels::of(process, subject.host, procfs)?;
     push_session(id, subject, &labels, &mut out);
@@ -430,6 +418,28 @@ fn compile_program(
     let half = Half { config, process, host, namespaces, shape, labels, seccomp, hooks: subject.hooks };
     half.push(&descriptors, &mut out)?;
     Ok((out.finish(), sources))
+}
+
+/// Into the cgroups and namespaces: what makes init the container's.
+fn push_entry(
+    subject: &Subject<'_>,
+    (tasks, delegated, resctrl): (Vec<Slot>, Option<Slot>, &[(Slot, &'static str)]),
+    entry: Entry,
+    out: &mut Builder,
+) {
+    if !subject.namespaces.hides_late(subject.host) {
+        out.push(Op::Hide {}, "");
+    }
+    out.push(Op::Reset {}, "");
+    for tasks in tasks {
+        out.push(Op::EnterCgroup { tasks }, "/linux/cgroupsPath");
+    }
+    intel_rdt::push(resctrl, out);
+    entry.push(subject, out);
+    if let Some(tasks) = delegated {
+        // The cgroup namespace has its root above it.
+        out.push(Op::EnterCgroup { tasks }, "/annotations/run.oci.delegate-cgroup");
+    }
 }
 
 /// The standard streams of a process with a terminal come from there.

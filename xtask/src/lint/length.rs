@@ -55,7 +55,8 @@ fn span_lines(source: &Source, span: &Range<usize>) -> usize {
 fn marked_above(source: &Source, at: usize) -> bool {
     let above = source.text.get(..at).unwrap_or("");
     let is_head = |line: &&str| ["//", "#["].iter().any(|start| line.trim_start().starts_with(start));
-    above.lines().rev().skip(1).take_while(is_head).any(|line| line.contains(MARK))
+    // Not lines(): before a function without `pub` its own line is empty.
+    above.rsplit('\n').skip(1).take_while(is_head).any(|line| line.contains(MARK))
 }
 
 #[cfg(test)]

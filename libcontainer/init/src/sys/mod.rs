@@ -3,7 +3,7 @@
 //! Pointers come from references that live through the call; lengths come with them. That is what every SAFETY line below means by "borrowed".
 
 #![allow(missing_docs)] // each is the system call of its name
-use crate::abi::{CloneArgs, EINTR, EINVAL, MsgHdr, OpenHow, SchedAttr, Statx, WindowSize};
+use crate::abi::{CloneArgs, EINTR, EINVAL, MsgHdr, OpenHow, SchedAttr, Statx};
 use core::ffi::CStr;
 use core::sync::atomic::AtomicU32;
 
@@ -22,10 +22,12 @@ mod generic;
 pub mod child;
 mod files;
 mod mounts;
+mod terminal;
 pub use files::{fchmodat, getdents, sendfile};
 pub use mounts::{
     fsconfig, fsmount, fsopen, fspick, mount_data, mount_flags, mount_setattr, move_mount, open_tree, umount,
 };
+pub use terminal::{pty_number, pty_peer, set_controlling_terminal, set_window_size, unlock_pty};
 
 use arch::{nr, syscall};
 
@@ -184,44 +186,6 @@ pub fn interface_up(socket: Fd, name: &[u8; 16]) -> Result<()> {
     done(unsafe {
         syscall(nr::IOCTL, [socket.arg(), crate::abi::SIOCSIFFLAGS as usize, at(&request), 0, 0, 0])
     })
-}
-
-/// Makes the slave of a pty usable.
-pub fn unlock_pty(master: Fd) -> Result<()> {
-    let unlocked = 0u32;
-    // SAFETY: TIOCSPTLCK reads an int, which is borrowed.
-    done(unsafe {
-        syscall(nr::IOCTL, [master.arg(), crate::abi::TIOCSPTLCK as usize, at(&unlocked), 0, 0, 0])
-    })
-}
-
-/// The number of a pty: the name of its slave on its devpts.
-pub fn pty_number(master: Fd) -> Result<u32> {
-    let mut number = 0u32;
-    // SAFETY: TIOCGPTN writes an unsigned int, which is borrowed for writing.
-    done(unsafe {
-        syscall(nr::IOCTL, [master.arg(), crate::abi::TIOCGPTN as usize, at_mut(&mut number), 0, 0, 0])
-    })?;
-    Ok(number)
-}
-
-/// Opens the slave of a pty without a path (Linux 4.13).
-pub fn pty_peer(master: Fd, flags: u32) -> Result<Fd> {
-    // SAFETY: takes no pointer.
-    fd(unsafe {
-        syscall(nr::IOCTL, [master.arg(), crate::abi::TIOCGPTPEER as usize, flags as usize, 0, 0, 0])
-    })
-}
-
-pub fn set_window_size(terminal: Fd, size: &WindowSize) -> Result<()> {
-    // SAFETY: TIOCSWINSZ reads a struct winsize, which is borrowed.
-    done(unsafe { syscall(nr::IOCTL, [terminal.arg(), crate::abi::TIOCSWINSZ as usize, at(size), 0, 0, 0]) })
-}
-
-/// Makes a terminal that of the session which this process leads.
-pub fn set_controlling_terminal(terminal: Fd) -> Result<()> {
-    // SAFETY: takes no pointer; 0 takes the terminal from nobody.
-    done(unsafe { syscall(nr::IOCTL, [terminal.arg(), crate::abi::TIOCSCTTY as usize, 0, 0, 0, 0]) })
 }
 
 pub fn socket(domain: u32, kind: u32) -> Result<Fd> {
