@@ -73,7 +73,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         file: "libcontainer/src/container/remove.rs",
-        text: "Err(error) if error.kind() == ErrorKind::NotFound && mode == Delete::Force => Ok(()),",
+        text: "Err(error) if error.kind() == ErrorKind::NotFound && mode == Delete::Force => Ok(Vec::new()),",
         instead: "",
         noticed_by: &["lifecycle::delete_by_force_of_an_unknown_container_succeeds"],
     },

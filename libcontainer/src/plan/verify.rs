@@ -292,7 +292,8 @@ fn ready_then_gate(program: &Program) -> Option<usize> {
     let ready = first(program, |op| matches!(op, Op::Ready { .. }))?;
     match program.ops().get(ready + 1..) {
         Some([Op::Gate { .. }, hooks @ .., Op::Exec { .. }]) if hooks.iter().all(is_hook) => None,
-        Some([Op::Exec { .. }]) => None,
+        // Without a gate only where nothing waits at one.
+        Some([Op::Exec { .. }]) if first(program, |op| matches!(op, Op::CloseFrom { .. })).is_some() => None,
         _ => Some(ready),
     }
 }
