@@ -56,6 +56,8 @@ fn others() -> Vec<(&'static str, i128, i128)> {
         ("FSCONFIG_SET_STRING", abi::FSCONFIG_SET_STRING.into(), 1),
         ("FSCONFIG_CMD_CREATE", abi::FSCONFIG_CMD_CREATE.into(), 6),
         ("FSCONFIG_CMD_RECONFIGURE", abi::FSCONFIG_CMD_RECONFIGURE.into(), 7),
+        // linux/sched.h; the libc crate has it as a C int, which is too small.
+        ("CLONE_INTO_CGROUP", abi::CLONE_INTO_CGROUP.into(), 0x2_0000_0000),
         ("PROC_ROOT_INO", abi::PROC_ROOT_INO.into(), 1), // linux/proc_fs.h: PROCFS_ROOT_INO
         ("CAPABILITY_VERSION_3", abi::CAPABILITY_VERSION_3.into(), 0x2008_0522), // linux/capability.h
         ("IOPRIO_WHO_PGRP", abi::IOPRIO_WHO_PGRP.into(), 2), // linux/ioprio.h
