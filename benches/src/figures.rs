@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::engine;
 use crate::memory::LEAST;
 use crate::one::CYCLE;
 use crate::parked::MEASURES;
@@ -22,9 +23,9 @@ pub struct Figure {
     pub bound: f64,
     /// What was measured; none if it was not.
     pub value: Option<f64>,
-    /// For a ratio of times, the same of their tenth percentiles: what other work on the machine disturbs least.
+    /// For times, the same of their tenth percentiles: what other work on the machine disturbs least.
     pub quiet: Option<f64>,
-    /// KiB, or nothing for a ratio.
+    /// KiB, us, or nothing for a ratio.
     pub unit: &'static str,
 }
 
@@ -50,6 +51,7 @@ impl Figure {
 pub fn figures(samples: &Samples) -> Vec<Figure> {
     let mut figures = command_figures(samples);
     figures.extend(in_process_figures(samples));
+    figures.extend(engine_figures(samples));
     figures.extend(weight_figures(samples));
     figures.extend(scale_figures(samples));
     figures
@@ -72,6 +74,19 @@ fn in_process_figures(samples: &Samples) -> Vec<Figure> {
         ratio("in-process cycle, to floor-full (what the config asks for)", 1.15, ours, cycle("floor-full")),
         ratio("in-process cycle, to floor (its bare part)", 1.15, ours, cycle("floor")),
         ratio("in-process cycle with a 1 GiB heap, to the empty one's", 1.1, cycle(BIG_HEAP), ours),
+    ]
+}
+
+/// The plan is the one promise in microseconds: nobody else has a plan to compare it with.
+fn engine_figures(samples: &Samples) -> Vec<Figure> {
+    let summary = |contender, measure| samples.summary(Section::Engine, contender, measure);
+    let plan = summary(OURS, engine::CALLS[1]);
+    let name = "plan of an engine's config, in-process, with a new Runtime".into();
+    let (value, quiet) = (plan.map(|plan| plan.median), plan.map(|plan| plan.p10));
+    let create = [OURS, "crun"].map(|contender| summary(contender, engine::CREATE));
+    vec![
+        Figure { name, bound: 400.0, value, quiet, unit: "us" },
+        ratio("create with an engine's config by CLI, to crun's", 0.35, create[0], create[1]),
     ]
 }
 

@@ -9,6 +9,7 @@
 mod arguments;
 mod bundle;
 mod concurrency;
+mod engine;
 mod failure;
 mod figures;
 mod floor;
@@ -84,6 +85,7 @@ fn drive(arguments: &Arguments, prefix: &str) -> Result<()> {
         eprintln!("teu-bench: {}", section.name());
         match section {
             Section::One => one::measure(&run, &mut samples)?,
+            Section::Engine => engine::measure(&run, &mut samples)?,
             Section::Parked => parked::measure(&run, &mut samples)?,
             Section::Concurrency => concurrency::measure(&run, &mut samples)?,
             Section::Scale => scale::measure(&run, &mut samples)?,

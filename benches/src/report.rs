@@ -7,6 +7,7 @@ use nix::sys::utsname::uname;
 use serde_json::json;
 
 use crate::concurrency::{self, CALLERS};
+use crate::engine;
 use crate::failure::Result;
 use crate::figures::{Figure, figures};
 use crate::inprocess::PHASES;
@@ -30,6 +31,8 @@ pub fn publish(run: &Run, samples: &Samples, json: Option<File>) -> Result<()> {
         whole(run, samples),
         phases(samples),
         commands(run, samples),
+        planning(samples),
+        engines(run, samples),
         parked(run, samples),
         callers(run, samples),
         crowd(run, samples),
@@ -99,6 +102,22 @@ fn label(run: &Run, name: &str) -> String {
 fn commands(run: &Run, samples: &Samples) -> Table {
     let rows = VERBS.map(|verb| (verb.to_owned(), verb.to_owned()));
     compare("One command, spawn to exit: median [p10-p90] (us)", run, samples, Section::One, &rows)
+}
+
+fn planning(samples: &Samples) -> Table {
+    let mut table =
+        Table::new("An engine's config in-process: median (us)", ["", "time"].map(Into::into).into());
+    for call in engine::CALLS {
+        if let Some(took) = samples.median(Section::Engine, OURS, call) {
+            table.row(call, [number(Some(took))]);
+        }
+    }
+    table
+}
+
+fn engines(run: &Run, samples: &Samples) -> Table {
+    let rows = [(engine::CREATE.to_owned(), engine::CREATE.to_owned())];
+    compare("With an engine's config: median [p10-p90] (us)", run, samples, Section::Engine, &rows)
 }
 
 fn crowd(run: &Run, samples: &Samples) -> Table {

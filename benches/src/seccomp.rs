@@ -18,7 +18,8 @@ use crate::table::{Table, number, ratio};
 
 const SECTION: Section = Section::Seccomp;
 
-const PROFILE: &str = include_str!("../../libcontainer/tests/profiles/docker.json");
+/// Docker's default profile, as an engine writes it.
+pub const PROFILE: &str = include_str!("../../libcontainer/tests/profiles/docker.json");
 /// Words in hexadecimal, each an instruction; written by the tests.
 const LIBSECCOMPS: &str = include_str!("../../libcontainer/tests/profiles/docker.libseccomp");
 

@@ -10,6 +10,8 @@ use crate::failure::{Result, refuse};
 pub enum Section {
     /// One container at a time, whole and by command, in interleaved rounds.
     One,
+    /// A configuration as an engine writes it: planned, and created with.
+    Engine,
     /// What a created, not yet started, container weighs.
     Parked,
     /// Cycles a second with several callers at once.
@@ -24,8 +26,9 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order they run.
-    pub const ALL: [Section; 6] = [
+    pub const ALL: [Section; 7] = [
         Section::One,
+        Section::Engine,
         Section::Parked,
         Section::Concurrency,
         Section::Scale,
@@ -37,6 +40,7 @@ impl Section {
     pub fn name(self) -> &'static str {
         match self {
             Section::One => "one",
+            Section::Engine => "engine",
             Section::Parked => "parked",
             Section::Memory => "memory",
             Section::Concurrency => "concurrency",
