@@ -124,7 +124,7 @@ fn write(path: &Path) -> Result<Bundle> {
 }
 
 fn is_file(index: usize) -> bool {
-    index.is_multiple_of(2)
+    index % 2 == 0
 }
 
 fn config(bundle: &Path) -> Result<Value> {
