@@ -88,6 +88,7 @@ impl Report {
             "deaf" => drop(unsafe { signal(SIGTERM, SIG_IGN) }),
             "die" => self.die(object.parse().unwrap_or(SIGKILL)),
             "daemon" => daemon(),
+            "count" => count(object),
             "to" => redirect(object),
             "print" => print(&format!("{object}\n")),
             "cat" => drop(io::copy(&mut io::stdin(), &mut io::stdout())),
@@ -126,6 +127,14 @@ fn redirect(path: &str) {
 fn print(line: &str) {
     let mut out = io::stdout();
     let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Makes a file longer and longer: who watches it sees whether we run.
+fn count(path: &str) {
+    let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path) else { return };
+    while file.write_all(b".").is_ok() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
 }
 
 fn sleep() -> ! {

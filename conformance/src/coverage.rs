@@ -153,6 +153,15 @@ impl Driver for Recorder<'_> {
     fn delete(&self, id: &str, force: bool) -> Reply {
         self.inner.delete(id, force)
     }
+    fn pause(&self, id: &str) -> Reply {
+        self.inner.pause(id)
+    }
+    fn resume(&self, id: &str) -> Reply {
+        self.inner.resume(id)
+    }
+    fn processes(&self, id: &str) -> Reply {
+        self.inner.processes(id)
+    }
     fn list(&self) -> Reply {
         self.inner.list()
     }
@@ -193,6 +202,15 @@ impl Driver for Mute<'_> {
         Self::refusal()
     }
     fn delete(&self, _: &str, _: bool) -> Reply {
+        Self::refusal()
+    }
+    fn pause(&self, _: &str) -> Reply {
+        Self::refusal()
+    }
+    fn resume(&self, _: &str) -> Reply {
+        Self::refusal()
+    }
+    fn processes(&self, _: &str) -> Reply {
         Self::refusal()
     }
     fn list(&self) -> Reply {

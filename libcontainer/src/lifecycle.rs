@@ -26,6 +26,10 @@ pub enum Operation {
     Kill,
     /// Remove the container without force.
     Delete,
+    /// Stop its processes by the freezer.
+    Pause,
+    /// Let them go on.
+    Resume,
 }
 
 /// Whether `operation` is allowed while the container is in `status`.
@@ -36,6 +40,8 @@ pub fn permits(status: Status, operation: Operation) -> bool {
         Operation::Kill => matches!(status, Created | Running | Paused),
         // As runc: a created container may be deleted, its init is killed first.
         Operation::Delete => matches!(status, Created | Stopped),
+        Operation::Pause => matches!(status, Created | Running),
+        Operation::Resume => status == Paused,
     }
 }
 
@@ -65,14 +71,14 @@ mod tests {
     #[test]
     fn the_state_table_cell_by_cell() {
         let table = [
-            (Creating, [false, false, false]),
-            (Created, [true, true, true]),
-            (Running, [false, true, false]),
-            (Paused, [false, true, false]),
-            (Stopped, [false, false, true]),
+            (Creating, [false, false, false, false, false]),
+            (Created, [true, true, true, true, false]),
+            (Running, [false, true, false, true, false]),
+            (Paused, [false, true, false, false, true]),
+            (Stopped, [false, false, true, false, false]),
         ];
         for (status, cells) in table {
-            for (operation, expected) in [Start, Kill, Delete].into_iter().zip(cells) {
+            for (operation, expected) in [Start, Kill, Delete, Pause, Resume].into_iter().zip(cells) {
                 assert_eq!(permits(status, operation), expected, "{status} {operation:?}");
             }
         }

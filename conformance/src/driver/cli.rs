@@ -143,6 +143,18 @@ impl Driver for Cli {
         if force { self.call(&["delete", "--force", id]) } else { self.call(&["delete", id]) }
     }
 
+    fn pause(&self, id: &str) -> Reply {
+        self.call(&["pause", id])
+    }
+
+    fn resume(&self, id: &str) -> Reply {
+        self.call(&["resume", id])
+    }
+
+    fn processes(&self, id: &str) -> Reply {
+        self.call(&["ps", "--format", "json", id])
+    }
+
     fn list(&self) -> Reply {
         self.call(&["list", "--format", "json"])
     }

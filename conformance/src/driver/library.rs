@@ -151,6 +151,20 @@ impl Driver for Library {
         deleted.map_or_else(refused, warned)
     }
 
+    fn pause(&self, id: &str) -> Reply {
+        reply(self.open(id).and_then(|container| container.pause()))
+    }
+
+    fn resume(&self, id: &str) -> Reply {
+        reply(self.open(id).and_then(|container| container.resume()))
+    }
+
+    fn processes(&self, id: &str) -> Reply {
+        let pids = self.open(id).and_then(|container| container.processes());
+        let list = |pids: Vec<i32>| if pids.is_empty() { Value::Null } else { json!(pids) };
+        pids.map_or_else(refused, |pids| Reply { out: format!("{}\n", list(pids)), ..Reply::default() })
+    }
+
     fn list(&self) -> Reply {
         let list = self.runtime.list().map(|list| {
             let states = list.into_iter().filter_map(|entry| entry.state.ok());

@@ -75,6 +75,12 @@ pub trait Driver: Sync {
     fn kill(&self, id: &str, signal: &str, all: bool) -> Reply;
     /// Removes the container, with `force` a living one as well.
     fn delete(&self, id: &str, force: bool) -> Reply;
+    /// Stops all processes.
+    fn pause(&self, id: &str) -> Reply;
+    /// Lets them go on.
+    fn resume(&self, id: &str) -> Reply;
+    /// The pids of all processes as a JSON array on `out`.
+    fn processes(&self, id: &str) -> Reply;
     /// All containers as a JSON array on `out`.
     fn list(&self) -> Reply;
     /// The command line behind this driver, for behaviours that only a command has.

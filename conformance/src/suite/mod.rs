@@ -21,8 +21,10 @@ mod mounts;
 mod mutations;
 mod namespaces;
 mod netdev;
+mod pause;
 mod process;
 mod propagation;
+mod ps;
 mod races;
 mod real_rootfs;
 mod resources;
@@ -77,6 +79,8 @@ pub fn all() -> Vec<Test> {
     [
         lifecycle::TESTS,
         state::TESTS,
+        pause::TESTS,
+        ps::TESTS,
         namespaces::TESTS,
         joins::TESTS,
         time::TESTS,

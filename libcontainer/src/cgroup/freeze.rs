@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 
 use super::files::key;
 use super::{Cgroup, Dir, failed, files, is_gone};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
 use crate::sys::fs::{Resolve, open_below};
 use crate::sys::pidfd::{pidfd_open, pidfd_send_signal};
 
 /// How long the kernel may take to freeze before the signal is sent anyway: a task in uninterruptible sleep never freezes.
 const FREEZE: Duration = Duration::from_millis(500);
+/// How long to wait before v1 is asked again: its freezer has no event.
+const AGAIN: Duration = Duration::from_millis(1);
 /// How many generations of forks are chased in a cgroup that cannot be frozen.
 const GENERATIONS: usize = 16;
 
@@ -29,6 +31,36 @@ impl Cgroup {
             Some(dir) => dir.is_frozen().unwrap_or(false),
             None => false,
         }
+    }
+
+    /// Stops every process of the cgroup and of those below it, and returns when all of them stand. If that takes longer than `limit`, they go on.
+    ///
+    /// # Errors
+    /// `Unsupported` without a freezer; `TimedOut`; the cgroup is gone, or the kernel refuses.
+    pub fn pause(&self, limit: Duration) -> Result<()> {
+        let dir = self.freezer().ok_or_else(no_freezer)?;
+        let deadline = Instant::now() + limit;
+        let undo = Thaw(self);
+        let stands = match dir.is_v2() {
+            true => freeze(dir, deadline),
+            false => freeze_v1(dir, deadline),
+        };
+        match stands {
+            Ok(true) => std::mem::forget(undo),
+            Ok(false) => return Err(not_in_time(dir, limit)),
+            Err(e) => return Err(changed(dir, "freeze", &e)),
+        }
+        Ok(())
+    }
+
+    /// Lets the processes go on. What was frozen below on its own stays so.
+    ///
+    /// # Errors
+    /// As [`Cgroup::pause`], without a limit.
+    pub fn resume(&self) -> Result<()> {
+        let dir = self.freezer().ok_or_else(no_freezer)?;
+        let (file, word) = if dir.is_v2() { ("cgroup.freeze", "0") } else { ("freezer.state", "THAWED") };
+        dir.write(file, word).map_err(|e| changed(dir, "thaw", &e))
     }
 
     /// Sends `signal` to every process of the cgroup and of those below it. A cgroup that is gone has none.
@@ -87,7 +119,12 @@ impl Cgroup {
     fn freeze(&self, thaw_always: bool) -> Result<Option<Thaw<'_>>> {
         let Some(dir) = self.freezer() else { return Ok(None) };
         let thaw = if thaw_always || !self.frozen() { Some(Thaw(self)) } else { None };
-        match freeze(dir, Instant::now() + FREEZE) {
+        // The processes of v1 cannot fork from the write on, which is enough here.
+        let asked = match dir.is_v2() {
+            true => freeze(dir, Instant::now() + FREEZE).map(drop),
+            false => dir.write("freezer.state", "FROZEN"),
+        };
+        match asked {
             Err(e) if !is_gone(&e) => Err(failed(format!("cgroup: freeze {}", dir.display()), &e)),
             _ => Ok(thaw),
         }
@@ -128,18 +165,44 @@ impl Drop for Thaw<'_> {
     }
 }
 
-/// Returns when the cgroup is frozen, or at the deadline. v1 has no event for it, and its processes cannot fork from the
-/// write on, which is enough here.
-fn freeze(dir: &Dir, deadline: Instant) -> io::Result<()> {
-    if !dir.is_v2() {
-        return dir.write("freezer.state", "FROZEN");
-    }
+/// Freezes a cgroup of v2 and tells whether it stood at the deadline.
+fn freeze(dir: &Dir, deadline: Instant) -> io::Result<bool> {
     let events = dir.open_file("cgroup.events", libc::O_RDONLY)?;
     dir.write("cgroup.freeze", "1")?;
     while key(&files::read_again(events.as_fd())?, "frozen") != Some(1) {
         if !sys::poll::poll(&[events.as_fd()], libc::POLLPRI, deadline)? {
-            return Ok(());
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
+}
+
+/// The same for v1. Asking again also reaches what came into the cgroup after the last time.
+fn freeze_v1(dir: &Dir, deadline: Instant) -> io::Result<bool> {
+    loop {
+        dir.write("freezer.state", "FROZEN")?;
+        if dir.read("freezer.state")?.trim() == "FROZEN" {
+            return Ok(true);
+        }
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        sys::poll::poll(&[], 0, Instant::now() + AGAIN)?;
+    }
+}
+
+fn no_freezer() -> Error {
+    let why = "the container was made without a cgroup that can be frozen";
+    Error::new(ErrorKind::Unsupported, format!("cgroup not exist: {why}"))
+}
+
+fn not_in_time(dir: &Dir, limit: Duration) -> Error {
+    let why = "a process in an uninterruptible sleep cannot be stopped; the container goes on";
+    let message = format!("cgroup: {} is not frozen after {} s: {why}", dir.display(), limit.as_secs());
+    Error::new(ErrorKind::TimedOut, message)
+}
+
+fn changed(dir: &Dir, verb: &str, error: &io::Error) -> Error {
+    let failed = failed(format!("cgroup: {verb} {}", dir.display()), error);
+    if is_gone(error) { failed.context("cgroup not exist") } else { failed }
 }

@@ -1,6 +1,7 @@
 //! A container that exists: its state, its start, its signals, its end.
 
 mod exec;
+mod pause;
 pub(crate) mod remove;
 mod start;
 
@@ -21,7 +22,7 @@ use crate::{Error, ErrorKind, Result, Status, Warning};
 
 /// A container. Dropping it changes nothing: containers outlive their handles.
 ///
-/// Every method may be called from any thread. `start` and `delete` of one container exclude each other, across processes too.
+/// Every method may be called from any thread. `start`, `pause`, `resume` and `delete` of one container exclude each other, across processes too.
 #[derive(Debug)]
 pub struct Container {
     dir: Arc<StateDir>,

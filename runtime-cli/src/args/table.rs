@@ -138,6 +138,44 @@ const SPEC: &[Opt] = &[
     value("file", "f", "FILE", "name of the file in the bundle (default: config.json)"),
 ];
 
+const PS: &[Opt] = &[value("format", "f", "FORMAT", "table or json (default: table)")];
+
+/// What a checkpoint and a restore share.
+const IMAGE: &[Opt] = &[
+    value("image-path", "", "DIR", "directory of the image (default: checkpoint)"),
+    value("work-path", "", "DIR", "directory for the working files and logs of criu"),
+    value("parent-path", "", "DIR", "image of an earlier pre-dump, relative to the image"),
+    flag("tcp-established", "", "keep open TCP connections"),
+    flag("ext-unix-sk", "", "allow unix sockets with a peer outside"),
+    flag("shell-job", "", "allow a terminal of the caller"),
+    flag("file-locks", "", "keep file locks"),
+    flag("lazy-pages", "", "move memory when it is touched"),
+    value("manage-cgroups-mode", "", "MODE", "soft, full, strict or ignore"),
+    value("network-lock", "", "METHOD", "iptables, nftables or skip"),
+    list("empty-ns", "", "NAMESPACE", "make a namespace but not what is in it: network"),
+    flag("auto-dedup", "", "drop memory of the parent image that is in this one"),
+];
+
+const CHECKPOINT: &[Opt] = &[
+    flag("pre-dump", "", "dump memory only, and let the container run on"),
+    flag("leave-running", "", "let the container run on"),
+    flag("tcp-skip-in-flight", "", "skip connections that are not established yet"),
+    flag("link-remap", "", "allow open files that were unlinked"),
+    value("status-fd", "", "N", "descriptor that is told when criu is ready"),
+    value("page-server", "", "ADDRESS:PORT", "send memory to a page server"),
+];
+
+const RESTORE: &[Opt] = &[
+    flag("tcp-close", "", "close TCP connections"),
+    flag("detach", "d", "return when the container runs"),
+    value("pid-file", "", "FILE", "write init's pid to FILE"),
+    value("console-socket", "", "SOCKET", "send the master of the terminal to the unix socket SOCKET"),
+    flag("no-pivot", "", "move the mount and chroot instead of pivot_root"),
+    flag("no-subreaper", "", "do not become a subreaper"),
+    value("lsm-profile", "", "TYPE:NAME", "security profile of the processes"),
+    value("lsm-mount-context", "", "CONTEXT", "security context of the mounts"),
+];
+
 const NOTHING: Arity = Arity { min: 0, max: 0 };
 const ONE: Arity = Arity { min: 1, max: 1 };
 const ID: &str = "<container-id>";
@@ -146,6 +184,17 @@ const FAILURE: u8 = 1;
 
 /// The commands, in the order of the help text.
 pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "checkpoint",
+        about: "save a running container to an image",
+        operands: ID,
+        arity: ONE,
+        operand_ends_options: false,
+        options: &[IMAGE, CHECKPOINT],
+        details: "Not supported by this build yet: the options are understood, and the container is left alone.",
+        failure: FAILURE,
+        run: commands::checkpoint::run,
+    },
     Command {
         name: "create",
         about: "make a container and park its init before the program",
@@ -214,6 +263,17 @@ pub const COMMANDS: &[Command] = &[
         run: commands::list::run,
     },
     Command {
+        name: "pause",
+        about: "stop all processes of a container",
+        operands: ID,
+        arity: ONE,
+        operand_ends_options: false,
+        options: &[],
+        details: "The freezer of the container's cgroup holds them until `resume`.",
+        failure: FAILURE,
+        run: commands::pause::run,
+    },
+    Command {
         name: "plan",
         about: "print what create would do, step by step",
         operands: ID,
@@ -223,6 +283,39 @@ pub const COMMANDS: &[Command] = &[
         details: "Nothing is created or changed.",
         failure: FAILURE,
         run: commands::plan::run,
+    },
+    Command {
+        name: "ps",
+        about: "show the processes of a container",
+        operands: "<container-id> [ps options]",
+        arity: Arity { min: 1, max: usize::MAX },
+        operand_ends_options: true,
+        options: &[PS],
+        details: "As a table, the host's ps is run with the options, or with -ef, and the lines of the container's processes are kept: its output must have a PID column. As JSON, their pids on the host.",
+        failure: FAILURE,
+        run: commands::ps::run,
+    },
+    Command {
+        name: "restore",
+        about: "bring a container back from an image",
+        operands: ID,
+        arity: ONE,
+        operand_ends_options: false,
+        options: &[BUNDLE, IMAGE, RESTORE],
+        details: "Not supported by this build yet: the options are understood, and nothing is made.",
+        failure: FAILURE,
+        run: commands::restore::run,
+    },
+    Command {
+        name: "resume",
+        about: "let the processes of a paused container go on",
+        operands: ID,
+        arity: ONE,
+        operand_ends_options: false,
+        options: &[],
+        details: "The container must be paused.",
+        failure: FAILURE,
+        run: commands::resume::run,
     },
     Command {
         name: "run",

@@ -1,12 +1,17 @@
 //! The commands, one file each: read the arguments, make one call of the library, print.
 
+pub mod checkpoint;
 pub mod create;
 pub mod delete;
 pub mod exec;
 pub mod features;
 pub mod kill;
 pub mod list;
+pub mod pause;
 pub mod plan;
+pub mod ps;
+pub mod restore;
+pub mod resume;
 pub mod run;
 pub mod spec;
 pub mod start;
