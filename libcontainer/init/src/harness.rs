@@ -4,7 +4,7 @@
 //! through a pipe, and takes its mounts along when it ends. No right of root is needed.
 
 use crate::machine::{Image, Machine};
-use crate::program::{Header, List, NewSlot, Program, Slot, Str};
+use crate::program::{Blob, Header, List, NewSlot, Program, Slot, Str};
 use crate::sys::{self, Fd};
 use std::cell::RefCell;
 use std::ffi::CString;
@@ -125,6 +125,12 @@ impl Script {
         self.arena.extend_from_slice(text.as_bytes());
         self.arena.push(0);
         Str { at, len: text.len() as u32 }
+    }
+
+    pub fn bytes(&mut self, bytes: &[u8]) -> Blob {
+        let at = self.arena.len() as u32;
+        self.arena.extend_from_slice(bytes);
+        Blob { at, len: bytes.len() as u32 }
     }
 
     pub fn texts(&mut self, texts: &[&str]) -> List {
