@@ -61,6 +61,9 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::Device { path, mode, major, minor, uid, gid } => {
             rootfs::device(m, Node { path, mode, device: (major, minor), owner: (uid, gid) })
         }
+        Op::BindDevice { tree, path, mode, major, minor } => {
+            mount::bind_device(m, tree, path, mode, (major, minor))
+        }
         Op::Symlink { target, path } => rootfs::symlink(m, target, path),
         Op::Attr { path, set, clear } => mount::attr(m, path, [set, clear]),
         Op::Pivot {} => rootfs::pivot(m),

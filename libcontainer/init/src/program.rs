@@ -296,6 +296,9 @@ ops! {
     54 Propagate "propagate" { path: Str, flags: u32 }
     /// Makes a device node, fifo included (`mode` with type bits), or accepts the right one that exists.
     14 Device "device" { path: Str, mode: u32, major: u32, minor: u32, uid: u32, gid: u32 }
+    /// Attaches the tree of a device node of the host, in a user namespace, where none can be made; another node than that of `mode` (its type
+    /// bits), `major` and `minor` is an error.
+    55 BindDevice "bind-device" { tree: Slot, path: Str, mode: u32, major: u32, minor: u32 }
     /// Makes a symbolic link, or accepts the right one that exists.
     15 Symlink "symlink" { target: Str, path: Str }
     /// Sets and clears attributes of the mount at `path` (empty: the root), after everything else is mounted.

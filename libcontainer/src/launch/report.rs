@@ -51,6 +51,15 @@ fn sentence(plan: &Plan, op: &Op, errno: i32, detail: u32, note: &str) -> Error 
         Op::Bind { target, .. } => {
             mount(&format!("error mounting to rootfs at {:?}", program.text(target)), errno, detail, note)
         }
+        Op::BindDevice { path, major, minor, .. } => {
+            let what = format!("error mounting to rootfs at {:?}", program.text(path));
+            if detail == step::MISMATCH {
+                let why = format!("the host's is not the device {major}:{minor} of that type");
+                return Error::new(ErrorKind::Mount, format!("{what}: {why}"))
+                    .remark("in a user namespace devices are bound from the host");
+            }
+            mount(&what, errno, detail, note)
+        }
         Op::OpenTree { path, .. } => {
             mount(&format!("error mounting {:?}: open the source", program.text(path)), errno, detail, note)
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
-use teu_init::abi::{S_IFCHR, S_IFIFO};
+use teu_init::abi::{S_IFCHR, S_IFIFO, S_IFMT};
 use teu_init::program::{NewSlot, Op, Slot};
 
 use super::Subject;
@@ -87,7 +87,7 @@ impl Devices {
         for (node, tree) in &self.nodes {
             let path = out.text(&node.path);
             let op = match tree {
-                Some(NewSlot(tree)) => bind(Slot(*tree), path),
+                Some(NewSlot(tree)) => node.bind(Slot(*tree), path),
                 None => node.op(path),
             };
             out.push(op, node.pointer.clone());
@@ -97,10 +97,6 @@ impl Devices {
             out.push(Op::Symlink { target, path }, "");
         }
     }
-}
-
-fn bind(tree: Slot, target: teu_init::program::Str) -> Op {
-    Op::Bind { tree, set: 0, clear: 0, set_all: 0, clear_all: 0, propagation: 0, flags: 0, target }
 }
 
 impl Node {
@@ -124,5 +120,11 @@ impl Node {
     fn op(&self, path: teu_init::program::Str) -> Op {
         let ((major, minor), (uid, gid)) = (self.device, self.owner);
         Op::Device { path, mode: self.mode, major, minor, uid, gid }
+    }
+
+    /// Permissions and owner stay those of the host's node.
+    fn bind(&self, tree: Slot, path: teu_init::program::Str) -> Op {
+        let (major, minor) = self.device;
+        Op::BindDevice { tree, path, mode: self.mode & S_IFMT, major, minor }
     }
 }

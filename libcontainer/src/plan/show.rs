@@ -215,6 +215,9 @@ impl Program {
                     mode & 0o7777
                 )
             }
+            Op::BindDevice { tree, path, mode, major, minor } => {
+                format!("{{{}}} {} {} {major}:{minor}", tree.0, quoted(self.text(path)), node_kind(mode))
+            }
             Op::Symlink { target, path } => {
                 format!("{} -> {}", quoted(self.text(path)), quoted(self.text(target)))
             }

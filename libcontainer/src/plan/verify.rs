@@ -170,7 +170,7 @@ fn is_mount(op: &Op) -> bool {
     matches!(
         op,
         Op::Label { .. } | Op::Mount { .. } | Op::MountMapped { .. } | Op::Bind { .. } | Op::Remount { .. }
-    ) || matches!(op, Op::Device { .. } | Op::Symlink { .. } | Op::Propagate { .. })
+    ) || matches!(op, Op::Device { .. } | Op::BindDevice { .. } | Op::Symlink { .. } | Op::Propagate { .. })
 }
 
 fn is_mask(op: &Op) -> bool {

@@ -227,6 +227,24 @@ pub fn bind(machine: &mut Machine<'_>, bind: Attach) -> Outcome {
     Ok(())
 }
 
+/// Attaches the host's node, if it is the one of that type and number.
+pub fn bind_device(
+    machine: &mut Machine<'_>,
+    tree: Slot,
+    path: Str,
+    mode: u32,
+    device: (u32, u32),
+) -> Outcome {
+    let tree = machine.slot(tree);
+    if !rootfs::is_node(&stat(tree)?, mode, device) {
+        return Err(Fault { errno: EINVAL, step: step::MISMATCH });
+    }
+    let target = open_target(machine, path, Leaf::File, 0)?;
+    attach(tree, target)?;
+    tree.close();
+    Ok(())
+}
+
 fn change(tree: Fd, bind: &Attach) -> Outcome {
     if bind.flags & mount_flag::RESET != 0 {
         attributes::reset(tree, bind.top, bind.flags & mount_flag::LOCKED != 0)?;
@@ -346,7 +364,7 @@ fn null_cover(machine: &mut Machine<'_>, null: Slot) -> core::result::Result<Fd,
 
 /// Whether a file is the null device and no other.
 pub(super) fn is_null_device(found: &Statx) -> bool {
-    u32::from(found.mode) & S_IFMT == S_IFCHR && (found.rdev_major, found.rdev_minor) == (1, 3)
+    rootfs::is_node(found, S_IFCHR, (1, 3))
 }
 
 /// Opens the place where a mount goes, making it if it is missing; never the rootfs itself.

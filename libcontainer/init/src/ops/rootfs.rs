@@ -33,7 +33,11 @@ pub fn device(machine: &mut Machine<'_>, node: Node) -> Outcome {
         Ok(()) if node.owner != (0, 0) => {
             sys::fchownat(directory, name, node.owner.0, node.owner.1).map_err(Fault::from)
         }
-        Err(EEXIST) => same_node(&node, sys::statx(directory, name, AT_SYMLINK_NOFOLLOW)?),
+        Err(EEXIST) => {
+            let found = sys::statx(directory, name, AT_SYMLINK_NOFOLLOW)?;
+            let same = is_node(&found, node.mode, node.device);
+            if same { Ok(()) } else { Err(Fault { errno: EEXIST, step: step::MISMATCH }) }
+        }
         other => other.map_err(Fault::from),
     }
 }
@@ -52,10 +56,9 @@ fn place(machine: &mut Machine<'_>, path: Str) -> Result<(Fd, Name), Fault> {
     }
 }
 
-fn same_node(node: &Node, found: crate::abi::Statx) -> Outcome {
-    let same = u32::from(found.mode) & S_IFMT == node.mode & S_IFMT
-        && (found.rdev_major, found.rdev_minor) == node.device;
-    if same { Ok(()) } else { Err(Fault { errno: EEXIST, step: step::MISMATCH }) }
+/// Whether a file is the node of that type (the type bits of `mode`) and number.
+pub(super) fn is_node(found: &crate::abi::Statx, mode: u32, device: (u32, u32)) -> bool {
+    u32::from(found.mode) & S_IFMT == mode & S_IFMT && (found.rdev_major, found.rdev_minor) == device
 }
 
 /// The kernel's encoding of device numbers in `mknod`.

@@ -217,6 +217,25 @@ fn binds_make_a_target_of_the_kind_of_their_source() {
 }
 
 #[test]
+fn only_the_right_node_of_the_host_is_bound() {
+    in_namespaces(|| {
+        let mut rootfs = Rootfs::new("bind-device");
+        let path = rootfs.script.text("/dev/null");
+        let mut machine = rootfs.machine();
+        let mut bound = |mode, device| {
+            fill(&mut machine, 0, host_tree("/dev/null", false));
+            bind_device(&mut machine, Slot(0), path, mode, device)
+        };
+        for (mode, device) in [(S_IFCHR, (1, 5)), (S_IFCHR, (3, 1)), (0o060000, (1, 3)), (S_IFDIR, (1, 3))] {
+            assert_eq!(bound(mode, device), fault(EINVAL, step::MISMATCH), "{mode:o} {device:?}");
+        }
+        assert!(!rootfs.path("dev/null").exists(), "nothing is made before the node is known");
+        assert_eq!(bound(S_IFCHR, (1, 3)), Ok(()));
+        assert_eq!(fs::metadata(rootfs.path("dev/null")).unwrap().rdev(), 0x103);
+    });
+}
+
+#[test]
 fn attributes_of_a_bind_reach_its_top_or_all_of_it() {
     in_namespaces(|| {
         let mut rootfs = Rootfs::new("attributes");
