@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::tests;
 use crate::ctx::Ctx;
+use crate::host::Need;
 use crate::probe::Report;
 use crate::{Outcome, check, same};
 
@@ -26,6 +27,10 @@ tests! {
     an_allowed_device_can_be_opened,
     later_device_rules_win,
     a_bound_dev_is_left_alone,
+    a_node_of_the_rootfs_stays_if_it_is_the_right_one,
+    a_node_of_the_rootfs_that_is_another_is_refused,
+    a_user_namespace_gets_the_host_s_node [Need::Users],
+    a_user_namespace_gets_no_other_node [Need::Users],
 }
 
 const NODES: [(&str, &str); 6] = [
@@ -243,5 +248,56 @@ fn a_bound_dev_is_left_alone(ctx: &Ctx<'_>) -> Outcome {
     bundle.set("/mounts", json!([{ "destination": "/proc", "type": "proc", "source": "proc" }]));
     bundle.bind(&dev, "/dev", &["bind"]);
     same!(ctx.see(&mut bundle, &["list:/dev"])?.get("list:/dev"), &json!(["null", "own"]), "names");
+    Ok(())
+}
+
+/// A node that the image ships.
+fn ship(bundle: &crate::bundle::Bundle, name: &str, major: u64, minor: u64) -> std::io::Result<()> {
+    use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+    let path = bundle.rootfs().join(name);
+    Ok(mknod(&path, SFlag::S_IFCHR, Mode::from_bits_truncate(0o600), makedev(major, minor))?)
+}
+
+fn a_node_of_the_rootfs_stays_if_it_is_the_right_one(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    ship(&bundle, "fuse", 10, 229)?;
+    bundle.push("/linux/devices", node("/fuse", "c", 10, 229, 0o640));
+    let report = ctx.see(&mut bundle, &["lstat:/fuse"])?;
+    same!(report.field("lstat:/fuse", "rdev"), "10:229", "number");
+    same!(report.field("lstat:/fuse", "kind"), "c", "kind");
+    Ok(())
+}
+
+fn a_node_of_the_rootfs_that_is_another_is_refused(ctx: &Ctx<'_>) -> Outcome {
+    for (kind, minor) in [("c", 228), ("b", 229)] {
+        let mut bundle = ctx.bundle()?;
+        ship(&bundle, "fuse", 10, 229)?;
+        bundle.push("/linux/devices", node("/fuse", kind, 10, minor, 0o640));
+        ctx.refused(&bundle, &["/linux/devices/0"])?;
+    }
+    Ok(())
+}
+
+fn in_a_user_namespace(ctx: &Ctx<'_>, device: Value) -> Result<crate::bundle::Bundle, crate::Trouble> {
+    let mut bundle = ctx.bundle()?;
+    bundle.map_users(&[(0, 100_000, 65_536)])?.push("/linux/devices", device);
+    Ok(bundle)
+}
+
+fn a_user_namespace_gets_the_host_s_node(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = in_a_user_namespace(ctx, node("/dev/zero", "c", 1, 5, 0o600))?;
+    let report = ctx.see(&mut bundle, &["lstat:/dev/zero", "openrw:/dev/zero"])?;
+    same!(report.field("lstat:/dev/zero", "rdev"), "1:5", "number");
+    same!(report.text("openrw:/dev/zero"), "ok", "opening");
+    Ok(())
+}
+
+/// runc binds whatever the host has at that path.
+fn a_user_namespace_gets_no_other_node(ctx: &Ctx<'_>) -> Outcome {
+    for (kind, minor) in [("c", 3), ("b", 5)] {
+        let bundle = in_a_user_namespace(ctx, node("/dev/zero", kind, 1, minor, 0o600))?;
+        ctx.refused(&bundle, &["/linux/devices/0"])
+            .map_err(|trouble| trouble.at(format!("{kind} {minor}")))?;
+    }
     Ok(())
 }

@@ -57,7 +57,7 @@ fn probe(bundle: &Bundle, kind: &str, out: &str, ops: &[&str]) -> Value {
 fn out(ctx: &Ctx<'_>, bundle: &mut Bundle) -> Result<PathBuf, Trouble> {
     let dir = ctx.dir.join(format!("out-{}", bundle.id));
     fs::create_dir(&dir)?;
-    bundle.bind(&dir, "/out", &["rw"]);
+    bundle.bind(&dir, "/out", &["bind", "rw"]);
     Ok(dir)
 }
 
@@ -208,7 +208,7 @@ fn hooks_of_a_user_namespace_run_in_it(ctx: &Ctx<'_>) -> Outcome {
     let dir = ctx.dir.join("open");
     fs::create_dir(&dir)?;
     std::os::unix::fs::chown(&dir, Some(100_000), Some(100_000))?;
-    bundle.bind(&dir, "/out", &["rw"]);
+    bundle.bind(&dir, "/out", &["bind", "rw"]);
     for kind in ["createContainer", "startContainer"] {
         let hook = probe(&bundle, kind, &place(&dir, kind, kind), &["ns"]);
         bundle.push(&format!("/hooks/{kind}"), hook);
