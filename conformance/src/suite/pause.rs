@@ -71,7 +71,7 @@ fn a_paused_container_stands_and_a_resumed_one_goes_on(ctx: &Ctx<'_>) -> Outcome
 
 fn everything_stands_when_pause_returns(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
-    let (container, _) = ctx.sleeping(&mut bundle, &["tree:5"])?;
+    let (container, _) = ctx.sleeping(&mut bundle, &["tree:100"])?;
     let dir = ctx.host.cgroup("freezer", &container.id).ok_or("no freezer")?;
     let (file, words) = stands(ctx);
     for _ in 0..10 {
