@@ -40,6 +40,10 @@ const LANES: &[Lane] = &[
     },
     Lane {
         slow: true,
+        ..lane("parity", "only by name: both views with runc and crun beside teu, as a table", parity)
+    },
+    Lane {
+        slow: true,
         ..lane("mutants", "only by name: teu broken on purpose, to see behaviours fail", mutants::run)
     },
 ];
@@ -102,11 +106,11 @@ fn unit(project: &Project) -> Result<Tally, String> {
 }
 
 fn native(project: &Project) -> Result<Tally, String> {
-    tally(project, &Suite::build(project)?.step("native", true))
+    tally(project, &Suite::build(project)?.step("native", false))
 }
 
 fn v2(project: &Project) -> Result<Tally, String> {
-    tally(project, &Suite::build(project)?.step("v2", true))
+    tally(project, &Suite::build(project)?.step("v2", false))
 }
 
 fn native_library(project: &Project) -> Result<Tally, String> {
@@ -124,6 +128,15 @@ fn repeat(project: &Project) -> Result<Tally, String> {
         for view in ["native", "v2"] {
             sum.add(tally(project, &suite.step(view, false))?);
         }
+    }
+    Ok(sum)
+}
+
+fn parity(project: &Project) -> Result<Tally, String> {
+    let suite = Suite::build(project)?;
+    let mut sum = Tally::default();
+    for view in ["native", "v2"] {
+        sum.add(tally(project, &suite.step(view, true))?);
     }
     Ok(sum)
 }
@@ -150,6 +163,7 @@ impl Suite {
     pub fn step(&self, view: &str, parity: bool) -> Step {
         let mut step = self.plain(view).args([format!("--runtime=teu={}", self.teu.display())]);
         if parity {
+            step = step.limit_seconds(3600);
             let others = ["runc", "crun"].into_iter().filter_map(|name| Some((name, self.contender(name)?)));
             step = step.args(others.map(|(name, path)| format!("--runtime={name}={}", path.display())));
             step = step.arg("--json").arg(self.reports.join(format!("conformance-{view}.json")));
