@@ -81,6 +81,9 @@ impl Container {
         if plan::wants_security_modules(spec.config()) {
             host.probe_security_modules();
         }
+        if plan::intel_rdt::wants_resctrl(spec.config()) {
+            host.probe_resctrl();
+        }
         let target = Target { id: self.id(), spec, cgroup: &self.record.cgroup };
         plan::compile_exec(&target, &host, &shape)
     }

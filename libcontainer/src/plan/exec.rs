@@ -12,7 +12,7 @@ use super::procfs::Procfs;
 use super::program::Builder;
 use super::seccomp::Seccomp;
 use super::{
-    CgroupPlan, Hooks, OomScore, Plan, Shape, Source, annotations, idmap, push_keyring, rlimits, terminal,
+    CgroupPlan, Hooks, OomScore, Plan, Shape, Source, annotations, idmap, intel_rdt, push_keyring, rlimits, terminal,
 };
 use crate::cgroup::CgroupRecord;
 use crate::host::Host;
@@ -45,11 +45,15 @@ pub fn compile_exec(target: &Target<'_>, host: &Host, shape: &Shape) -> Result<P
     let namespaces = Namespaces::of(config);
     let (mut out, mut sources) = (Builder::default(), Vec::new());
     let mut descriptors = descriptors(shape, terminal::wanted(process), &mut out, &mut sources);
+    let intel_rdt = intel_rdt::joined(config, target.id.as_str(), host)?;
+    let resctrl = intel_rdt::entrances(intel_rdt.as_ref(), &mut out, &mut sources);
     let entry =
         Entry::prepare(&namespaces, target.cgroup, terminal::wanted(process), host, &mut out, &mut sources);
 
     out.push(Op::Hide {}, "");
     out.push(Op::Reset {}, "");
+    // Before the clone, which takes the groups over, and before the namespaces, in which resctrl may refuse.
+    intel_rdt::push(&resctrl, &mut out);
     let respawns = entry.push(config, host, &mut out);
     let procfs = Procfs::push_labels(config, &mut out);
     let labels = Labels::of(process, host, procfs)?;
@@ -76,7 +80,7 @@ pub fn compile_exec(target: &Target<'_>, host: &Host, shape: &Shape) -> Result<P
     half.push(&descriptors, &mut out)?;
     let plan = plan(target, host, &namespaces, respawns, (out.finish(), sources));
     debug_assert_eq!(super::verify::verify(&plan.program), Ok(()));
-    Ok(Plan { filter: seccomp.map(|seccomp| seccomp.plan(config)), ..plan })
+    Ok(Plan { filter: seccomp.map(|seccomp| seccomp.plan(config)), intel_rdt, ..plan })
 }
 
 fn plan(

@@ -80,6 +80,19 @@ pub(super) fn plan(config: &Spec, id: &str, host: &Host) -> Result<Option<RdtPla
     Ok(Some(RdtPlan { root, group, schemata, monitor }))
 }
 
+/// The groups of a container that exists, as one more process joins them: it makes and writes nothing.
+///
+/// # Errors
+/// As [`plan`].
+pub(super) fn joined(config: &Spec, id: &str, host: &Host) -> Result<Option<RdtPlan>> {
+    let Some(plan) = plan(config, id, host)? else { return Ok(None) };
+    let group = match plan.group {
+        RdtGroup::Own(name) | RdtGroup::Named(name) => RdtGroup::Configured(name),
+        there => there,
+    };
+    Ok(Some(RdtPlan { group, schemata: Vec::new(), ..plan }))
+}
+
 /// The cache's lines, the bandwidth's, then the lines given as they are. A bandwidth of its own replaces one among the cache's.
 fn schemata(rdt: &LinuxIntelRdt) -> Vec<String> {
     let bandwidth = rdt.mem_bw_schema().as_deref();

@@ -113,12 +113,16 @@ impl Plan {
 /// Opens what the plan of one more process names.
 pub(crate) fn open_entry(plan: &Plan, container: &Container, options: ExecOptions) -> Result<Vec<OwnedFd>> {
     let cgroup = container.cgroup()?;
+    let lacks = |source: &Source| Error::new(ErrorKind::Internal, format!("exec has no {source}"));
     let opener = sources::Opener::new(options.stdio, options.fds);
     opener.open(&plan.sources, |source| match source {
         Source::Init => container.init(),
         Source::InitRoot => container.init_root(),
         Source::CgroupEntrance(index) => cgroup.tasks(*index),
         Source::CgroupDirectory(index) => cgroup.birthplace(*index, container.pid()),
-        other => Err(Error::new(ErrorKind::Internal, format!("exec has no {other}"))),
+        Source::RdtEntrance { monitor } => {
+            plan.intel_rdt.as_ref().map_or_else(|| Err(lacks(source)), |rdt| resctrl::entrance(rdt, *monitor))
+        }
+        other => Err(lacks(other)),
     })
 }

@@ -138,12 +138,7 @@ impl Resctrl {
 
     /// The file by which a process enters the group, or the monitoring group below it.
     pub fn entrance(&self, monitor: bool) -> Result<OwnedFd> {
-        let group = if monitor { self.monitor.as_ref().unwrap_or(&self.group) } else { &self.group };
-        let file = group.join("tasks");
-        let opened = std::fs::OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(&file);
-        opened
-            .and_then(|file| crate::sys::fs::above_stdio(file.into()))
-            .map_err(|error| failed(format!("open {}", file.display()), &error))
+        tasks(if monitor { self.monitor.as_ref().unwrap_or(&self.group) } else { &self.group })
     }
 
     /// What it made, for the state file.
@@ -163,6 +158,23 @@ impl Drop for Resctrl {
             log::warn!("rollback: {error}");
         }
     }
+}
+
+/// The file by which one more process enters groups that are there.
+///
+/// # Errors
+/// A group is gone, or the caller may not write to it.
+pub(crate) fn entrance(plan: &RdtPlan, monitor: bool) -> Result<OwnedFd> {
+    let (group, below) = places(plan);
+    tasks(&below.filter(|_| monitor).unwrap_or(group))
+}
+
+fn tasks(group: &Path) -> Result<OwnedFd> {
+    let file = group.join("tasks");
+    let opened = std::fs::OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(&file);
+    opened
+        .and_then(|file| crate::sys::fs::above_stdio(file.into()))
+        .map_err(|error| failed(format!("open {}", file.display()), &error))
 }
 
 fn places(plan: &RdtPlan) -> (PathBuf, Option<PathBuf>) {

@@ -144,7 +144,11 @@ fn monitoring_has_a_group_of_its_own_which_goes_before_the_one_above() {
     };
     assert_eq!(path(&group), fake.0.join("web/tasks"));
     assert_eq!(path(&monitor), fake.0.join("web/mon_groups/web/tasks"));
+    let (again, below) = (entrance(&plan, false).unwrap(), entrance(&plan, true).unwrap());
+    assert_eq!((path(&again), path(&below)), (path(&group), path(&monitor)), "one more process");
     fs::remove_file(fake.0.join("web/mon_groups/web/tasks")).unwrap();
+    let gone = entrance(&plan, true).unwrap_err();
+    assert!(gone.message().ends_with("web/mon_groups/web/tasks: no such file or directory"), "{gone}");
     fs::remove_file(fake.0.join("web/tasks")).unwrap();
     // The first directory is not empty yet when the second goes: in this order both do.
     let recorded = groups.made();
