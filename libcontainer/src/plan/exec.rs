@@ -12,7 +12,8 @@ use super::procfs::Procfs;
 use super::program::Builder;
 use super::seccomp::Seccomp;
 use super::{
-    CgroupPlan, Hooks, OomScore, Plan, Shape, Source, annotations, idmap, intel_rdt, push_keyring, rlimits, terminal,
+    CgroupPlan, Hooks, OomScore, Plan, Shape, Source, annotations, idmap, intel_rdt, push_keyring, rlimits,
+    terminal,
 };
 use crate::cgroup::CgroupRecord;
 use crate::host::Host;
