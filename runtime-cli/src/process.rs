@@ -43,6 +43,11 @@ impl ProcessSpec {
         self.0.get("terminal").and_then(Value::as_bool).unwrap_or(false)
     }
 
+    /// Gives its terminal a size, in rows and columns.
+    pub fn resize(&mut self, (rows, columns): (u16, u16)) {
+        self.set("consoleSize", json!({ "height": rows, "width": columns }));
+    }
+
     /// As JSON.
     pub fn json(&self) -> String {
         self.0.to_string()

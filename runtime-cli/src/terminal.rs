@@ -67,6 +67,13 @@ impl Drop for Raw {
     }
 }
 
+/// Rows and columns of the caller's terminal, if it has one with a size.
+pub fn size() -> Option<(u16, u16)> {
+    let (input, output) = (io::stdin(), io::stdout());
+    let found = Terminal::size_of(input.as_fd()).or_else(|_| Terminal::size_of(output.as_fd()));
+    found.ok().filter(|size| *size != (0, 0))
+}
+
 impl Bridge {
     /// Takes the container's terminal over.
     pub fn new(terminal: Terminal) -> Result<Self> {
@@ -83,9 +90,7 @@ impl Bridge {
 
     /// The container's terminal becomes as large as the caller's, if there is one.
     fn resize(&self) {
-        let streams = [io::stdin().as_fd().try_clone_to_owned(), io::stdout().as_fd().try_clone_to_owned()];
-        let size = streams.iter().flatten().find_map(|stream| Terminal::size_of(stream.as_fd()).ok());
-        if let Some((rows, columns)) = size.filter(|size| *size != (0, 0)) {
+        if let Some((rows, columns)) = size() {
             // The container may have ended.
             let _ = self.terminal.resize(rows, columns);
         }

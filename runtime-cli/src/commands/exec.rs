@@ -7,7 +7,7 @@ use crate::creation::{of_start, preserved, receiver};
 use crate::invocation::Invocation;
 use crate::mask::Blocked;
 use crate::terminal::Bridge;
-use crate::{activation, paths, process};
+use crate::{activation, paths, process, terminal};
 
 /// The exit status of an exec that failed: programs in containers seldom use it.
 pub const FAILED: u8 = 255;
@@ -21,8 +21,12 @@ fn enter(invocation: &Invocation, args: &Arguments) -> Result<u8> {
     let detach = args.flag("detach");
     let options = options(invocation, args)?;
     let container = invocation.runtime()?.open(&Id::new(args.id())?)?;
-    let process = process::resolve(&container, args)?;
+    let mut process = process::resolve(&container, args)?;
     check_terminal(process.terminal(), options.console_socket.is_some(), detach)?;
+    if let Some(size) = terminal::size().filter(|_| process.terminal() && !detach) {
+        // The program runs before the bridge does, and may ask for the size at once.
+        process.resize(size);
+    }
     let signals = Blocked::all()?;
     match container.exec(process.json().as_bytes(), options) {
         Ok(process) if detach => drop(process),
