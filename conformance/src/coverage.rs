@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Map, Value};
 
 use crate::defaults;
-use crate::driver::{Cli, Driver, New, Reply};
+use crate::driver::{Cli, Driver, Exec, New, Reply};
 
 /// The fields of one behaviour: JSON pointers of values that differ from the default configuration, `*` for an index.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -144,6 +144,9 @@ impl Driver for Recorder<'_> {
     fn start(&self, id: &str) -> Reply {
         self.inner.start(id)
     }
+    fn exec(&self, exec: Exec<'_>) -> Reply {
+        self.inner.exec(exec)
+    }
     fn state(&self, id: &str) -> Reply {
         self.inner.state(id)
     }
@@ -193,6 +196,9 @@ impl Driver for Mute<'_> {
         Self::refusal()
     }
     fn start(&self, _: &str) -> Reply {
+        Self::refusal()
+    }
+    fn exec(&self, _: Exec<'_>) -> Reply {
         Self::refusal()
     }
     fn state(&self, _: &str) -> Reply {

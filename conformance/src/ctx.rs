@@ -1,11 +1,11 @@
 //! What a test body works with: bundles in a directory of its own, containers that are gone when the body ends, and the
 //! questions nearly every test asks.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -25,7 +25,7 @@ pub struct Ctx<'a> {
     pub host: &'a Host,
     /// A directory of this test's own.
     pub dir: PathBuf,
-    made: Cell<u32>,
+    made: AtomicU32,
 }
 
 /// A container that was created. Dropping it removes it by force.
@@ -48,13 +48,12 @@ pub struct Lines {
 impl<'a> Ctx<'a> {
     /// A view for one test; the directory exists.
     pub fn new(driver: &'a dyn Driver, host: &'a Host, dir: PathBuf) -> Self {
-        Self { driver, host, dir, made: Cell::new(0) }
+        Self { driver, host, dir, made: AtomicU32::new(0) }
     }
 
     /// A fresh id. Every id carries the run's tag, so that the oracle knows its cgroups anywhere.
     pub fn id(&self) -> String {
-        self.made.set(self.made.get() + 1);
-        format!("{}-{}", self.host.tag, self.made.get())
+        format!("{}-{}", self.host.tag, self.made.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// A bundle with the probe.

@@ -3,13 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::{Driver, New, Reply};
+use super::{Driver, Exec, New, Reply};
 use crate::sys;
 
 /// The longest any command may take; `delete --force` alone is allowed ten seconds by the contract.
@@ -79,6 +80,38 @@ impl Cli {
         self.spawn_new("run", new)
     }
 
+    /// Starts `exec` with options and arguments of the test's choice, on these streams, and leaves it under way.
+    pub fn spawn_exec<S: AsRef<OsStr>>(&self, exec: Exec<'_>, args: &[S]) -> io::Result<Running> {
+        let mut command = self.command();
+        command.arg("exec");
+        let files = [
+            ("--pid-file", &exec.pid_file),
+            ("--console-socket", &exec.console_socket),
+            ("--pidfd-socket", &exec.pidfd_socket),
+        ];
+        for (flag, file) in files {
+            if let Some(file) = file {
+                command.arg(flag).arg(file);
+            }
+        }
+        for (flag, set) in [("--detach", exec.detach), ("--ignore-paused", exec.ignore_paused)] {
+            if set {
+                command.arg(flag);
+            }
+        }
+        command.args(args);
+        spawn(command, Some(New { stdin: exec.stdin, stdout: exec.stdout, ..New::default() }))
+    }
+
+    /// The process goes into a file that nobody sees.
+    fn exec_process(&self, exec: Exec<'_>) -> io::Result<Reply> {
+        let mut file = sys::memfd()?;
+        file.write_all(exec.process.as_bytes())?;
+        let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+        let id = exec.id.to_owned();
+        Ok(finish(self.spawn_exec(exec, &["--process", &path, &id])))
+    }
+
     fn command(&self) -> Command {
         let mut words = self.prefix.iter().cloned().chain([self.path.clone().into_os_string()]);
         let mut command = Command::new(words.next().unwrap_or_default());
@@ -129,6 +162,10 @@ impl Driver for Cli {
 
     fn start(&self, id: &str) -> Reply {
         self.call(&["start", id])
+    }
+
+    fn exec(&self, exec: Exec<'_>) -> Reply {
+        self.exec_process(exec).unwrap_or_else(|error| failed(&error))
     }
 
     fn state(&self, id: &str) -> Reply {
@@ -219,9 +256,9 @@ fn finish(running: io::Result<Running>) -> Reply {
         };
         Ok(Reply { code, out, err })
     };
-    running.and_then(end).unwrap_or_else(|error| Reply {
-        code: -1,
-        err: error.to_string(),
-        ..Reply::default()
-    })
+    running.and_then(end).unwrap_or_else(|error| failed(&error))
+}
+
+fn failed(error: &io::Error) -> Reply {
+    Reply { code: -1, err: error.to_string(), ..Reply::default() }
 }

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use teu::{Container, CreateOptions, Delete, Error, ErrorKind, Id, Receiver, Runtime, Spec, State, Stdio};
+use teu::{
+    Container, CreateOptions, Delete, Error, ErrorKind, ExecOptions, Id, Receiver, Runtime, Spec, State,
+    Stdio,
+};
 
-use super::{Driver, New, Reply};
+use super::{Driver, Exec, New, Reply};
 use crate::sys;
 
 /// The library with one state root.
@@ -37,15 +40,9 @@ impl Library {
     }
 
     fn make(&self, new: New<'_>, output: &Output) -> teu::Result<Container> {
-        let failed = |error: io::Error| Error::io("copy a descriptor", &error);
         let id = Id::new(new.id)?;
         let spec = Spec::from_bundle(&new.bundle)?;
-        let fd = |given: Option<OwnedFd>, file: &File| match given {
-            Some(fd) => Ok(Stdio::Fd(fd)),
-            None => file.try_clone().map(|copy| Stdio::Fd(copy.into())).map_err(failed),
-        };
-        let stdio =
-            [new.stdin.map_or(Stdio::Null, Stdio::Fd), fd(new.stdout, &output.out)?, fd(None, &output.err)?];
+        let stdio = output.stdio(new.stdin, new.stdout)?;
         let options = CreateOptions {
             stdio,
             no_pivot: new.no_pivot,
@@ -76,6 +73,25 @@ impl Library {
         Ok(exit.status())
     }
 
+    fn enter(&self, exec: Exec<'_>, output: &Output) -> teu::Result<i32> {
+        let options = ExecOptions {
+            stdio: output.stdio(exec.stdin, exec.stdout)?,
+            pid_file: exec.pid_file,
+            console_socket: exec.console_socket.map(Receiver::Path),
+            pidfd_socket: exec.pidfd_socket.map(Receiver::Path),
+            ignore_paused: exec.ignore_paused,
+            ..ExecOptions::default()
+        };
+        let mut process = self.open(exec.id)?.exec(exec.process.as_bytes(), options)?;
+        if exec.detach {
+            return Ok(0);
+        }
+        if let Some(terminal) = process.take_terminal() {
+            read_terminal(terminal.into(), &output.out);
+        }
+        Ok(process.wait().status())
+    }
+
     /// A creation with its output collected; a failure gets the words that a command puts in front.
     fn creation(
         &self,
@@ -84,17 +100,30 @@ impl Library {
         call: impl FnOnce(New<'_>, &Output) -> teu::Result<i32>,
     ) -> Reply {
         let given = new.stderr.take();
-        let collect = || -> io::Result<Output> {
-            Ok(Output { out: sys::memfd()?, err: given.map_or_else(sys::memfd, Ok)? })
-        };
-        let collected = collect().map_err(|error| Error::io("make a file for the output", &error));
-        let result = collected.and_then(|output| {
-            let code =
-                call(new, &output).map_err(|error| error.context(format!("{} {verb} failed", self.name)))?;
-            let text = |file| sys::content(file).map_err(|error| Error::io("read the output", &error));
-            Ok(Reply { code, out: text(&output.out)?, err: text(&output.err)? })
+        let result = Output::collect(given, |output| {
+            call(new, output).map_err(|error| error.context(format!("{} {verb} failed", self.name)))
         });
         result.unwrap_or_else(refused)
+    }
+}
+
+impl Output {
+    /// What a call does, with its output.
+    fn collect(err: Option<File>, call: impl FnOnce(&Self) -> teu::Result<i32>) -> teu::Result<Reply> {
+        let make =
+            || -> io::Result<Self> { Ok(Self { out: sys::memfd()?, err: err.map_or_else(sys::memfd, Ok)? }) };
+        let output = make().map_err(|error| Error::io("make a file for the output", &error))?;
+        let code = call(&output)?;
+        let text = |file| sys::content(file).map_err(|error| Error::io("read the output", &error));
+        Ok(Reply { code, out: text(&output.out)?, err: text(&output.err)? })
+    }
+
+    /// The streams of a process that writes into it where it was not given others.
+    fn stdio(&self, stdin: Option<OwnedFd>, stdout: Option<OwnedFd>) -> teu::Result<[Stdio; 3]> {
+        let copy = |file: &File| file.try_clone().map(|copy| Stdio::Fd(copy.into()));
+        let failed = |error: io::Error| Error::io("copy a descriptor", &error);
+        let stdout = stdout.map_or_else(|| copy(&self.out), |fd| Ok(Stdio::Fd(fd)));
+        Ok([stdin.map_or(Stdio::Null, Stdio::Fd), stdout.map_err(failed)?, copy(&self.err).map_err(failed)?])
     }
 }
 
@@ -122,6 +151,11 @@ impl Driver for Library {
 
     fn start(&self, id: &str) -> Reply {
         reply(self.open(id).and_then(|container| container.start()))
+    }
+
+    fn exec(&self, exec: Exec<'_>) -> Reply {
+        let entered = Output::collect(None, |output| self.enter(exec, output));
+        entered.unwrap_or_else(|error| Reply { code: 255, ..refused(error.context("exec failed")) })
     }
 
     fn state(&self, id: &str) -> Reply {

@@ -57,6 +57,29 @@ pub struct New<'a> {
     pub stderr: Option<File>,
 }
 
+/// One more process in a container.
+#[derive(Debug, Default)]
+pub struct Exec<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// The process as JSON.
+    pub process: String,
+    /// Return when its program runs.
+    pub detach: bool,
+    /// Where to write its pid.
+    pub pid_file: Option<PathBuf>,
+    /// The socket that gets its terminal.
+    pub console_socket: Option<PathBuf>,
+    /// The socket that gets a pidfd of it.
+    pub pidfd_socket: Option<PathBuf>,
+    /// Enter a paused container too.
+    pub ignore_paused: bool,
+    /// Its stdin; absent: the null device.
+    pub stdin: Option<OwnedFd>,
+    /// Its stdout; absent: collected in the reply.
+    pub stdout: Option<OwnedFd>,
+}
+
 /// A runtime under test. Every call returns within a limit of its own, so a hang is a failure and no more.
 pub trait Driver: Sync {
     /// The column of the parity table.
@@ -69,6 +92,8 @@ pub trait Driver: Sync {
     fn run(&self, new: New<'_>) -> Reply;
     /// Opens the gate.
     fn start(&self, id: &str) -> Reply;
+    /// Runs one more process and, unless detached, waits for its end.
+    fn exec(&self, exec: Exec<'_>) -> Reply;
     /// The state as JSON on `out`.
     fn state(&self, id: &str) -> Reply;
     /// Sends a signal to init or, with `all`, to every process of the container.

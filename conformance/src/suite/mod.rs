@@ -9,6 +9,8 @@ mod cgroup_mounts;
 mod cgroups;
 mod devices;
 mod errors;
+mod exec;
+mod exec_calls;
 mod hook_failures;
 mod hooks;
 mod hostile;
@@ -104,6 +106,8 @@ pub fn all() -> Vec<Test> {
         errors::TESTS,
         hooks::TESTS,
         hook_failures::TESTS,
+        exec::TESTS,
+        exec_calls::TESTS,
         races::TESTS,
         caller::TESTS,
         hostile::TESTS,

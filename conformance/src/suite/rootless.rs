@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::tests;
 use crate::bundle::Bundle;
-use crate::ctx::{Ctx, refusal};
+use crate::ctx::{Ctx, Lines, refusal};
 use crate::driver::{Cli, Driver, Reply};
 use crate::host::Need;
 use crate::probe::Report;
@@ -17,6 +17,7 @@ use crate::{Outcome, Trouble, check, same, sys};
 tests! {
     a_user_runs_a_container [Need::Cli, Need::Users, Need::Setpriv],
     a_user_s_container_lives_and_dies [Need::Cli, Need::Users, Need::Setpriv],
+    a_user_enters_its_own_container [Need::Cli, Need::Users, Need::Setpriv],
     a_user_has_new_namespaces_that_it_owns [Need::Cli, Need::Users, Need::Setpriv],
     a_user_may_have_a_network_namespace [Need::Cli, Need::Users, Need::Setpriv],
     a_user_may_shift_its_clocks [Need::Cli, Need::Users, Need::Setpriv, Need::Time],
@@ -116,6 +117,33 @@ fn a_user_s_container_lives_and_dies(ctx: &Ctx<'_>) -> Outcome {
     cli.delete(&bundle.id, false).good()?;
     check!(cli.state(&bundle.id).code != 0, "the container outlives its delete");
     Ok(())
+}
+
+fn a_user_enters_its_own_container(ctx: &Ctx<'_>) -> Outcome {
+    let cli = cli(ctx)?;
+    let mut bundle = bundle(ctx, &cli)?;
+    bundle.push("/linux/namespaces", json!({ "type": "network" }));
+    let (out, stdout) = sys::pipe()?;
+    let mut new = ctx.new_of(bundle.ops(&["ns", "mounts", "cgroup", "sleep"]))?;
+    new.stdout = Some(stdout);
+    cli.create(new).good()?;
+    cli.start(&bundle.id).good()?;
+    let init = Lines::new(out).next(sys::PATIENCE);
+    let call = |args: &[&str]| {
+        let all = ["exec", &bundle.id, "/probe"].iter().chain(args).copied().collect::<Vec<_>>();
+        cli.call(&all)
+    };
+    let (seen, ended) = (call(&["ns", "mounts", "cgroup", "status", "fds"]), call(&["exit:7"]));
+    let refused = cli.call(&["exec", "-g", "5", &bundle.id, "/probe"]);
+    cli.delete(&bundle.id, true).good()?;
+    let (init, seen) = (Report::parse(&init?.ok_or("no report")?)?, Report::parse(&seen.good()?.out)?);
+    for op in ["ns", "mounts", "cgroup"] {
+        same!(seen.get(op), init.get(op), "{op}");
+    }
+    same!(seen.status("Uid"), "0 0 0 0", "uid inside");
+    same!(seen.get("fds").as_object().map_or(0, serde_json::Map::len), 3, "descriptors");
+    same!(ended.code, 7, "exit code: {}", ended.err);
+    super::exec_calls::refused(&refused, &["/process/user/additionalGids"])
 }
 
 fn a_user_has_new_namespaces_that_it_owns(ctx: &Ctx<'_>) -> Outcome {

@@ -48,22 +48,23 @@ tests! {
 }
 
 /// Somebody who waits for a descriptor.
-struct Receiver {
-    path: PathBuf,
+pub(super) struct Receiver {
+    /// Where it is.
+    pub(super) path: PathBuf,
     listener: UnixListener,
 }
 
 impl Receiver {
-    fn at(path: PathBuf) -> Result<Self, Trouble> {
+    pub(super) fn at(path: PathBuf) -> Result<Self, Trouble> {
         Ok(Self { listener: UnixListener::bind(&path)?, path })
     }
 
-    fn of(ctx: &Ctx<'_>) -> Result<Self, Trouble> {
+    pub(super) fn of(ctx: &Ctx<'_>) -> Result<Self, Trouble> {
         Self::at(ctx.dir.join("receiver"))
     }
 
     /// The message and its descriptor.
-    fn take(&self) -> Result<(String, OwnedFd), Trouble> {
+    pub(super) fn take(&self) -> Result<(String, OwnedFd), Trouble> {
         check!(sys::readable_within(self.listener.as_fd(), PATIENCE)?, "nobody connected");
         let (stream, _) = self.listener.accept()?;
         check!(sys::readable_within(stream.as_fd(), PATIENCE)?, "nothing was sent");
