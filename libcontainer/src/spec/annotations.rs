@@ -42,7 +42,7 @@ pub(crate) const TABLE: &[Annotation] = &[
     row("run.oci.systemd.subgroup",          "a group in the container's scope",                 Accepted("only the systemd manager has a scope")),
     row("run.oci.systemd.force_cgroup_v1",   "a v1 mount for old guests",                        Accepted("only guests that boot systemd need it")),
     row("run.oci.mount_context_type",        "which label option mounts get",                    Honoured("plan/labels.rs")),
-    row("run.oci.pidfd_receiver",            "a socket for a descriptor of init",                Honoured("prepare/receiver.rs")),
+    row("run.oci.pidfd_receiver",            "a socket for a descriptor of init",                NotSupported("not read yet: a caller names the socket itself")),
     row("run.oci.hooks.stdout",              "a file for the output of hooks",                   Honoured("launch/hook/streams.rs")),
     row("run.oci.hooks.stderr",              "a file for the errors of hooks",                   Honoured("launch/hook/streams.rs")),
     row("run.oci.seccomp.receiver",          "a socket for the descriptor of a notifying filter", Honoured("spec/filter.rs")),
