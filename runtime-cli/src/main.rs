@@ -26,6 +26,11 @@ use args::{Arguments, Command, help, parse, table};
 use invocation::Invocation;
 use logging::Log;
 
+/// musl's own allocator maps and unmaps memory for nearly every object of a short life (libcontainer/design/0026).
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let argv0 = words.next().unwrap_or_default();
