@@ -48,8 +48,8 @@ fn runtime_hooks(launch: &mut Launch, _: u32) -> Result<()> {
     launch.record_for_hooks()?;
     let hooks = &launch.prepared.plan.hooks;
     let turns = turns(hooks, &[HookKind::Prestart, HookKind::CreateRuntime]);
-    let watch = launch.init.0.as_ref().map(|child| child.pidfd.as_fd());
-    let stage = Stage { watch, ..launch.stage(launch.pid()) };
+    let watch = launch.peer.child().map(|child| child.pidfd.as_fd());
+    let stage = Stage { watch, ..launch.stage(launch.peer.pid()) };
     helper::run(&turns, &stage, Err).map_err(|error| launch.blame(error))
 }
 
@@ -58,8 +58,8 @@ fn container_hook(launch: &mut Launch, index: u32) -> Result<()> {
     let turns = turns(&launch.prepared.plan.hooks, &[HookKind::CreateContainer]);
     let unknown = || Error::new(ErrorKind::Internal, format!("init asked for hook {index}"));
     let turn = turns.get(index as usize).ok_or_else(unknown)?;
-    let stage = launch.stage(pid_inside(launch.pid()));
-    stage.run(&launch.socket, *turn).map_err(|error| launch.blame(error))
+    let stage = launch.stage(pid_inside(launch.peer.pid()));
+    stage.run(&launch.peer.socket, *turn).map_err(|error| launch.blame(error))
 }
 
 #[cfg(test)]

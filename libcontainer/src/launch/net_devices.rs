@@ -39,7 +39,7 @@ impl Launch {
         let Some(socket) = self.offered.take() else {
             return Err(Error::new(ErrorKind::Internal, "init asked for devices and sent no socket"));
         };
-        let pid = self.pid();
+        let pid = self.peer.pid();
         let devices = Devices::between(socket).map_err(|error| {
             Error::io("reach the network namespace of the container", &error).at("/linux/netDevices")
         })?;
