@@ -54,10 +54,25 @@ pub struct ExecOptions {
     pub console_socket: Option<Receiver>,
     /// Who gets a descriptor of the process, with the message `setns`.
     pub pidfd_socket: Option<Receiver>,
+    /// In which cgroup it runs.
+    pub cgroup: ExecCgroup,
     /// Enter a paused container too: the process runs, and `exec` returns, when the container goes on.
     pub ignore_paused: bool,
     /// How long it may take until the program runs; no limit if absent.
     pub timeout: Option<Duration>,
+}
+
+/// In which cgroup a further process of a container runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ExecCgroup {
+    /// The container's own, or that of its init where the container has moved its processes down to enable controllers below.
+    #[default]
+    Container,
+    /// The one at this path below the container's cgroup, which must exist; `/` is the container's own and no other. On a v1 host it counts in every
+    /// hierarchy with controllers.
+    Below(String),
+    /// On a v1 host: paths of some controllers, each below the container's cgroup of that controller.
+    ByController(Vec<(String, String)>),
 }
 
 /// A unix stream socket at which somebody waits for a descriptor.

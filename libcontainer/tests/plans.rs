@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use teu::cgroup::CgroupRecord;
 use teu::plan::{Plan, Shape, Target, compile, compile_exec, mount_options, verify};
-use teu::{CgroupManager, Id, Result, Spec};
+use teu::{CgroupManager, ExecCgroup, Id, Result, Spec};
 use teu_init::program::Op;
 
 mod support;
@@ -27,6 +27,8 @@ struct Case {
     targets: Vec<u32>,
     env: Vec<String>,
     console_socket: bool,
+    /// Of a further process: a path, or pairs of controller and path.
+    cgroup: Option<serde_json::Value>,
     /// A further process: its plan is shown in the place of the container's.
     exec: Option<serde_json::Value>,
 }
@@ -45,6 +47,7 @@ impl Default for Case {
             targets: Vec::new(),
             env: Vec::new(),
             console_socket: false,
+            cgroup: None,
             exec: None,
         }
     }
@@ -62,6 +65,18 @@ impl Case {
             env: self.env.clone(),
             home: self.home.clone(),
             console_socket: self.console_socket,
+            exec_cgroup: self.exec_cgroup(),
+        }
+    }
+
+    fn exec_cgroup(&self) -> ExecCgroup {
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        match &self.cgroup {
+            None => ExecCgroup::Container,
+            Some(serde_json::Value::Object(paths)) => ExecCgroup::ByController(
+                paths.iter().map(|(name, path)| (name.clone(), text(path))).collect(),
+            ),
+            Some(path) => ExecCgroup::Below(text(path)),
         }
     }
 }

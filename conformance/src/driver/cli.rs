@@ -99,6 +99,9 @@ impl Cli {
                 command.arg(flag);
             }
         }
+        for cgroup in &exec.cgroups {
+            command.arg("--cgroup").arg(cgroup);
+        }
         command.args(args);
         spawn(command, Some(New { stdin: exec.stdin, stdout: exec.stdout, ..New::default() }))
     }

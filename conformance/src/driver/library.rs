@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use teu::{
-    Container, CreateOptions, Delete, Error, ErrorKind, ExecOptions, Id, Receiver, Runtime, Spec, State,
-    Stdio,
+    Container, CreateOptions, Delete, Error, ErrorKind, ExecCgroup, ExecOptions, Id, Receiver, Runtime, Spec,
+    State, Stdio,
 };
 
 use super::{Driver, Exec, New, Reply};
@@ -79,6 +79,7 @@ impl Library {
             pid_file: exec.pid_file,
             console_socket: exec.console_socket.map(Receiver::Path),
             pidfd_socket: exec.pidfd_socket.map(Receiver::Path),
+            cgroup: cgroup(&exec.cgroups),
             ignore_paused: exec.ignore_paused,
             ..ExecOptions::default()
         };
@@ -239,6 +240,19 @@ fn with_owner(mut document: Value, state: &State) -> Value {
     document["owner"] =
         if state.owner_uid == 0 { json!("root") } else { json!(format!("#{}", state.owner_uid)) };
     document
+}
+
+/// What the command makes of its words.
+fn cgroup(words: &[&str]) -> ExecCgroup {
+    let pairs = words.iter().filter_map(|word| word.split_once(':'));
+    let each = |(names, path): (&str, &str)| {
+        names.split(',').map(|name| (name.to_owned(), path.to_owned())).collect::<Vec<_>>()
+    };
+    match words {
+        [] => ExecCgroup::Container,
+        [path] if !path.contains(':') => ExecCgroup::Below((*path).to_owned()),
+        _ => ExecCgroup::ByController(pairs.flat_map(each).collect()),
+    }
 }
 
 /// The library takes numbers; names are a matter of the command.

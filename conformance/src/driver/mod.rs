@@ -72,6 +72,8 @@ pub struct Exec<'a> {
     pub console_socket: Option<PathBuf>,
     /// The socket that gets a pidfd of it.
     pub pidfd_socket: Option<PathBuf>,
+    /// Cgroups below the container's: a path, or `controller[,controller]:path` each.
+    pub cgroups: Vec<&'a str>,
     /// Enter a paused container too.
     pub ignore_paused: bool,
     /// Its stdin; absent: the null device.

@@ -11,6 +11,7 @@ mod devices;
 mod errors;
 mod exec;
 mod exec_calls;
+mod exec_cgroup;
 mod hook_failures;
 mod hooks;
 mod hostile;
@@ -108,6 +109,7 @@ pub fn all() -> Vec<Test> {
         hook_failures::TESTS,
         exec::TESTS,
         exec_calls::TESTS,
+        exec_cgroup::TESTS,
         races::TESTS,
         caller::TESTS,
         hostile::TESTS,

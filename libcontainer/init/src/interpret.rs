@@ -115,6 +115,7 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
             scheduling::scheduler(policy, flags, [nice, priority], [runtime, deadline, period])
         }
         Op::IoPriority { priority } => Ok(sys::set_io_priority(priority)?),
+        Op::Affinity { cpus } => Ok(sys::set_affinity(m.bytes(cpus))?),
         Op::MemoryPolicy { mode, nodes } => Ok(sys::set_memory_policy(mode, m.bytes(nodes))?),
         Op::Gate { gate } => process::gate(m, gate),
         Op::Exec { args, env } => process::exec(m, args, env),

@@ -392,6 +392,8 @@ ops! {
     }
     /// Sets the I/O priority of the process group: class in the bits from 13 on, level below.
     68 IoPriority "io-priority" { priority: u32 }
+    /// Runs the process on these processors only: a bit mask of whole 64-bit words, which the kernel cuts down to the cpuset.
+    92 Affinity "affinity" { cpus: Blob }
     /// Chooses where memory comes from (MPOL_* mode with its flags); `nodes` is a bit mask of whole 64-bit words.
     69 MemoryPolicy "memory-policy" { mode: u32, nodes: Blob }
 }

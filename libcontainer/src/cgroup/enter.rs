@@ -68,6 +68,15 @@ impl Cgroup {
         }
     }
 
+    /// The way into the cgroup at `path` below the recorded directory of that index.
+    pub(crate) fn below(&self, index: usize, path: &str) -> Result<OwnedFd> {
+        let found = match self.dirs.get(index).is_some_and(Dir::is_v2) {
+            true => self.recorded(index, path, libc::O_PATH | libc::O_DIRECTORY),
+            false => self.recorded(index, format!("{path}/tasks").trim_start_matches('/'), libc::O_WRONLY),
+        };
+        found.map_err(|error| error.context("error adding pid of the process to cgroups"))
+    }
+
     fn recorded(&self, index: usize, file: &str, flags: i32) -> Result<OwnedFd> {
         let dir = self.dirs.get(index);
         let dir = dir.ok_or_else(|| Error::new(ErrorKind::Internal, "no such directory in the record"))?;

@@ -16,6 +16,7 @@ pub(super) fn hint(program: &Program, op: &Op, errno: i32) -> Option<&'static st
         (Op::Unshare { flags: kind::TIME }, libc::EINVAL) => {
             Some("time namespaces aren't enabled in the kernel")
         }
+        (Op::Affinity { .. }, libc::EINVAL) => Some("none of these processors is there for the process"),
         (Op::Join { .. }, libc::EPERM) => Some("the caller has no rights over the owner of this namespace"),
         (Op::Join { kind: kind::USER, .. }, libc::EINVAL) => {
             Some("it is the caller's own user namespace, or one around it")

@@ -9,7 +9,7 @@ use teu_init::wire::step;
 use super::hint::hint;
 use super::talk::Heard;
 use crate::cgroup::Cgroup;
-use crate::plan::{Plan, rlimits};
+use crate::plan::{Plan, Source, rlimits};
 use crate::sys;
 use crate::sys::process::Ended;
 use crate::{Error, ErrorKind};
@@ -83,6 +83,15 @@ fn sentence(plan: &Plan, op: &Op, errno: i32, detail: u32, note: &str) -> Error 
         }
         Op::Scheduler { .. } => Error::os("error setting scheduler", errno),
         Op::IoPriority { .. } => Error::os("failed to set io priority", errno),
+        Op::RespawnInto { cgroup } if matches!(errno, libc::EBUSY | libc::EOPNOTSUPP) => {
+            let below = match plan.sources.get(cgroup.0 as usize) {
+                Some(Source::CgroupBelow { path, .. }) if !path.is_empty() => format!("/{path}"),
+                _ => String::new(),
+            };
+            let what = format!("error adding pid of the process to cgroups: {below}/cgroup.procs");
+            Error::os(what, errno).remark("no process can be there beside the cgroups below")
+        }
+        Op::Affinity { .. } => Error::os(format!("set CPU affinity to {}", program.operands(op)), errno),
         Op::MemoryPolicy { .. } => Error::os(format!("set_mempolicy {}", program.operands(op)), errno),
         Op::Seccomp { flags, .. } => filter(flags, errno, detail),
         Op::Rlimit { resource, soft, hard } => limit(resource, soft, hard, errno),

@@ -10,13 +10,15 @@ use super::namespaces::{Namespaces, kind};
 use super::process::{Descriptors, Half};
 use super::procfs::Procfs;
 use super::program::Builder;
+use super::scheduling::Affinity;
 use super::seccomp::Seccomp;
 use super::{
-    CgroupPlan, Hooks, OomScore, Plan, Shape, Source, annotations, idmap, intel_rdt, push_keyring, rlimits,
-    terminal,
+    CgroupPlan, Hooks, OomScore, Plan, Shape, Source, annotations, exec_cgroup, idmap, intel_rdt,
+    push_keyring, rlimits, terminal,
 };
 use crate::cgroup::CgroupRecord;
 use crate::host::Host;
+use crate::options::ExecCgroup;
 use crate::spec::{Id, Spec, keeps_groups};
 use crate::{Error, ErrorKind, Result};
 
@@ -48,14 +50,17 @@ pub fn compile_exec(target: &Target<'_>, host: &Host, shape: &Shape) -> Result<P
     let mut descriptors = descriptors(shape, terminal::wanted(process), &mut out, &mut sources);
     let intel_rdt = intel_rdt::joined(config, target.id.as_str(), host)?;
     let resctrl = intel_rdt::entrances(intel_rdt.as_ref(), &mut out, &mut sources);
-    let entry =
-        Entry::prepare(&namespaces, target.cgroup, terminal::wanted(process), host, &mut out, &mut sources);
+    let cgroups = cgroups(target.cgroup, &shape.exec_cgroup)?;
+    let entry = Entry::prepare(&namespaces, cgroups, terminal::wanted(process), host, &mut out, &mut sources);
 
     out.push(Op::Hide {}, "");
     out.push(Op::Reset {}, "");
+    let affinity = Affinity::of(process);
+    affinity.push_initial(&mut out);
     // Before the clone, which takes the groups over, and before the namespaces, in which resctrl may refuse.
     intel_rdt::push(&resctrl, &mut out);
     let respawns = entry.push(config, host, &mut out);
+    affinity.push_final(&mut out);
     let procfs = Procfs::push_labels(config, &mut out);
     let labels = Labels::of(process, host, procfs)?;
     out.push(Op::Setsid {}, "");
@@ -130,6 +135,27 @@ fn descriptors(shape: &Shape, terminal: bool, out: &mut Builder, sources: &mut V
     Descriptors { placed, gate: None, door: None, own_null: false }
 }
 
+/// How the cgroups are entered.
+struct Cgroups {
+    /// v1, by the process itself.
+    tasks: Vec<Source>,
+    /// The cgroup2 directory to be born in.
+    born: Option<Source>,
+}
+
+fn cgroups(record: &CgroupRecord, wanted: &ExecCgroup) -> Result<Cgroups> {
+    let mut found = Cgroups { tasks: Vec::new(), born: None };
+    for (index, (dir, place)) in record.dirs.iter().zip(exec_cgroup::places(record, wanted)?).enumerate() {
+        match (place, dir.hierarchy.is_empty()) {
+            (None, true) => found.born = Some(Source::CgroupDirectory(index)),
+            (Some(path), true) => found.born = Some(Source::CgroupBelow { index, path }),
+            (None, false) => found.tasks.push(Source::CgroupEntrance(index)),
+            (Some(path), false) => found.tasks.push(Source::CgroupBelow { index, path }),
+        }
+    }
+    Ok(found)
+}
+
 /// The way in: the descriptors it takes, then the ops in the order that the rights allow.
 struct Entry {
     /// v1 cgroups.
@@ -149,7 +175,7 @@ struct Entry {
 impl Entry {
     fn prepare(
         namespaces: &Namespaces,
-        cgroup: &CgroupRecord,
+        cgroups: Cgroups,
         terminal: bool,
         host: &Host,
         out: &mut Builder,
@@ -159,13 +185,8 @@ impl Entry {
             sources.push(source);
             out.sends()
         };
-        let (mut tasks, mut born) = (Vec::new(), None);
-        for (index, dir) in cgroup.dirs.iter().enumerate() {
-            match dir.hierarchy.is_empty() {
-                true => born = Some(send(Source::CgroupDirectory(index))),
-                false => tasks.push(send(Source::CgroupEntrance(index))),
-            }
-        }
+        let tasks = cgroups.tasks.into_iter().map(&mut send).collect();
+        let born = cgroups.born.map(&mut send);
         let kinds = namespaces.joined.iter().fold(namespaces.new, |all, joined| all | joined.kind);
         let [before, after, last] = order(kinds, host.privileged);
         let mut join = |kinds| (kinds != 0).then(|| (kinds, send(Source::Init)));

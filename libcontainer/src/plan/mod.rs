@@ -8,6 +8,7 @@ pub mod cgroup;
 mod cgroup_mounts;
 mod devices;
 mod exec;
+mod exec_cgroup;
 pub mod hooks;
 mod idmap;
 pub mod intel_rdt;
@@ -45,7 +46,7 @@ pub use self::program::Program;
 pub use self::rlimits::Rlimit;
 pub use self::seccomp::{FilterPlan, Listener};
 use crate::host::Host;
-use crate::options::{CgroupManager, CreateOptions, ExecOptions, FdMap};
+use crate::options::{CgroupManager, CreateOptions, ExecCgroup, ExecOptions, FdMap};
 use crate::spec::{Id, Spec};
 use crate::{Error, ErrorKind, Result};
 use labels::Labels;
@@ -73,6 +74,13 @@ pub enum Source {
     DelegateEntrance,
     /// The cgroup2 directory of that index in the container's record, for one more process.
     CgroupDirectory(usize),
+    /// The way into a cgroup below the container's: `tasks` of the v1 directory of that index in the container's record, the directory of cgroup2.
+    CgroupBelow {
+        /// Which directory.
+        index: usize,
+        /// The path below it; empty for itself.
+        path: String,
+    },
     /// A descriptor of the container's init, which stands for all of its namespaces.
     Init,
     /// The root directory of the container's init.
@@ -212,6 +220,8 @@ pub struct Shape {
     pub home: Option<String>,
     /// Somebody waits for the terminal.
     pub console_socket: bool,
+    /// In which cgroup a further process runs.
+    pub exec_cgroup: ExecCgroup,
 }
 
 impl Shape {
@@ -231,6 +241,7 @@ impl Shape {
             env: options.env.clone(),
             home: None,
             console_socket: options.console_socket.is_some(),
+            exec_cgroup: ExecCgroup::default(),
         })
     }
 
@@ -244,6 +255,7 @@ impl Shape {
             targets: targets(&options.fds)?,
             env: options.env.clone(),
             console_socket: options.console_socket.is_some(),
+            exec_cgroup: options.cgroup.clone(),
             ..Self::default()
         })
     }

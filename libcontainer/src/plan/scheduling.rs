@@ -1,4 +1,4 @@
-//! `process.scheduler`, `process.ioPriority` and `linux.memoryPolicy`: the words of the specification as the kernel's numbers.
+//! `process.scheduler`, `process.ioPriority`, `process.execCPUAffinity` and `linux.memoryPolicy`: the words of the specification as the kernel's numbers.
 
 use oci_spec::runtime::{
     IOPriorityClass, LinuxIOPriority, LinuxMemoryPolicy, LinuxSchedulerFlag as SchedFlag,
@@ -8,7 +8,7 @@ use oci_spec::runtime::{
 use teu_init::program::Op;
 
 use super::program::Builder;
-use crate::spec::{MAX_NODES, numbers};
+use crate::spec::{MAX_CPUS, MAX_NODES, numbers};
 
 /// Policies by their numbers (linux/sched.h), with the word of a printed plan.
 pub(super) const POLICIES: [&str; 7] = ["other", "fifo", "rr", "batch", "iso", "idle", "deadline"];
@@ -32,8 +32,41 @@ pub(super) fn push(config: &Spec, process: &Process, out: &mut Builder) {
         out.push(Op::IoPriority { priority: io_priority(wanted) }, "/process/ioPriority");
     }
     if let Some(wanted) = config.linux().as_ref().and_then(|linux| linux.memory_policy().as_ref()) {
-        let nodes = out.bytes(&node_mask(wanted.nodes().as_deref().unwrap_or_default()));
+        let nodes = out.bytes(&bit_mask(wanted.nodes().as_deref().unwrap_or_default(), MAX_NODES));
         out.push(Op::MemoryPolicy { mode: mode(wanted), nodes }, "/linux/memoryPolicy");
+    }
+}
+
+/// The processors on which one more process starts, and those on which it goes on once it is in the container's cgroup.
+pub(super) struct Affinity<'a> {
+    initial: &'a str,
+    last: &'a str,
+}
+
+impl<'a> Affinity<'a> {
+    pub(super) fn of(process: &'a Process) -> Self {
+        let wanted = process.exec_cpu_affinity().as_ref();
+        let initial = wanted.and_then(|wanted| wanted.initial().as_deref()).unwrap_or_default();
+        let last = wanted.and_then(|wanted| wanted.cpu_affinity_final().as_deref()).unwrap_or_default();
+        Self { initial, last }
+    }
+
+    /// Before a cgroup is entered.
+    pub(super) fn push_initial(&self, out: &mut Builder) {
+        push_affinity(self.initial, "/process/execCPUAffinity/initial", out);
+    }
+
+    /// When all are.
+    pub(super) fn push_final(&self, out: &mut Builder) {
+        push_affinity(self.last, "/process/execCPUAffinity/final", out);
+    }
+}
+
+fn push_affinity(list: &str, site: &'static str, out: &mut Builder) {
+    let mask = bit_mask(list, MAX_CPUS);
+    if !mask.is_empty() {
+        let cpus = out.bytes(&mask);
+        out.push(Op::Affinity { cpus }, site);
     }
 }
 
@@ -102,22 +135,22 @@ fn mode(wanted: &LinuxMemoryPolicy) -> u32 {
     wanted.flags().iter().flatten().map(flag).fold(mode, |all, flag| all | flag)
 }
 
-/// A bit for each node, in as many 64-bit words as the highest node needs.
-fn node_mask(list: &str) -> Vec<u8> {
-    let ranges = numbers::parse(list, MAX_NODES).unwrap_or_default();
+/// A bit for each number of a list, in as many 64-bit words as the highest one needs.
+fn bit_mask(list: &str, limit: u32) -> Vec<u8> {
+    let ranges = numbers::parse(list, limit).unwrap_or_default();
     let mut words: Vec<u64> = Vec::new();
-    for node in ranges.into_iter().flat_map(|(first, last)| first..=last) {
-        let word = node as usize / 64;
+    for number in ranges.into_iter().flat_map(|(first, last)| first..=last) {
+        let word = number as usize / 64;
         words.resize(words.len().max(word + 1), 0);
         if let Some(word) = words.get_mut(word) {
-            *word |= 1 << (node % 64);
+            *word |= 1 << (number % 64);
         }
     }
     words.into_iter().flat_map(u64::to_ne_bytes).collect()
 }
 
-/// The nodes of a mask, for printing.
-pub(super) fn nodes(mask: &[u8]) -> Vec<u32> {
+/// The numbers of a mask, for printing.
+pub(super) fn numbers_of(mask: &[u8]) -> Vec<u32> {
     let set = |(index, byte): (u32, &u8)| {
         (0..8).filter(|bit| byte >> bit & 1 == 1).map(|bit| index * 8 + bit).collect::<Vec<_>>()
     };
@@ -129,15 +162,19 @@ pub(super) fn nodes(mask: &[u8]) -> Vec<u32> {
 mod tests {
     use super::*;
 
+    fn mask(list: &str) -> Vec<u8> {
+        bit_mask(list, MAX_NODES)
+    }
+
     #[test]
     fn the_mask_is_as_long_as_the_highest_node_needs() {
-        assert!(node_mask("").is_empty());
-        assert_eq!(node_mask("0-1,3"), [0b1011, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(node_mask("64").len(), 16);
-        assert_eq!(node_mask("1500").len(), 192, "beyond 1024 nodes");
+        assert!(mask("").is_empty());
+        assert_eq!(mask("0-1,3"), [0b1011, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(mask("64").len(), 16);
+        assert_eq!(mask("1500").len(), 192, "beyond 1024 nodes");
         for nodes_of in [vec![0], vec![0, 5, 63, 64, 1023, 1024, 32_767]] {
             let text: Vec<String> = nodes_of.iter().map(u32::to_string).collect();
-            assert_eq!(nodes(&node_mask(&text.join(","))), nodes_of);
+            assert_eq!(numbers_of(&mask(&text.join(","))), nodes_of);
         }
     }
 }

@@ -77,6 +77,7 @@ impl Display for Source {
             Self::RdtEntrance { monitor: true } => f.write_str("entrance of the monitoring group"),
             Self::DelegateEntrance => f.write_str("entrance of the delegated cgroup"),
             Self::CgroupDirectory(index) => write!(f, "directory of cgroup {index}"),
+            Self::CgroupBelow { index, path } => write!(f, "cgroup {index} at /{path}"),
             Self::Init => f.write_str("namespaces of init"),
             Self::InitRoot => f.write_str("root of init"),
             Self::Stdio(number) => write!(f, "stdio {number}"),
@@ -289,6 +290,7 @@ impl Program {
                 let class = word_of(&IO_CLASSES, priority >> IO_CLASS_SHIFT);
                 format!("{class} {}", priority & ((1 << IO_CLASS_SHIFT) - 1))
             }
+            Op::Affinity { cpus } => show_numbers(&scheduling::numbers_of(self.bytes(cpus))),
             Op::MemoryPolicy { mode, nodes } => show_memory_policy(mode, self.bytes(nodes)),
             Op::Hook { index, path, args, env, cwd } => {
                 let args = self.texts(args).map(quoted).collect::<Vec<_>>().join(" ");
@@ -384,10 +386,23 @@ fn word_of(words: &[&str], number: u32) -> String {
 
 fn show_memory_policy(mode: u32, mask: &[u8]) -> String {
     let mut words = vec![word_of(&MODES, mode & ((1 << FIRST_NODE_FLAG) - 1))];
-    words.extend(scheduling::nodes(mask).iter().map(u32::to_string));
+    words.extend(scheduling::numbers_of(mask).iter().map(u32::to_string));
     let flags = (FIRST_NODE_FLAG..).zip(NODE_FLAGS).filter(|(bit, _)| mode >> bit & 1 == 1);
     words.extend(flags.map(|(_, word)| word.to_owned()));
     words.join(" ")
+}
+
+/// Ascending numbers as the kernel writes them: `0-3,7`.
+fn show_numbers(numbers: &[u32]) -> String {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => ranges.push((*number, *number)),
+        }
+    }
+    let show = |(first, last)| if first == last { format!("{first}") } else { format!("{first}-{last}") };
+    ranges.into_iter().map(show).collect::<Vec<_>>().join(",")
 }
 
 fn show_groups(bytes: &[u8]) -> String {

@@ -119,6 +119,7 @@ pub(crate) fn open_entry(plan: &Plan, container: &Container, options: ExecOption
         Source::Init => container.init(),
         Source::InitRoot => container.init_root(),
         Source::CgroupEntrance(index) => cgroup.tasks(*index),
+        Source::CgroupBelow { index, path } => cgroup.below(*index, path),
         Source::CgroupDirectory(index) => cgroup.birthplace(*index, container.pid()),
         Source::RdtEntrance { monitor } => {
             plan.intel_rdt.as_ref().map_or_else(|| Err(lacks(source)), |rdt| resctrl::entrance(rdt, *monitor))

@@ -39,7 +39,7 @@ use std::sync::Arc;
 pub use example::example;
 pub use id::Id;
 pub(crate) use pointer::join as pointer_to;
-pub(crate) use validate::{DOMAINNAME, INSIDE_PROC, MAX_NODES, sysctl_owner, sysctl_path};
+pub(crate) use validate::{DOMAINNAME, INSIDE_PROC, MAX_CPUS, MAX_NODES, sysctl_owner, sysctl_path};
 
 use crate::error::line;
 use crate::{Error, ErrorKind, Result};
@@ -125,13 +125,18 @@ impl Spec {
         Ok(Self { config, bundle, json: json.into(), warnings })
     }
 
-    /// The same configuration with another `process`: what `exec` runs. The whole is checked as if it had been written so.
+    /// The same configuration with another `process`: what `exec` runs. The whole is checked as if it had been written so. A process that says nothing of
+    /// `execCPUAffinity` has that of the configuration, which is there for this.
     ///
     /// # Errors
     /// Those of [`Spec::from_bundle`], with places below `/process`.
     pub fn with_process(&self, process: &[u8]) -> Result<Self> {
-        let process = load::object(process, "process")?;
+        let mut process = load::object(process, "process")?;
         let mut whole = load::object(&self.json, "config.json")?;
+        let affinity = whole.pointer("/process/execCPUAffinity").filter(|affinity| !affinity.is_null());
+        if let (Some(process), Some(affinity)) = (process.as_object_mut(), affinity) {
+            process.entry("execCPUAffinity").or_insert_with(|| affinity.clone());
+        }
         if let Some(whole) = whole.as_object_mut() {
             whole.insert("process".to_owned(), process);
         }

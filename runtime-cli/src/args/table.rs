@@ -117,6 +117,12 @@ const EXEC: &[Opt] = &[
     flag("no-new-privs", "", "the process can gain no privileges"),
     list("cap", "c", "CAP", "a capability more for the process"),
     value("preserve-fds", "", "N", "pass N descriptors on, after stdio and those of LISTEN_FDS (default: 0)"),
+    list(
+        "cgroup",
+        "",
+        "[CTRL[,CTRL]:]PATH",
+        "run in the cgroup PATH below the container's, on v1 by controller if wanted",
+    ),
     flag("ignore-paused", "", "enter a paused container too"),
 ];
 

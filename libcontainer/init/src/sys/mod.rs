@@ -366,9 +366,13 @@ pub fn set_memory_policy(mode: u32, nodes: &[u8]) -> Result<()> {
 /// Allows every processor; the kernel cuts that down to the cpuset.
 pub fn reset_affinity() -> Result<()> {
     // 8,192 processors, the most that Linux supports on any architecture.
-    let all = [u64::MAX; 128];
-    // SAFETY: the mask is borrowed with its length.
-    done(unsafe { syscall(nr::SCHED_SETAFFINITY, [0, size_of_val(&all), at(&all), 0, 0, 0]) })
+    set_affinity(&[u8::MAX; 1024])
+}
+
+/// `cpus` are whole words of a bit mask.
+pub fn set_affinity(cpus: &[u8]) -> Result<()> {
+    // SAFETY: the mask is borrowed with its length. The kernel copies it without alignment.
+    done(unsafe { syscall(nr::SCHED_SETAFFINITY, [0, cpus.len(), cpus.as_ptr() as usize, 0, 0, 0]) })
 }
 
 pub fn pivot_root(new: &CStr, old: &CStr) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::spec::numbers;
 
 /// The most processors of any kernel (NR_CPUS).
-const MAX_CPUS: u32 = 8192;
+pub const MAX_CPUS: u32 = 8192;
 /// The most memory nodes that set_mempolicy(2) takes: a page of bits.
 pub const MAX_NODES: u32 = 32_768;
 

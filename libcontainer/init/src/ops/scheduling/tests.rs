@@ -86,3 +86,27 @@ fn a_memory_policy_takes_a_mask_of_any_length() {
         assert_eq!(memory_policy(), Some((0, 0)));
     });
 }
+
+/// The first word of the processors that the process may run on.
+fn affinity() -> u64 {
+    let mut cpus = [0u64; 128];
+    // SAFETY: the mask has as many bytes as the kernel is told.
+    let found =
+        unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, size_of_val(&cpus), cpus.as_mut_ptr()) };
+    assert!(found > 0);
+    cpus[0]
+}
+
+#[test]
+fn an_affinity_is_a_mask_of_any_length_and_needs_a_processor_that_exists() {
+    in_process(|| {
+        let all = affinity();
+        let lowest = all & all.wrapping_neg();
+        assert_eq!(sys::set_affinity(&lowest.to_ne_bytes()), Ok(()));
+        assert_eq!(affinity(), lowest);
+        assert_eq!(sys::set_affinity(&[0; 8]), Err(EINVAL), "no processor");
+        assert_eq!(affinity(), lowest);
+        assert_eq!(sys::reset_affinity(), Ok(()));
+        assert_eq!(affinity(), all);
+    });
+}
