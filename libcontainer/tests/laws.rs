@@ -197,6 +197,7 @@ fn shape() -> impl Strategy<Value = Shape> {
             targets,
             home: None,
             console_socket: false,
+            exec_cgroup: teu::ExecCgroup::Container,
         },
     )
 }

@@ -60,7 +60,8 @@ pub fn find(pointer: &str) -> Option<&'static Field> {
 
 const FOREIGN: &str = "for another platform";
 const UPDATE: &str = "only an update asks for it";
-const EXEC: &str = "only exec asks for it";
+const EXEC: &str =
+    "of processes that exec adds, before and after they enter the cgroup; init has all of the cpuset";
 const V1_ONLY: &str = "v1 only; on v2 the kernel has no such file";
 
 const IDMAP: &str = "refused: id-mapped mounts need Linux 5.12, and a filesystem that supports them";
