@@ -43,6 +43,7 @@ tests! {
     a_console_that_is_a_link_is_refused,
     a_terminal_without_a_mount_namespace_is_refused,
     the_pidfd_of_init_is_sent,
+    the_pidfd_of_init_is_sent_to_the_receiver_of_the_annotation,
     pipes_belong_to_the_user,
     files_keep_their_owner,
 }
@@ -380,8 +381,35 @@ fn the_pidfd_of_init_is_sent(ctx: &Ctx<'_>) -> Outcome {
     let receiver = Receiver::of(ctx)?;
     let bundle = ctx.bundle()?;
     let container = ctx.created_by(&bundle, |new| new.pidfd_socket = Some(receiver.path.clone()))?;
+    stands_for_init(&receiver, "standard", &container)
+}
+
+/// The receiver of the annotation gets one too, with the byte that crun sends; one that is not there is refused.
+fn the_pidfd_of_init_is_sent_to_the_receiver_of_the_annotation(ctx: &Ctx<'_>) -> Outcome {
+    let (named, marked) = (Receiver::at(ctx.dir.join("named"))?, Receiver::at(ctx.dir.join("marked"))?);
+    let annotated = |path: &Path| json!({ "run.oci.pidfd_receiver": path.to_string_lossy() });
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/annotations", annotated(&marked.path));
+    let container = ctx.created_by(&bundle, |new| new.pidfd_socket = Some(named.path.clone()))?;
+    stands_for_init(&named, "standard", &container)?;
+    stands_for_init(&marked, " ", &container)?;
+    let cases = [
+        (
+            ctx.dir.join("nowhere"),
+            "nowhere: no such file or directory (config.json: /annotations/run.oci.pidfd_receiver)",
+        ),
+        (PathBuf::from("annotated"), "the receiver of the pidfd is not an absolute path"),
+    ];
+    for (path, why) in cases {
+        let mut bundle = ctx.bundle()?;
+        ctx.refused(bundle.set("/annotations", annotated(&path)), &[why])?;
+    }
+    Ok(())
+}
+
+fn stands_for_init(receiver: &Receiver, message: &str, container: &Container<'_>) -> Outcome {
     let (text, pidfd) = receiver.take()?;
-    same!(text, "standard", "message");
+    same!(text, message, "message");
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
     let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")).map(str::trim);
     same!(pid, Some(container.pid.to_string().as_str()), "pid of the descriptor");

@@ -106,6 +106,7 @@ fn plan(
         rootfs: std::path::PathBuf::new(),
         config: spec.json(),
         annotations: annotations(spec.config()),
+        pidfd_receiver: None,
         clone_flags: 0,
         respawns,
         own_pid_namespace: false,

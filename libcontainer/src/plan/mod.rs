@@ -158,6 +158,8 @@ pub struct Plan {
     pub config: std::sync::Arc<[u8]>,
     /// Annotations of the configuration, sorted.
     pub annotations: std::collections::BTreeMap<String, String>,
+    /// The socket of the annotation that gets a descriptor of init.
+    pub pidfd_receiver: Option<PathBuf>,
     /// Namespaces of the first clone (CLONE_NEW* flags).
     pub clone_flags: u32,
     /// Whether init goes on in a second process.
@@ -353,6 +355,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         rootfs: subject.rootfs.clone(),
         config: spec.json(),
         annotations: annotations(config),
+        pidfd_receiver: crate::spec::annotations::pidfd_receiver(config).map(Path::to_owned),
         clone_flags: namespaces.first(subject.cgroup_at_birth(), host),
         respawns: namespaces.respawns(host),
         own_pid_namespace: namespaces.new & kind::PID != 0,

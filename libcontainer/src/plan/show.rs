@@ -60,6 +60,9 @@ impl Plan {
         if let Some(agent) = self.filter.as_ref().and_then(|filter| filter.listener.as_ref()) {
             writeln!(f, "agent    {} {:?}", agent.path.display(), agent.metadata)?;
         }
+        if let Some(path) = &self.pidfd_receiver {
+            writeln!(f, "pidfd    {}", path.display())?;
+        }
         for limit in &self.rlimits {
             writeln!(f, "rlimit   {} {} {}", rlimits::name(limit.resource), limit.soft, limit.hard)?;
         }

@@ -50,6 +50,7 @@ impl Plan {
         mut options: CreateOptions,
     ) -> Result<Prepared> {
         let receivers = Receivers::connect(options.console_socket.take(), options.pidfd_socket.take())?;
+        let receivers = receivers.and_annotated(self.pidfd_receiver.as_deref())?;
         let encoded = self.program.encode()?;
         let len = self
             .program

@@ -1,8 +1,10 @@
 //! Who gets a descriptor of the new container: connected before anything is made, so that a receiver that is not there costs nothing.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use crate::options::Receiver;
+use crate::spec::annotations;
 use crate::sys::socket;
 use crate::{Error, Result};
 
@@ -11,7 +13,12 @@ use crate::{Error, Result};
 pub(crate) struct Receivers {
     console: Option<Connected>,
     pidfd: Option<Connected>,
+    /// That of the annotation, which is told nothing but the descriptor.
+    annotated: Option<Connected>,
 }
+
+/// What crun sends with a descriptor: a message cannot be empty.
+const NO_TEXT: &str = " ";
 
 #[derive(Debug)]
 struct Connected {
@@ -26,7 +33,16 @@ impl Receivers {
         let connect = |what, receiver: Option<Receiver>| {
             receiver.map(|receiver| Connected::new(what, receiver)).transpose()
         };
-        Ok(Self { console: connect("console socket", console)?, pidfd: connect("pidfd socket", pidfd)? })
+        let (console, pidfd) = (connect("console socket", console)?, connect("pidfd socket", pidfd)?);
+        Ok(Self { console, pidfd, annotated: None })
+    }
+
+    /// Connects to the receiver of the annotation as well.
+    pub fn and_annotated(mut self, path: Option<&Path>) -> Result<Self> {
+        let connect = |path: &Path| Connected::new("pidfd receiver", Receiver::Path(path.to_owned()));
+        self.annotated =
+            path.map(connect).transpose().map_err(|error| error.at(annotations::PIDFD_RECEIVER_SITE))?;
+        Ok(self)
     }
 
     /// Whether somebody waits for the terminal.
@@ -41,7 +57,9 @@ impl Receivers {
 
     /// Sends the descriptor of the process, with the word that says how it came to be.
     pub fn send_pidfd(&self, text: &str, pidfd: BorrowedFd<'_>) -> Result<()> {
-        self.pidfd.as_ref().map_or(Ok(()), |receiver| receiver.send("the pidfd", text, pidfd))
+        let receivers = [(&self.pidfd, text), (&self.annotated, NO_TEXT)];
+        let mut present = receivers.iter().filter_map(|(receiver, text)| Some((receiver.as_ref()?, *text)));
+        present.try_for_each(|(receiver, text)| receiver.send("the pidfd", text, pidfd))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! They are often passed through from users, so `features` lists all of them as potentially unsafe.
 
+use std::path::Path;
+
 use oci_spec::runtime::Spec as Config;
 
 use super::pointer;
@@ -42,7 +44,7 @@ pub(crate) const TABLE: &[Annotation] = &[
     row("run.oci.systemd.subgroup",          "a group in the container's scope",                 Accepted("only the systemd manager has a scope")),
     row("run.oci.systemd.force_cgroup_v1",   "a v1 mount for old guests",                        Accepted("only guests that boot systemd need it")),
     row("run.oci.mount_context_type",        "which label option mounts get",                    Honoured("plan/labels.rs")),
-    row("run.oci.pidfd_receiver",            "a socket for a descriptor of init",                NotSupported("not read yet: a caller names the socket itself")),
+    row("run.oci.pidfd_receiver",            "a socket for a descriptor of init",                Honoured("prepare/receiver.rs")),
     row("run.oci.hooks.stdout",              "a file for the output of hooks",                   Honoured("launch/hook/streams.rs")),
     row("run.oci.hooks.stderr",              "a file for the errors of hooks",                   Honoured("launch/hook/streams.rs")),
     row("run.oci.seccomp.receiver",          "a socket for the descriptor of a notifying filter", Honoured("spec/filter.rs")),
@@ -57,6 +59,10 @@ pub(crate) const TABLE: &[Annotation] = &[
     row("teu.",                              "options of this runtime",                          NotSupported("this version does not know it")),
 ];
 
+/// A socket for a descriptor of init.
+const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
+/// Its place in config.json.
+pub(crate) const PIDFD_RECEIVER_SITE: &str = "/annotations/run.oci.pidfd_receiver";
 const SYSTEMD_PROPERTY: &str = "org.systemd.property.";
 
 const fn row(name: &'static str, meaning: &'static str, fate: Fate) -> Annotation {
@@ -81,8 +87,26 @@ pub(crate) fn log_ignored(config: &Config) {
     }
 }
 
-/// Names of unit properties are letters, three at least: a check that does not wait for the systemd manager.
+/// The socket that waits for a descriptor of init.
+pub(crate) fn pidfd_receiver(config: &Config) -> Option<&Path> {
+    let path = config.annotations().as_ref()?.get(PIDFD_RECEIVER)?;
+    (!path.is_empty()).then(|| Path::new(path))
+}
+
+/// Checks the annotations that no chapter of the specification has.
 pub(super) fn check(config: &Config) -> Result<()> {
+    check_properties(config)?;
+    match pidfd_receiver(config) {
+        Some(path) if !path.is_absolute() => {
+            let message = format!("the receiver of the pidfd is not an absolute path: {}", path.display());
+            Err(Error::new(ErrorKind::InvalidSpec, message).at(PIDFD_RECEIVER_SITE))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Names of unit properties are letters, three at least: a check that does not wait for the systemd manager.
+fn check_properties(config: &Config) -> Result<()> {
     let names = config.annotations().iter().flatten().map(|(name, _)| name);
     for property in names.filter_map(|name| name.strip_prefix(SYSTEMD_PROPERTY)) {
         if property.len() < 3 || !property.bytes().all(|byte| byte.is_ascii_alphabetic()) {
@@ -125,6 +149,21 @@ mod tests {
                 .iter()
                 .any(|name| *name == row.name || name.ends_with('.') && row.name.starts_with(name));
             assert!(covered, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn the_receiver_of_the_pidfd_is_an_absolute_path() {
+        let config = |path: &str| {
+            let config = serde_json::json!({"ociVersion": "1.3.0", "annotations": { PIDFD_RECEIVER: path }});
+            serde_json::from_value(config).unwrap()
+        };
+        check(&config("/run/receiver")).unwrap();
+        check(&config("")).unwrap();
+        assert_eq!(pidfd_receiver(&config("")), None);
+        for path in ["receiver", "./r", "../r", "\n/r"] {
+            let error = check(&config(path)).unwrap_err();
+            assert_eq!(error.pointer(), Some(PIDFD_RECEIVER_SITE), "{path:?}");
         }
     }
 
