@@ -1,10 +1,7 @@
 //! Socket activation: descriptors from 3 on that a service manager passes, counted by `LISTEN_FDS` and meant for the process whose
 //! pid is `LISTEN_PID`. The container's program gets them with both variables, as process 1.
 
-use std::path::Path;
-
 use serde_json::Value;
-use teu::{Error, Result, Spec};
 
 /// How many descriptors were passed to this process.
 pub fn count() -> u16 {
@@ -13,17 +10,13 @@ pub fn count() -> u16 {
     count.filter(|_| variable("LISTEN_PID") == Some(std::process::id().to_string())).unwrap_or(0)
 }
 
-/// The same spec, which was read from `config`, with the variables in its program's environment.
-pub fn announce(spec: &Spec, config: &Path, count: u16) -> Result<Spec> {
-    let failed = |error: std::io::Error| Error::io(format!("read {}", config.display()), &error);
-    let bytes = std::fs::read(spec.bundle().join(config)).map_err(failed)?;
-    let mut document: Value = serde_json::from_slice(&bytes).map_err(|error| failed(error.into()))?;
-    if let Some(env) = document.pointer_mut("/process").and_then(environment) {
+/// Puts the variables into the environment of the program that a configuration names.
+pub fn announce(document: &mut Value, count: u16) {
+    let env = document.pointer_mut("/process").and_then(environment);
+    if let Some(env) = env.filter(|_| count > 0) {
         env.push(format!("LISTEN_FDS={count}").into());
         env.push("LISTEN_PID=1".into());
     }
-    let bytes = serde_json::to_vec(&document).map_err(|error| failed(error.into()))?;
-    Spec::from_json(spec.bundle(), &bytes)
 }
 
 fn environment(process: &mut Value) -> Option<&mut Vec<Value>> {

@@ -9,7 +9,7 @@ use crate::args::Arguments;
 use crate::commands::delete;
 use crate::invocation::Invocation;
 use crate::mask::Blocked;
-use crate::{activation, paths};
+use crate::{activation, amendment, paths};
 
 /// A container to be made.
 pub struct Creation {
@@ -94,8 +94,7 @@ pub fn receiver(args: &Arguments, name: &'static str) -> Result<Option<Receiver>
 fn spec(args: &Arguments, listen: u16) -> Result<Spec> {
     let bundle = args.path("bundle").unwrap_or(Path::new("."));
     let config = args.path("config").unwrap_or(Path::new("config.json"));
-    let spec = Spec::from_file(bundle, config)?;
-    if listen > 0 { activation::announce(&spec, config, listen) } else { Ok(spec) }
+    amendment::spec(bundle, config, listen)
 }
 
 /// The descriptors from 3 on: those of socket activation, then as many as `--preserve-fds` says.

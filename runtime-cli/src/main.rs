@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod amendment;
 mod args;
 mod clock;
 mod commands;

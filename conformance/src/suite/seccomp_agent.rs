@@ -6,7 +6,9 @@ use super::seccomp::{CALL, call, profile, rule};
 use super::tests;
 use crate::agent::{self, Agent};
 use crate::bundle::Bundle;
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, refusal};
+use crate::driver::Driver;
+use crate::probe::Report;
 use crate::{Outcome, Trouble, check, same};
 
 tests! {
@@ -18,7 +20,11 @@ tests! {
     sockets_of_agents_are_absolute_and_short,
     questions_that_nobody_could_answer_are_refused,
     the_receiver_of_the_annotation_is_an_agent,
+    the_receiver_of_the_environment_is_an_agent,
 }
+
+/// The variable that names an agent.
+const RECEIVER: &str = "RUN_OCI_SECCOMP_RECEIVER";
 
 fn asking(ctx: &Ctx<'_>) -> Result<(Bundle, Agent), Trouble> {
     let mut bundle = ctx.bundle()?;
@@ -140,4 +146,25 @@ fn the_receiver_of_the_annotation_is_an_agent(ctx: &Ctx<'_>) -> Outcome {
     same!(container.report()?.text(&op), "errno 77", "answer");
     container.ended()?;
     container.delete()
+}
+
+/// For profiles that name no agent. Of the command alone: the library reads no variables.
+fn the_receiver_of_the_environment_is_an_agent(ctx: &Ctx<'_>) -> Outcome {
+    let (mut bundle, agent) = asking(ctx)?;
+    let op = call(&[0]);
+    bundle.remove("/linux/seccomp/listenerPath").ops(&[&op]);
+    let with = |path: &str| Ok::<_, Trouble>(ctx.cli()?.behind(&["env", &format!("{RECEIVER}={path}")]));
+    refusal(
+        &with("agent.sock")?.run(ctx.new_of(&bundle)?),
+        &["RUN_OCI_SECCOMP_RECEIVER: the seccomp receiver is not an absolute path"],
+    )?;
+    let cli = with(&agent.path.to_string_lossy())?;
+    let answering = std::thread::spawn(move || {
+        let (_, listener) = agent.hear()?;
+        agent::answer(&listener, agent::question(&listener)?.id, Err(77))
+    });
+    let reply = cli.run(ctx.new_of(&bundle)?);
+    answering.join().map_err(|_| "the agent panicked")??;
+    same!(Report::parse(&reply.good()?.out)?.text(&op), "errno 77", "answer");
+    Ok(())
 }
