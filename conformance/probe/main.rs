@@ -4,8 +4,8 @@
 //! the report so far as one line of JSON, and so does the end of the list. A failed attempt is reported by its errno's name.
 //!
 //! Observations: `status mounts fds cwd env args limits ns cgroup hostname pid loopback clock:NUMBER machine isatty:N stat:P lstat:P readlink:P
-//! statfs:P read:P list:P tty:N sched ioprio mempolicy`. Attempts: `open:P openrw:P write:P=TEXT mkdir:P unlink:P mknod:P:TYPE:MAJOR:MINOR mount:TYPE:P
-//! umount:P forks:N touch:BYTES kill:PID:SIGNAL call:NUMBER:ARG.. child:OP thread:NUMBER sethostname:NAME`. Acts: `say exit:N sleep deaf tree:N daemon to:FILE print:TEXT cat die:SIGNAL`.
+//! statfs:P read:P list:P tty:N sched ioprio mempolicy keyring`. Attempts: `open:P openrw:P write:P=TEXT mkdir:P unlink:P mknod:P:TYPE:MAJOR:MINOR mount:TYPE:P
+//! umount:P forks:N touch:BYTES kill:PID:SIGNAL call:NUMBER:ARG.. child:OP thread:NUMBER sethostname:NAME notify:TEXT`. Acts: `say exit:N sleep deaf tree:N daemon to:FILE print:TEXT cat die:SIGNAL`.
 
 mod children;
 
@@ -167,6 +167,7 @@ fn observe(verb: &str, object: &str) -> String {
         "tty" => terminal(object.parse().unwrap_or(0)),
         "sched" => json(scheduling()),
         "ioprio" => json(io_priority()),
+        "keyring" => json(keyring()),
         "mempolicy" => json(memory_policy()),
         "stat" => json(fs::metadata(object).map(|meta| inode(&meta))),
         "lstat" => json(fs::symlink_metadata(object).map(|meta| inode(&meta))),
@@ -192,6 +193,7 @@ fn attempted(verb: &str, object: &str) -> String {
         // SAFETY: the path is a C string that outlives the call.
         "umount" => attempt(path(object).and_then(|target| done(unsafe { umount(target.as_ptr()) }))),
         "forks" => forks(object.parse().unwrap_or(0)).to_string(),
+        "notify" => attempt(notify(object)),
         "touch" => touch(object.parse().unwrap_or(0)).to_string(),
         "kill" => attempt(send(object)),
         "call" => attempt(call(object)),
@@ -354,8 +356,9 @@ fn terminal(fd: c_int) -> String {
     object_of(entries.into_iter().map(|(key, value)| (key.to_string(), value)))
 }
 
-/// Numbers of the calls that the C library does not wrap: sched_getattr, ioprio_get, get_mempolicy.
-const CALLS: [c_long; 3] = if cfg!(target_arch = "x86_64") { [315, 252, 239] } else { [275, 31, 236] };
+/// Numbers of the calls that the C library does not wrap: sched_getattr, ioprio_get, get_mempolicy, keyctl.
+const CALLS: [c_long; 4] =
+    if cfg!(target_arch = "x86_64") { [315, 252, 239, 250] } else { [275, 31, 236, 219] };
 
 /// `struct sched_attr` of 48 bytes, as six words.
 fn scheduling() -> io::Result<String> {
@@ -389,6 +392,25 @@ fn memory_policy() -> io::Result<String> {
     // SAFETY: the mask has as many bits as the kernel is told.
     checked(unsafe { syscall(CALLS[2], &raw mut mode, nodes.as_mut_ptr(), 1024_usize, 0_usize, 0_usize) })?;
     Ok(text(&format!("{mode:#x}:{:#x}", nodes[0])))
+}
+
+/// The name of the session keyring.
+fn keyring() -> io::Result<String> {
+    const DESCRIBE: c_int = 6;
+    const SESSION: c_int = -3;
+    let mut description = [0_u8; 256];
+    // SAFETY: the kernel writes as many bytes as it is told.
+    let call = unsafe { syscall(CALLS[3], DESCRIBE, SESSION, description.as_mut_ptr(), description.len()) };
+    checked(call)?;
+    let whole = String::from_utf8_lossy(&description);
+    Ok(text(whole.trim_end_matches('\0').rsplit(';').next().unwrap_or_default()))
+}
+
+/// Says a word to the service manager; `|` ends a line.
+fn notify(object: &str) -> io::Result<()> {
+    let path = std::env::var("NOTIFY_SOCKET").map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
+    let socket = std::os::unix::net::UnixDatagram::unbound()?;
+    socket.send_to(object.replace('|', "\n").as_bytes(), path).map(drop)
 }
 
 fn checked(result: c_long) -> io::Result<c_long> {

@@ -19,6 +19,9 @@ pub struct CreateOptions {
     pub no_new_keyring: bool,
     /// Variables (`NAME=VALUE`) for the program behind those of the configuration, such as `LISTEN_FDS=1`; of two of one name the last wins.
     pub env: Vec<String>,
+    /// Let the program tell that it is ready, as systemd's services do: it finds a socket named by `NOTIFY_SOCKET` in its environment. The socket is
+    /// there if whoever starts the container binds it first: [`crate::Container::bind_notify_socket`].
+    pub notify_socket: bool,
     /// Which way the cgroup is made.
     pub cgroup_manager: CgroupManager,
     /// Leave out the device rules that every container gets after those of `linux.resources.devices`: any node may be made, the

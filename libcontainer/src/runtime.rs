@@ -11,7 +11,7 @@ use crate::options::{CreateOptions, Delete};
 use crate::plan::{self, Plan, Shape};
 use crate::prepare::Prepared;
 use crate::spec::{Id, Spec, Warning, annotations};
-use crate::state::{State, StateDir};
+use crate::state::{State, StateDir, notify};
 use crate::{Error, Result};
 
 /// Creates and finds the containers below one state root.
@@ -80,6 +80,8 @@ impl Runtime {
     /// # Ok::<(), teu::Error>(())
     /// ```
     pub fn plan(&self, id: &Id, spec: &Spec, options: &CreateOptions) -> Result<Plan> {
+        let notified = options.notify_socket.then(|| self.with_notify(id, spec)).transpose()?;
+        let spec = notified.as_ref().unwrap_or(spec);
         let mut shape = Shape::of(options)?;
         if let (Some(uid), Ok(rootfs)) = (plan::wants_home(spec), plan::rootfs_path(spec)) {
             shape.home = image::home(&rootfs, uid).map(|home| format!("HOME={home}"));
@@ -101,6 +103,13 @@ impl Runtime {
         }
         shape.clone_outside = true;
         plan::compile(id, spec, &host, &shape)
+    }
+
+    /// The configuration with the directory of the socket for `sd_notify`.
+    fn with_notify(&self, id: &Id, spec: &Spec) -> Result<Spec> {
+        let failed = |error| Error::io(format!("find {}", self.shared.root.display()), &error);
+        let root = std::path::absolute(&self.shared.root).map_err(failed)?;
+        spec.with_notify(&root.join(id.as_str()).join(notify::DIRECTORY), notify::INSIDE)
     }
 
     /// Does everything up to the first process: claims the id, makes the cgroup, opens what the plan names. Dropping the result undoes it.

@@ -1,7 +1,5 @@
 //! Socket activation: descriptors from 3 on that a service manager passes, counted by `LISTEN_FDS` and meant for the process whose
-//! pid is `LISTEN_PID`. The container's program gets them with both variables, as process 1.
-
-use serde_json::Value;
+//! pid is `LISTEN_PID`. The container's program gets them with these variables, as process 1.
 
 /// How many descriptors were passed to this process.
 pub fn count() -> u16 {
@@ -10,31 +8,27 @@ pub fn count() -> u16 {
     count.filter(|_| variable("LISTEN_PID") == Some(std::process::id().to_string())).unwrap_or(0)
 }
 
-/// Puts the variables into the environment of the program that a configuration names.
-pub fn announce(document: &mut Value, count: u16) {
-    let env = document.pointer_mut("/process").and_then(environment);
-    if let Some(env) = env.filter(|_| count > 0) {
-        env.push(format!("LISTEN_FDS={count}").into());
-        env.push("LISTEN_PID=1".into());
-    }
+/// The variables for the program that gets so many.
+pub fn environment(count: u16) -> Vec<String> {
+    of(count, std::env::var("LISTEN_FDNAMES").ok())
 }
 
-fn environment(process: &mut Value) -> Option<&mut Vec<Value>> {
-    let env = process.as_object_mut()?.entry("env").or_insert_with(|| Value::Array(Vec::new()));
-    env.as_array_mut()
+fn of(count: u16, names: Option<String>) -> Vec<String> {
+    if count == 0 {
+        return Vec::new();
+    }
+    let names = names.map(|names| format!("LISTEN_FDNAMES={names}"));
+    [format!("LISTEN_FDS={count}"), "LISTEN_PID=1".to_owned()].into_iter().chain(names).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
-    use super::environment;
+    use super::of;
 
     #[test]
-    fn the_environment_is_made_if_the_configuration_has_none() {
-        let mut process = json!({"args": ["x"]});
-        environment(&mut process).unwrap().push("A=1".into());
-        environment(&mut process).unwrap().push("B=2".into());
-        assert_eq!(process, json!({"args": ["x"], "env": ["A=1", "B=2"]}));
+    fn the_names_go_with_their_descriptors_or_not_at_all() {
+        assert!(of(0, Some("a".into())).is_empty());
+        assert_eq!(of(2, None), ["LISTEN_FDS=2", "LISTEN_PID=1"]);
+        assert_eq!(of(2, Some("a:b".into())), ["LISTEN_FDS=2", "LISTEN_PID=1", "LISTEN_FDNAMES=a:b"]);
     }
 }

@@ -5,25 +5,15 @@ use std::path::Path;
 use serde_json::Value;
 use teu::{Error, ErrorKind, Result, Spec};
 
-use crate::activation;
-
 /// The variable of crun that names a seccomp agent for profiles that name none.
 const RECEIVER: &str = "RUN_OCI_SECCOMP_RECEIVER";
 /// The annotation that does the same, and goes before the variable.
 const ANNOTATION: &str = "run.oci.seccomp.receiver";
 
-/// The spec in `bundle`, whose program gets `listen` activated sockets.
-pub fn spec(bundle: &Path, config: &Path, listen: u16) -> Result<Spec> {
-    let receiver = receiver()?;
-    if listen == 0 && receiver.is_none() {
-        return Spec::from_file(bundle, config);
-    }
-    let amended = amend(bundle, config, |document| {
-        activation::announce(document, listen);
-        if let Some(receiver) = &receiver {
-            name_receiver(document, receiver);
-        }
-    });
+/// The spec in `bundle`.
+pub fn spec(bundle: &Path, config: &Path) -> Result<Spec> {
+    let Some(receiver) = receiver()? else { return Spec::from_file(bundle, config) };
+    let amended = amend(bundle, config, |document| name_receiver(document, &receiver));
     // What cannot be read is the library's to explain.
     amended.unwrap_or_else(|| Spec::from_file(bundle, config))
 }

@@ -9,7 +9,7 @@ use crate::args::Arguments;
 use crate::commands::delete;
 use crate::invocation::Invocation;
 use crate::mask::Blocked;
-use crate::{activation, amendment, paths};
+use crate::{activation, amendment, notify, paths};
 
 /// A container to be made.
 pub struct Creation {
@@ -31,6 +31,8 @@ impl Creation {
             stdio: [Stdio::Inherit, Stdio::Inherit, Stdio::Inherit],
             fds: preserved(invocation, args, listen)?,
             pid_file,
+            env: activation::environment(listen),
+            notify_socket: notify::is_wanted(),
             no_pivot: args.flag("no-pivot"),
             no_new_keyring: args.flag("no-new-keyring"),
             cgroup_manager: invocation.cgroup_manager()?,
@@ -38,7 +40,7 @@ impl Creation {
             pidfd_socket: receiver(args, "pidfd-socket")?,
             ..CreateOptions::default()
         };
-        let spec = spec(args, listen)?;
+        let spec = spec(args)?;
         for warning in spec.warnings() {
             log::warn!("config.json: {}: {}", warning.pointer, warning.message);
         }
@@ -91,10 +93,10 @@ pub fn receiver(args: &Arguments, name: &'static str) -> Result<Option<Receiver>
     args.path(name).map(|path| paths::absolute(path).map(Receiver::Path)).transpose()
 }
 
-fn spec(args: &Arguments, listen: u16) -> Result<Spec> {
+fn spec(args: &Arguments) -> Result<Spec> {
     let bundle = args.path("bundle").unwrap_or(Path::new("."));
     let config = args.path("config").unwrap_or(Path::new("config.json"));
-    amendment::spec(bundle, config, listen)
+    amendment::spec(bundle, config)
 }
 
 /// The descriptors from 3 on: those of socket activation, then as many as `--preserve-fds` says.

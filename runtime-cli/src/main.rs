@@ -13,6 +13,7 @@ mod invocation;
 mod json;
 mod logging;
 mod mask;
+mod notify;
 mod output;
 mod paths;
 mod process;

@@ -8,9 +8,10 @@ use nix::unistd::Pid;
 
 use super::tests;
 use crate::ctx::{Ctx, Lines};
-use crate::driver::{Driver, New};
+use crate::driver::{Driver, Exec, New};
 use crate::host::Need;
-use crate::{Outcome, check, same, sys};
+use crate::probe::Report;
+use crate::{Outcome, Trouble, check, same, sys};
 
 tests! {
     a_caller_without_stdio_is_served [Need::Cli],
@@ -20,6 +21,11 @@ tests! {
     a_relative_bundle_becomes_absolute [Need::Cli],
     a_bundle_behind_a_link_works,
     a_foreground_run_passes_signals_on [Need::Cli],
+    a_foreground_exec_passes_signals_on [Need::Cli],
+    a_kept_container_stays_with_its_cgroup [Need::Cli],
+    a_container_that_is_not_kept_leaves_nothing [Need::Cli],
+    the_session_keyring_is_the_container_s_unless_the_caller_s_is_kept [Need::Cli],
+    init_is_the_child_of_the_caller_s_subreaper [Need::Cli],
     create_start_kill_and_delete_print_nothing,
     the_state_root_is_made_for_the_owner_alone [Need::Cli],
     four_threads_make_forty_containers,
@@ -84,6 +90,80 @@ fn a_foreground_run_passes_signals_on(ctx: &Ctx<'_>) -> Outcome {
     let reply = running.finish();
     check!(said?.is_some(), "the program said nothing: {reply:?}");
     same!(reply.code, 128 + 15, "exit code");
+    Ok(())
+}
+
+fn a_foreground_exec_passes_signals_on(ctx: &Ctx<'_>) -> Outcome {
+    let (container, _) = ctx.sleeping(&mut ctx.bundle()?, &[])?;
+    let (out, stdout) = sys::pipe()?;
+    let exec = Exec { stdout: Some(stdout), ..Exec::default() };
+    let running = ctx.cli()?.spawn_exec(exec, &[container.id.as_str(), "/probe", "pid", "sleep"])?;
+    let said = Lines::new(out).next(sys::PATIENCE);
+    kill(Pid::from_raw(running.pid()), SIGTERM)?;
+    let reply = running.finish();
+    check!(said?.is_some(), "the program said nothing: {reply:?}");
+    same!(reply.code, 128 + 15, "exit code");
+    same!(container.status()?, "running", "status of the container");
+    Ok(())
+}
+
+/// BuildKit reads what the cgroup counted after the end.
+fn a_kept_container_stays_with_its_cgroup(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.ops(&["exit:3"]).write()?;
+    let dir = bundle.dir.to_string_lossy().into_owned();
+    let reply = ctx.cli()?.call(&["run", "--keep", "--bundle", &dir, &bundle.id]);
+    let status = ctx.status(&bundle.id);
+    let kept = ctx.host.hierarchies.iter().all(|one| one.root.join(&ctx.host.tag).join(&bundle.id).exists());
+    ctx.driver.delete(&bundle.id, false).good()?;
+    same!((reply.code, status?.as_str()), (3, "stopped"), "exit code and status");
+    check!(kept, "the cgroup is gone");
+    Ok(())
+}
+
+fn a_container_that_is_not_kept_leaves_nothing(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.ops(&["exit:3"]);
+    same!(ctx.run(&bundle)?.code, 3, "exit code");
+    check!(ctx.driver.state(&bundle.id).err.contains("container does not exist"), "there is still a state");
+    check!(!ctx.driver.root().join(&bundle.id).exists(), "there is still a directory");
+    let left = |one: &crate::host::Hierarchy| one.root.join(&ctx.host.tag).join(&bundle.id).exists();
+    check!(!ctx.host.hierarchies.iter().any(left), "there is still a cgroup");
+    Ok(())
+}
+
+fn the_session_keyring_is_the_container_s_unless_the_caller_s_is_kept(ctx: &Ctx<'_>) -> Outcome {
+    let see = |options: &[&str]| -> Result<(String, String), Trouble> {
+        let mut bundle = ctx.bundle()?;
+        bundle.ops(&["keyring"]).write()?;
+        let dir = bundle.dir.to_string_lossy().into_owned();
+        let words = [&["run"], options, &["--bundle", &dir, &bundle.id]].concat();
+        let reply = ctx.cli()?.call(&words).good()?;
+        Ok((Report::parse(&reply.out)?.text("keyring").to_owned(), format!("_ses.{}", bundle.id)))
+    };
+    let (new, wanted) = see(&[])?;
+    if new == "ENOSYS" {
+        return Err(Trouble::Skipped("the kernel has no keyrings".into()));
+    }
+    same!(new, wanted, "keyring");
+    let (kept, not_wanted) = see(&["--no-new-keyring"])?;
+    check!(!kept.is_empty() && kept != not_wanted && !kept.starts_with('E'), "keyring of the caller: {kept}");
+    Ok(())
+}
+
+/// The caller of create is a subreaper, as conmon and the shim are, and collects init.
+fn init_is_the_child_of_the_caller_s_subreaper(ctx: &Ctx<'_>) -> Outcome {
+    let (container, _) = ctx.sleeping(&mut ctx.bundle()?, &[])?;
+    let parent = fs::read_to_string(format!("/proc/{}/status", container.pid))?;
+    let parent = parent.lines().find_map(|line| line.strip_prefix("PPid:\t")).unwrap_or_default().to_owned();
+    same!(parent, std::process::id().to_string(), "parent of init");
+    for options in [&["--no-subreaper"][..], &["-no-subreaper", "--no-new-keyring"]] {
+        let mut bundle = ctx.bundle()?;
+        bundle.ops(&["exit:4"]).write()?;
+        let dir = bundle.dir.to_string_lossy().into_owned();
+        let words = [&["run"], options, &["--bundle", &dir, &bundle.id]].concat();
+        same!(ctx.cli()?.call(&words).code, 4, "{options:?}");
+    }
     Ok(())
 }
 

@@ -35,6 +35,7 @@ mod rootless;
 mod scheduling;
 mod seccomp;
 mod seccomp_agent;
+mod service;
 mod state;
 mod sysctl;
 mod terminal;
@@ -100,6 +101,7 @@ pub fn all() -> Vec<Test> {
         seccomp::TESTS,
         seccomp_agent::TESTS,
         terminal::TESTS,
+        service::TESTS,
         scheduling::TESTS,
         cgroups::TESTS,
         cgroup_mounts::TESTS,

@@ -1,6 +1,7 @@
 //! A container that exists: its state, its start, its signals, its end.
 
 mod exec;
+mod notify;
 mod pause;
 pub(crate) mod remove;
 mod start;

@@ -48,6 +48,7 @@ pub use self::seccomp::{FilterPlan, Listener};
 use crate::host::Host;
 use crate::options::{CgroupManager, CreateOptions, ExecCgroup, ExecOptions, FdMap};
 use crate::spec::{Id, Spec};
+use crate::state::notify;
 use crate::{Error, ErrorKind, Result};
 use labels::Labels;
 use namespaces::{Entry, Namespaces, kind};
@@ -233,6 +234,8 @@ impl Shape {
     /// `InvalidArgument` for a descriptor number below 3 or one that comes twice.
     pub fn of(options: &CreateOptions) -> Result<Self> {
         let targets = targets(&options.fds)?;
+        let mut env = options.env.clone();
+        env.extend(options.notify_socket.then(|| notify::VARIABLE.to_owned()));
         Ok(Self {
             no_pivot: options.no_pivot,
             no_new_keyring: options.no_new_keyring,
@@ -240,7 +243,7 @@ impl Shape {
             no_default_device_rules: options.no_default_device_rules,
             clone_outside: false,
             targets,
-            env: options.env.clone(),
+            env,
             home: None,
             console_socket: options.console_socket.is_some(),
             exec_cgroup: ExecCgroup::default(),

@@ -59,6 +59,9 @@ impl Plan {
         let claim = Claim::new(root, &self.id)?;
         let mut record = self.record();
         claim.dir().write(&record)?;
+        if options.notify_socket {
+            claim.dir().make_notify()?;
+        }
         let pid_file = options.pid_file.clone();
         let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         // The cgroup first: a mount of the container may be a bind of it.

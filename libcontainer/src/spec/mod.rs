@@ -29,6 +29,7 @@ mod id;
 mod lenient;
 mod load;
 mod lost;
+mod notify;
 pub(crate) mod numbers;
 pub(crate) mod pointer;
 mod validate;

@@ -35,7 +35,7 @@ const RECORD_LIMIT: u64 = 64 << 20;
 #[derive(Debug)]
 pub(crate) struct StateDir {
     root: File,
-    dir: File,
+    pub(super) dir: File,
     path: PathBuf,
     id: Id,
 }
@@ -304,17 +304,25 @@ impl StateDir {
         for name in [GATE, GATE_NEW, DOOR, CONFIG, RECORD_NEW, RECORD] {
             self.remove_file(name);
         }
-        match unlinkat(&self.root, self.id.as_str(), UnlinkatFlags::RemoveDir) {
+        let remove = || unlinkat(&self.root, self.id.as_str(), UnlinkatFlags::RemoveDir);
+        let removed = match remove() {
+            Err(nix::Error::ENOTEMPTY) => {
+                self.remove_notify();
+                remove()
+            }
+            other => other,
+        };
+        match removed {
             Ok(()) | Err(nix::Error::ENOENT) => Ok(()),
             Err(errno) => Err(Error::os(format!("remove {}", self.path.display()), errno as i32)),
         }
     }
 
-    fn remove_file(&self, name: &str) {
+    pub(super) fn remove_file(&self, name: &str) {
         let _ = unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir);
     }
 
-    fn failed(&self, verb: &str, name: &str, error: &io::Error) -> Error {
+    pub(super) fn failed(&self, verb: &str, name: &str, error: &io::Error) -> Error {
         Error::io(format!("{verb} {}", self.path.join(name).display()), error)
     }
 }
@@ -347,7 +355,7 @@ fn open_directory(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path).and_then(above_stdio)
 }
 
-fn open_in(dir: &File, name: &str, flags: OFlag) -> io::Result<File> {
+pub(super) fn open_in(dir: &File, name: &str, flags: OFlag) -> io::Result<File> {
     let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     let fd = openat(dir.as_fd(), name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
     above_stdio(File::from(fd))

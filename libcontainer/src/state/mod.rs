@@ -5,6 +5,7 @@ pub(crate) mod dir;
 pub(crate) mod format;
 mod identity;
 pub(crate) mod lock;
+pub(crate) mod notify;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};

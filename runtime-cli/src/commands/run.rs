@@ -7,6 +7,7 @@ use crate::args::Arguments;
 use crate::creation::{Creation, of_start};
 use crate::invocation::Invocation;
 use crate::mask::Blocked;
+use crate::notify::Relay;
 use crate::terminal::Bridge;
 
 /// Does the command.
@@ -24,7 +25,7 @@ fn create_and_start(invocation: &Invocation, args: &Arguments) -> Result<u8> {
         Err(error) => return signals.release().and(Err(error)),
     };
     let detach = args.flag("detach");
-    let status = match started(&mut container, &signals, detach) {
+    let status = match started(&mut container, signals, detach) {
         Ok(status) => status,
         // The error of the start is the one to report.
         Err(error) => {
@@ -39,14 +40,23 @@ fn create_and_start(invocation: &Invocation, args: &Arguments) -> Result<u8> {
 }
 
 /// Starts the container and, in the foreground, waits: the exit status of this program.
-fn started(container: &mut Container, signals: &Blocked, detach: bool) -> Result<u8> {
+fn started(container: &mut Container, signals: Blocked, detach: bool) -> Result<u8> {
     let mut bridge = container.take_terminal().map(Bridge::new).transpose()?;
+    let relay = Relay::open(container)?;
     container.start().map_err(of_start)?;
-    if detach {
-        return Ok(0);
+    match relay {
+        Some(relay) if detach => {
+            // Whoever is tired of waiting for the program's word ends this one.
+            signals.release()?;
+            relay.wait(container)?;
+            return Ok(0);
+        }
+        Some(relay) => relay.attend(),
+        None if detach => return Ok(0),
+        None => {}
     }
     let exit = match &mut bridge {
-        Some(bridge) => bridge.carry_until_exit(container, signals)?,
+        Some(bridge) => bridge.carry_until_exit(container, &signals)?,
         None => signals.forward_until_exit(container)?,
     };
     Ok(u8::try_from(exit.status()).unwrap_or(u8::MAX))
