@@ -13,6 +13,7 @@ mod invocation;
 mod json;
 mod logging;
 mod mask;
+mod matching;
 mod notify;
 mod output;
 mod paths;

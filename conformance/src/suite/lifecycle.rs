@@ -26,6 +26,9 @@ tests! {
     kill_with_an_unknown_signal_is_refused,
     kill_of_a_stopped_container_is_refused,
     kill_all_of_a_stopped_container_is_quiet,
+    kill_all_reaches_every_process_of_a_shared_pid_namespace,
+    a_pattern_names_many_containers [Need::Cli],
+    a_pattern_that_is_none_is_refused [Need::Cli],
     kill_without_a_signal_is_sigterm [Need::Cli],
     delete_of_a_running_container_is_refused,
     delete_of_a_created_container_kills_it,
@@ -192,6 +195,62 @@ fn kill_all_of_a_stopped_container_is_quiet(ctx: &Ctx<'_>) -> Outcome {
     let container = ctx.started(bundle.ops(&[]))?;
     container.ended()?;
     ctx.driver.kill(&container.id, "KILL", true).good()?;
+    Ok(())
+}
+
+/// With --all any signal, without it SIGKILL alone: init is not the parent of the others' namespace.
+fn kill_all_reaches_every_process_of_a_shared_pid_namespace(ctx: &Ctx<'_>) -> Outcome {
+    for (signal, all) in [("TERM", true), ("KILL", false), ("KILL", true)] {
+        let mut bundle = ctx.bundle()?;
+        bundle.without_namespace("pid");
+        let (container, report) = ctx.sleeping(&mut bundle, &["tree:6"])?;
+        same!(report.get("tree:6"), &serde_json::json!(6), "processes beside init");
+        let pids: Vec<i32> = serde_json::from_str(&ctx.driver.processes(&container.id).good()?.out)
+            .map_err(|error| error.to_string())?;
+        same!(pids.len(), 7, "processes");
+        ctx.driver.kill(&container.id, signal, all).good()?;
+        for pid in pids {
+            check!(sys::ended_within(pid, sys::PATIENCE)?, "{signal} {all}: {pid} still lives");
+        }
+    }
+    Ok(())
+}
+
+fn a_pattern_names_many_containers(ctx: &Ctx<'_>) -> Outcome {
+    let make = || ctx.sleeping(&mut ctx.bundle()?, &[]).map(|(container, _)| container);
+    let (one, two, other) = (make()?, make()?, make()?);
+    let cli = ctx.cli()?;
+    let pattern = format!("^({}|{})$", one.id, two.id);
+    let refused = cli.call(&["delete", "--regex", &pattern]);
+    same!(refused.code, 1, "exit code of a delete of running containers");
+    for id in [&one.id, &two.id] {
+        check!(refused.err.contains(&format!("container {id}: cannot delete")), "{id}: {}", refused.err);
+    }
+    cli.call(&["kill", "--regex", &pattern, "KILL"]).good()?;
+    one.ended()?;
+    two.ended()?;
+    same!(other.status()?, "running", "status of the third");
+    // Those that have ended are nobody to signal.
+    cli.call(&["kill", "-r", &pattern]).good()?;
+    cli.call(&["delete", "-r", &pattern]).good()?;
+    for container in [&one, &two] {
+        check!(ctx.driver.state(&container.id).code == 1, "{} is still there", container.id);
+    }
+    same!(other.status()?, "running", "status of the third");
+    cli.call(&["delete", "--force", "--regex", "no such id"]).good()?;
+    cli.call(&["delete", "--force", "--regex", &other.id]).good()?;
+    check!(ctx.driver.state(&other.id).code == 1, "the third is still there");
+    Ok(())
+}
+
+fn a_pattern_that_is_none_is_refused(ctx: &Ctx<'_>) -> Outcome {
+    let (container, _) = ctx.sleeping(&mut ctx.bundle()?, &[])?;
+    for command in [&["kill", "--regex", "("][..], &["delete", "--force", "--regex", "("]] {
+        refusal(&ctx.cli()?.call(command), &["invalid regular expression \"(\""])?;
+    }
+    // Without the option it is no id.
+    refusal(&ctx.cli()?.call(&["delete", "--force", ".*"]), &["invalid container ID format"])?;
+    same!(container.status()?, "running", "status");
     Ok(())
 }
 

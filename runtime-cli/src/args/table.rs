@@ -132,6 +132,10 @@ const FOREGROUND: &[Opt] = &[
     flag("no-subreaper", "", "accepted: this program does not become a subreaper"),
 ];
 
+/// What `kill` and `delete` share.
+const REGEX: &[Opt] =
+    &[flag("regex", "r", "the id is a regular expression: every container in whose id it is found")];
+
 const KILL: &[Opt] = &[flag("all", "a", "signal every process of the container")];
 
 const DELETE: &[Opt] = &[flag("force", "f", "kill a container that still runs; an unknown id is no error")];
@@ -218,7 +222,7 @@ pub const COMMANDS: &[Command] = &[
         operands: ID,
         arity: ONE,
         operand_ends_options: false,
-        options: &[DELETE],
+        options: &[DELETE, REGEX],
         details: "The container must be stopped, or created and never started, unless --force is given.",
         failure: FAILURE,
         run: commands::delete::run,
@@ -252,7 +256,7 @@ pub const COMMANDS: &[Command] = &[
         operands: "<container-id> [signal]",
         arity: Arity { min: 1, max: 2 },
         operand_ends_options: true,
-        options: &[KILL],
+        options: &[KILL, REGEX],
         details: "The signal is a number or a name, with or without SIG, or RTMIN+N; SIGTERM if none is given.",
         failure: FAILURE,
         run: commands::kill::run,

@@ -1,14 +1,16 @@
 //! `delete`: remove what a container holds.
 
-use teu::{Delete, Id, Result, Warning};
+use teu::{Delete, Result, Warning};
 
 use crate::args::Arguments;
 use crate::invocation::Invocation;
+use crate::matching;
 
 /// Does the command.
 pub fn run(invocation: &Invocation, args: &Arguments) -> Result<u8> {
     let which = if args.flag("force") { Delete::Force } else { Delete::OnlyStopped };
-    warn(&invocation.runtime()?.delete(&Id::new(args.id())?, which)?);
+    let runtime = invocation.runtime()?;
+    matching::each(&runtime, args, |id| runtime.delete(id, which).map(|warnings| warn(&warnings)))?;
     Ok(0)
 }
 

@@ -1,23 +1,26 @@
 //! `kill`: a signal to init, or with `--all` to every process of the container.
 
-use teu::{Error, ErrorKind, Id, Result};
+use teu::{Error, ErrorKind, Result};
 
 use crate::args::Arguments;
 use crate::invocation::Invocation;
-use crate::signals;
+use crate::{matching, signals};
 
 /// Does the command.
 pub fn run(invocation: &Invocation, args: &Arguments) -> Result<u8> {
     let signal = signal(args)?;
-    let container = invocation.runtime()?.open(&Id::new(args.id())?)?;
-    match args.flag("all") {
-        true => reached(container.kill_all(signal))?,
-        false => container.kill(signal)?,
-    }
+    let runtime = invocation.runtime()?;
+    let all = args.flag("all");
+    let forgives = all || args.flag("regex");
+    matching::each(&runtime, args, |id| {
+        let container = runtime.open(id)?;
+        let sent = if all { container.kill_all(signal) } else { container.kill(signal) };
+        if forgives { reached(sent) } else { sent }
+    })?;
     Ok(0)
 }
 
-/// As runc: whoever signals all processes of a stopped container has what they want.
+/// As runc: whoever signals all processes of a stopped container has what they want. A pattern is for those that run.
 fn reached(all: Result<()>) -> Result<()> {
     all.or_else(|error| if error.kind() == ErrorKind::NotRunning { Ok(()) } else { Err(error) })
 }
