@@ -139,6 +139,9 @@ const UNSAFE_ANNOTATIONS: &[&str] = &[
     "teu.",
 ];
 
+/// The version of runc whose behaviour this is: runc asks other runtimes to say so under this name.
+const RUNC: &str = "1.5.0";
+
 /// The list for the test that holds it against the table of annotations.
 #[cfg(test)]
 pub(crate) fn unsafe_annotations() -> &'static [&'static str] {
@@ -227,6 +230,7 @@ pub fn features() -> Value {
         },
         "annotations": {
             "org.opencontainers.runc.checkpoint.enabled": "false",
+            "org.opencontainers.runc.version": RUNC,
             "teu.version": env!("CARGO_PKG_VERSION"),
         },
         "potentiallyUnsafeConfigAnnotations": UNSAFE_ANNOTATIONS,
