@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::cgroup::{self, DeviceCache};
 use crate::container::{Container, remove};
-use crate::host::Host;
+use crate::host::{Host, nodes};
 use crate::image;
 use crate::options::{CreateOptions, Delete};
 use crate::plan::{self, Plan, Shape};
@@ -94,6 +94,7 @@ impl Runtime {
             host.probe_resctrl();
         }
         annotations::log_ignored(spec.config());
+        nodes::warn(spec.config(), &host);
         let plan = plan::compile(id, spec, &host, &shape)?;
         for warning in &plan.cgroup.ignored {
             log::warn!("config.json: {}: {}", warning.pointer, warning.message);

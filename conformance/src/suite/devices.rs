@@ -30,6 +30,7 @@ tests! {
     a_node_of_the_rootfs_stays_if_it_is_the_right_one,
     a_node_of_the_rootfs_that_is_another_is_refused,
     a_user_namespace_gets_the_host_s_node [Need::Users],
+    a_mode_that_the_host_s_node_has_not_is_a_warning [Need::Users],
     a_user_namespace_gets_no_other_node [Need::Users],
 }
 
@@ -288,7 +289,24 @@ fn a_user_namespace_gets_the_host_s_node(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = in_a_user_namespace(ctx, node("/dev/zero", "c", 1, 5, 0o600))?;
     let report = ctx.see(&mut bundle, &["lstat:/dev/zero", "openrw:/dev/zero"])?;
     same!(report.field("lstat:/dev/zero", "rdev"), "1:5", "number");
+    same!(report.field("lstat:/dev/zero", "mode"), "0666", "mode");
     same!(report.text("openrw:/dev/zero"), "ok", "opening");
+    Ok(())
+}
+
+/// runc says nothing.
+fn a_mode_that_the_host_s_node_has_not_is_a_warning(ctx: &Ctx<'_>) -> Outcome {
+    let cli = ctx.cli()?;
+    for (mode, warned) in [(0o600, true), (0o666, false)] {
+        let bundle = in_a_user_namespace(ctx, node("/dev/zero", "c", 1, 5, mode))?;
+        bundle.write()?;
+        let directory = bundle.dir.to_string_lossy();
+        let reply =
+            cli.call(&["--log-level", "warning", "create", "--bundle", &*directory, &bundle.id]).good()?;
+        ctx.driver.delete(&bundle.id, true).good()?;
+        let words = "/linux/devices/0: fileMode 0600 cannot be given to the host's node, which keeps 0666";
+        same!(reply.err.contains(words), warned, "warning about {mode:o}: {:?}", reply.err);
+    }
     Ok(())
 }
 

@@ -24,6 +24,7 @@ tests! {
     a_limit_below_the_container_holds [Need::Controller("pids")],
     a_process_runs_on_the_processors_of_its_affinity,
     the_affinity_of_the_configuration_is_that_of_every_process,
+    the_affinity_of_the_annotation_is_that_of_init_too,
     a_process_without_affinity_has_the_container_s_processors,
     processors_that_are_not_there_are_refused,
 }
@@ -204,6 +205,23 @@ fn the_affinity_of_the_configuration_is_that_of_every_process(ctx: &Ctx<'_>) -> 
     same!(processors(ctx, &container.id, None)?, first, "of the configuration");
     let own = json!({ "final": second });
     same!(processors(ctx, &container.id, Some(own))?, second, "of the process itself");
+    Ok(())
+}
+
+/// The annotation is for init and for every process that says nothing of its own.
+fn the_affinity_of_the_annotation_is_that_of_init_too(ctx: &Ctx<'_>) -> Outcome {
+    let (first, second) = two()?;
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/annotations", json!({ "teu.cpu-affinity": second }));
+    let (container, init) = ctx.sleeping(&mut bundle, &["status"])?;
+    same!(init.status("Cpus_allowed_list"), second, "processors of init");
+    same!(processors(ctx, &container.id, None)?, second, "processors of a further process");
+    let own = json!({ "final": first });
+    same!(processors(ctx, &container.id, Some(own))?, first, "of the process itself");
+    for list in ["1-0", "8191"] {
+        let mut bundle = ctx.bundle()?;
+        ctx.refused(bundle.set("/annotations", json!({ "teu.cpu-affinity": list })), &["teu.cpu-affinity"])?;
+    }
     Ok(())
 }
 

@@ -21,6 +21,7 @@ tests! {
     umask_is_set,
     umask_of_the_caller_is_not_inherited [Need::Cli],
     umask_of_the_caller_does_not_shape_what_is_made [Need::Cli],
+    the_session_keyring_is_the_container_s_own_unless_an_annotation_says_otherwise,
     cwd_is_set,
     a_missing_cwd_is_made,
     a_cwd_only_the_user_may_enter_works,
@@ -129,6 +130,19 @@ fn umask_of_the_caller_does_not_shape_what_is_made(ctx: &Ctx<'_>) -> Outcome {
     same!(report.field("stat:/made", "mode"), "0755", "mode of a made directory");
     same!(report.field("lstat:/dev/null", "mode"), "0666", "mode of a node");
     Ok(())
+}
+
+/// `/proc/keys` lists the keyrings that a process possesses.
+fn the_session_keyring_is_the_container_s_own_unless_an_annotation_says_otherwise(ctx: &Ctx<'_>) -> Outcome {
+    for (annotation, own) in [("", true), ("new", true), ("caller", false)] {
+        let mut bundle = ctx.bundle()?;
+        bundle.set("/linux/maskedPaths", json!([])).set("/annotations", json!({ "teu.keyring": annotation }));
+        let report = ctx.see(&mut bundle, &["read:/proc/keys"])?;
+        let named = report.text("read:/proc/keys").contains(&format!("_ses.{}", bundle.id));
+        same!(named, own, "keyring of the container with {annotation:?}");
+    }
+    let mut bundle = ctx.bundle()?;
+    ctx.refused(bundle.set("/annotations", json!({ "teu.keyring": "none" })), &["teu.keyring"])
 }
 
 fn cwd_is_set(ctx: &Ctx<'_>) -> Outcome {

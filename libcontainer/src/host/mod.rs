@@ -3,6 +3,7 @@
 //! A *hierarchy* is one mounted cgroup filesystem. v2 has one; v1 has one for each group of controllers, and a hybrid
 //! host has a cgroup2 mount without limits (`unified`) beside them.
 
+pub(crate) mod nodes;
 mod probe;
 
 use std::path::PathBuf;

@@ -122,7 +122,7 @@ impl Node {
         Op::Device { path, mode: self.mode, major, minor, uid, gid }
     }
 
-    /// Permissions and owner stay those of the host's node.
+    /// Permissions and owner stay those of the host's node: `host/nodes.rs` warns where others were asked for.
     fn bind(&self, tree: Slot, path: teu_init::program::Str) -> Op {
         let (major, minor) = self.device;
         Op::BindDevice { tree, path, mode: self.mode & S_IFMT, major, minor }

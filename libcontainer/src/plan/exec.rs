@@ -19,7 +19,7 @@ use super::{
 use crate::cgroup::CgroupRecord;
 use crate::host::Host;
 use crate::options::ExecCgroup;
-use crate::spec::{Id, Spec, keeps_groups};
+use crate::spec::{Id, Spec, keeps_groups, own};
 use crate::{Error, ErrorKind, Result};
 
 const NAMESPACES: &str = "/linux/namespaces";
@@ -55,7 +55,7 @@ pub fn compile_exec(target: &Target<'_>, host: &Host, shape: &Shape) -> Result<P
 
     out.push(Op::Hide {}, "");
     out.push(Op::Reset {}, "");
-    let affinity = Affinity::of(process);
+    let affinity = Affinity::of(config, process);
     affinity.push_initial(&mut out);
     // Before the clone, which takes the groups over, and before the namespaces, in which resctrl may refuse.
     intel_rdt::push(&resctrl, &mut out);
@@ -64,7 +64,7 @@ pub fn compile_exec(target: &Target<'_>, host: &Host, shape: &Shape) -> Result<P
     let procfs = Procfs::push_labels(config, &mut out);
     let labels = Labels::of(process, host, procfs)?;
     out.push(Op::Setsid {}, "");
-    if !shape.no_new_keyring {
+    if !shape.no_new_keyring && !own::keeps_keyring(config) {
         push_keyring(target.id, &labels, &mut out);
     }
     if let Some(slave) = terminal::push(process, false, &mut out) {

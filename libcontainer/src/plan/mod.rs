@@ -47,7 +47,7 @@ pub use self::rlimits::Rlimit;
 pub use self::seccomp::{FilterPlan, Listener};
 use crate::host::Host;
 use crate::options::{CgroupManager, CreateOptions, ExecCgroup, ExecOptions, FdMap};
-use crate::spec::{Id, Spec};
+use crate::spec::{Id, Spec, own};
 use crate::state::notify;
 use crate::{Error, ErrorKind, Result};
 use labels::Labels;
@@ -493,8 +493,9 @@ fn cgroup_entrances(subject: &Subject<'_>, out: &mut Builder, sources: &mut Vec<
 
 /// What belongs to the session and the network before the rootfs is touched.
 fn push_session(id: &Id, subject: &Subject<'_>, labels: &Labels<'_>, out: &mut Builder) {
+    scheduling::push_own_affinity(subject.config, out);
     out.push(Op::Setsid {}, "");
-    if !subject.shape.no_new_keyring {
+    if !subject.shape.no_new_keyring && !own::keeps_keyring(subject.config) {
         push_keyring(id, labels, out);
     }
     if subject.namespaces.new & kind::NETWORK != 0 {

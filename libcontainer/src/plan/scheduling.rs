@@ -8,7 +8,7 @@ use oci_spec::runtime::{
 use teu_init::program::Op;
 
 use super::program::Builder;
-use crate::spec::{MAX_CPUS, MAX_NODES, numbers};
+use crate::spec::{MAX_CPUS, MAX_NODES, numbers, own};
 
 /// Policies by their numbers (linux/sched.h), with the word of a printed plan.
 pub(super) const POLICIES: [&str; 7] = ["other", "fifo", "rr", "batch", "iso", "idle", "deadline"];
@@ -40,14 +40,16 @@ pub(super) fn push(config: &Spec, process: &Process, out: &mut Builder) {
 /// The processors on which one more process starts, and those on which it goes on once it is in the container's cgroup.
 pub(super) struct Affinity<'a> {
     initial: &'a str,
-    last: &'a str,
+    last: (&'a str, &'static str),
 }
 
 impl<'a> Affinity<'a> {
-    pub(super) fn of(process: &'a Process) -> Self {
+    pub(super) fn of(config: &'a Spec, process: &'a Process) -> Self {
         let wanted = process.exec_cpu_affinity().as_ref();
         let initial = wanted.and_then(|wanted| wanted.initial().as_deref()).unwrap_or_default();
-        let last = wanted.and_then(|wanted| wanted.cpu_affinity_final().as_deref()).unwrap_or_default();
+        let last = wanted.and_then(|wanted| wanted.cpu_affinity_final().as_deref());
+        let last = last.filter(|last| !last.is_empty()).map(|last| (last, "/process/execCPUAffinity/final"));
+        let last = last.unwrap_or_else(|| container(config));
         Self { initial, last }
     }
 
@@ -58,8 +60,19 @@ impl<'a> Affinity<'a> {
 
     /// When all are.
     pub(super) fn push_final(&self, out: &mut Builder) {
-        push_affinity(self.last, "/process/execCPUAffinity/final", out);
+        push_affinity(self.last.0, self.last.1, out);
     }
+}
+
+/// The processors of all processes of the container, and the place that says so.
+fn container(config: &Spec) -> (&str, &'static str) {
+    (own::cpus(config), own::CPUS_SITE)
+}
+
+/// The processors of init.
+pub(super) fn push_own_affinity(config: &Spec, out: &mut Builder) {
+    let (list, site) = container(config);
+    push_affinity(list, site, out);
 }
 
 fn push_affinity(list: &str, site: &'static str, out: &mut Builder) {

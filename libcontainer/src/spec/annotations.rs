@@ -17,6 +17,8 @@ pub(crate) enum Fate {
     /// It asks for what is so anyway, or belongs to something that this build has not (systemd, checkpoints): as in runc it is
     /// read and has no effect.
     Accepted(&'static str),
+    /// It asks for protection that this build cannot give: an error, unless it is empty or `0`.
+    Refused(&'static str),
     /// It belongs to another runtime and is ignored on purpose: why.
     NotSupported(&'static str),
 }
@@ -31,7 +33,7 @@ pub(crate) struct Annotation {
     pub fate: Fate,
 }
 
-use Fate::{Accepted, Honoured, NotSupported};
+use Fate::{Accepted, Honoured, NotSupported, Refused};
 
 // table: name, meaning, fate. A name comes before the prefix that it has.
 #[rustfmt::skip]
@@ -56,6 +58,11 @@ pub(crate) const TABLE: &[Annotation] = &[
     row("module.wasm.",                      "a module of WebAssembly",                          NotSupported("only processes of this kernel are made")),
     row("krun.",                             "a virtual machine",                                NotSupported("only processes of this kernel are made")),
     row("teu.mount.sysfs-fallback",          "the host's /sys where a new one is denied",        Honoured("plan/mounts.rs")),
+    row("teu.cpu-affinity",                  "processors of the container's processes",          Honoured("plan/scheduling.rs")),
+    row("teu.keyring",                       "the caller's session keyring stays",               Honoured("plan/mod.rs, plan/exec.rs")),
+    row("teu.landlock",                      "rules of Landlock",                                Refused("this build has no rules of Landlock")),
+    row("teu.core-sched",                    "processors shared with nobody",                    Refused("this build asks for no core scheduling")),
+    row("teu.userns.auto",                   "a user namespace of subordinate ids",              Refused("name the user namespace and its mappings")),
     row("teu.",                              "options of this runtime",                          NotSupported("this version does not know it")),
 ];
 
@@ -96,6 +103,7 @@ pub(crate) fn pidfd_receiver(config: &Config) -> Option<&Path> {
 /// Checks the annotations that no chapter of the specification has.
 pub(super) fn check(config: &Config) -> Result<()> {
     check_properties(config)?;
+    check_refused(config)?;
     match pidfd_receiver(config) {
         Some(path) if !path.is_absolute() => {
             let message = format!("the receiver of the pidfd is not an absolute path: {}", path.display());
@@ -103,6 +111,17 @@ pub(super) fn check(config: &Config) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+fn check_refused(config: &Config) -> Result<()> {
+    for (name, value) in config.annotations().iter().flatten() {
+        let asked = !["", "0"].contains(&value.as_str());
+        if let Some(Annotation { meaning, fate: Refused(why), .. }) = find(name).filter(|_| asked) {
+            let message = format!("annotation {name} ({meaning}) cannot be honoured: {why}");
+            return Err(Error::new(ErrorKind::Unsupported, message).at(pointer::join("/annotations", name)));
+        }
+    }
+    Ok(())
 }
 
 /// Names of unit properties are letters, three at least: a check that does not wait for the systemd manager.
@@ -165,6 +184,23 @@ mod tests {
             let error = check(&config(path)).unwrap_err();
             assert_eq!(error.pointer(), Some(PIDFD_RECEIVER_SITE), "{path:?}");
         }
+    }
+
+    #[test]
+    fn what_this_build_cannot_give_is_refused() {
+        let config = |name: &str, value: &str| {
+            let config = serde_json::json!({"ociVersion": "1.3.0", "annotations": { name: value }});
+            serde_json::from_value(config).unwrap()
+        };
+        for name in ["teu.landlock", "teu.core-sched", "teu.userns.auto"] {
+            let error = check(&config(name, "1")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert_eq!(error.pointer(), Some(format!("/annotations/{name}").as_str()));
+            check(&config(name, "0")).unwrap();
+            check(&config(name, "")).unwrap();
+        }
+        // The specification: unknown annotations are no error.
+        check(&config("teu.unheard-of", "1")).unwrap();
     }
 
     #[test]

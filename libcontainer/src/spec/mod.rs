@@ -31,6 +31,7 @@ mod load;
 mod lost;
 mod notify;
 pub(crate) mod numbers;
+pub(crate) mod own;
 pub(crate) mod pointer;
 mod validate;
 

@@ -44,6 +44,7 @@ const CHAPTERS: &[Chapter] = &[
     top::version,
     top::root,
     |config, _| super::annotations::check(config),
+    |config, _| super::own::check(config),
     mounts::mounts,
     process::process,
     labels::labels,
