@@ -448,6 +448,41 @@ fn the_profiles_of_engines_mean_the_same_on_every_architecture() {
 }
 
 /// An always allowed call must be answered from number and architecture alone: the kernel then remembers the answer.
+/// A filter has one byte order. libseccomp, and so runc, refuses the same names; those of a later libseccomp it does not know.
+#[test]
+fn big_endian_architectures_are_refused_by_both() {
+    use Arch::{
+        ScmpArchM68k, ScmpArchMips, ScmpArchMips64, ScmpArchMips64n32, ScmpArchParisc, ScmpArchParisc64,
+        ScmpArchPpc, ScmpArchPpc64, ScmpArchS390, ScmpArchS390x, ScmpArchSheb,
+    };
+    let all = [
+        ScmpArchMips,
+        ScmpArchMips64,
+        ScmpArchMips64n32,
+        ScmpArchPpc,
+        ScmpArchPpc64,
+        ScmpArchS390,
+        ScmpArchS390x,
+        ScmpArchParisc,
+        ScmpArchParisc64,
+        ScmpArchM68k,
+        ScmpArchSheb,
+    ];
+    let library = library();
+    for arch in all {
+        let mut seccomp = profile(r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#);
+        seccomp.set_architectures(Some(vec![NATIVE, arch]));
+        let error = compile(&seccomp, NATIVE).unwrap_err();
+        assert_eq!(error.kind(), teu::ErrorKind::Unsupported, "{arch}");
+        assert_eq!(error.pointer(), Some("/linux/seccomp/architectures/1"), "{arch}");
+        let Some(library) = library else { continue };
+        let refused = library.filter(0x7fff_0000).add_arch(arch as u32);
+        assert!([Err(-libc::EDOM), Err(-libc::EINVAL)].contains(&refused), "{arch}: {refused:?}");
+        let always_known = [ScmpArchMips, ScmpArchPpc64, ScmpArchS390x];
+        assert!(!always_known.contains(&arch) || refused == Err(-libc::EDOM), "{arch}: {refused:?}");
+    }
+}
+
 #[test]
 fn what_is_always_allowed_is_what_the_kernel_can_remember() {
     let Some(library) = library() else { return };
