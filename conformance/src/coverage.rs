@@ -165,6 +165,9 @@ impl Driver for Recorder<'_> {
     fn processes(&self, id: &str) -> Reply {
         self.inner.processes(id)
     }
+    fn update(&self, id: &str, resources: &str) -> Reply {
+        self.inner.update(id, resources)
+    }
     fn list(&self) -> Reply {
         self.inner.list()
     }
@@ -217,6 +220,9 @@ impl Driver for Mute<'_> {
         Self::refusal()
     }
     fn processes(&self, _: &str) -> Reply {
+        Self::refusal()
+    }
+    fn update(&self, _: &str, _: &str) -> Reply {
         Self::refusal()
     }
     fn list(&self) -> Reply {

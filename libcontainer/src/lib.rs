@@ -42,7 +42,9 @@ pub use features::features;
 pub use host::{CgroupLayout, Hierarchy, Host, OwnCgroup};
 pub use launch::init_size;
 pub use lifecycle::{Operation, Status, permits};
-pub use options::{CgroupManager, CreateOptions, Delete, ExecCgroup, ExecOptions, FdMap, Receiver, Stdio};
+pub use options::{
+    CgroupManager, CreateOptions, Delete, ExecCgroup, ExecOptions, FdMap, Receiver, Stdio, UpdateOptions,
+};
 pub use plan::Plan;
 pub use prepare::Prepared;
 pub use runtime::{Listed, Runtime};

@@ -30,6 +30,8 @@ pub enum Operation {
     Pause,
     /// Let them go on.
     Resume,
+    /// Change its limits.
+    Update,
 }
 
 /// Whether `operation` is allowed while the container is in `status`.
@@ -37,7 +39,7 @@ pub fn permits(status: Status, operation: Operation) -> bool {
     use Status::{Created, Paused, Running, Stopped};
     match operation {
         Operation::Start => status == Created,
-        Operation::Kill => matches!(status, Created | Running | Paused),
+        Operation::Kill | Operation::Update => matches!(status, Created | Running | Paused),
         // As runc: a created container may be deleted, its init is killed first.
         Operation::Delete => matches!(status, Created | Stopped),
         Operation::Pause => matches!(status, Created | Running),
@@ -71,14 +73,14 @@ mod tests {
     #[test]
     fn the_state_table_cell_by_cell() {
         let table = [
-            (Creating, [false, false, false, false, false]),
-            (Created, [true, true, true, true, false]),
-            (Running, [false, true, false, true, false]),
-            (Paused, [false, true, false, false, true]),
-            (Stopped, [false, false, true, false, false]),
+            (Creating, [false, false, false, false, false, false]),
+            (Created, [true, true, true, true, false, true]),
+            (Running, [false, true, false, true, false, true]),
+            (Paused, [false, true, false, false, true, true]),
+            (Stopped, [false, false, true, false, false, false]),
         ];
         for (status, cells) in table {
-            for (operation, expected) in [Start, Kill, Delete, Pause, Resume].into_iter().zip(cells) {
+            for (operation, expected) in [Start, Kill, Delete, Pause, Resume, Update].into_iter().zip(cells) {
                 assert_eq!(permits(status, operation), expected, "{status} {operation:?}");
             }
         }

@@ -39,6 +39,15 @@ pub struct CreateOptions {
     pub timeout: Option<Duration>,
 }
 
+/// What `update` changes beside `linux.resources`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpdateOptions {
+    /// A line such as `L3:0=ff;1=f0` for `linux.intelRdt.l3CacheSchema` and for the container's resctrl group; absent or empty: it stays.
+    pub l3_cache_schema: Option<String>,
+    /// A line such as `MB:0=70` for `linux.intelRdt.memBwSchema`, likewise.
+    pub mem_bw_schema: Option<String>,
+}
+
 /// How `exec` treats the process that it adds to a container.
 #[derive(Debug, Default)]
 pub struct ExecOptions {

@@ -19,6 +19,7 @@ mod output;
 mod paths;
 mod process;
 mod signals;
+mod sizes;
 mod terminal;
 mod version;
 

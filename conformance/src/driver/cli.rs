@@ -108,9 +108,7 @@ impl Cli {
 
     /// The process goes into a file that nobody sees.
     fn exec_process(&self, exec: Exec<'_>) -> io::Result<Reply> {
-        let mut file = sys::memfd()?;
-        file.write_all(exec.process.as_bytes())?;
-        let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+        let (_file, path) = content(exec.process.as_bytes())?;
         let id = exec.id.to_owned();
         Ok(finish(self.spawn_exec(exec, &["--process", &path, &id])))
     }
@@ -144,6 +142,14 @@ impl Cli {
         command.arg(new.id);
         spawn(command, Some(new))
     }
+}
+
+/// A file that nobody sees, and its path for as long as it is open.
+fn content(bytes: &[u8]) -> io::Result<(File, String)> {
+    let mut file = sys::memfd()?;
+    file.write_all(bytes)?;
+    let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+    Ok((file, path))
 }
 
 impl Driver for Cli {
@@ -193,6 +199,13 @@ impl Driver for Cli {
 
     fn processes(&self, id: &str) -> Reply {
         self.call(&["ps", "--format", "json", id])
+    }
+
+    fn update(&self, id: &str, resources: &str) -> Reply {
+        match content(resources.as_bytes()) {
+            Ok((_file, path)) => self.call(&["update", "--resources", &path, id]),
+            Err(error) => failed(&error),
+        }
     }
 
     fn list(&self) -> Reply {

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use teu::{
     Container, CreateOptions, Delete, Error, ErrorKind, ExecCgroup, ExecOptions, Id, Receiver, Runtime, Spec,
-    State, Stdio,
+    State, Stdio, UpdateOptions,
 };
 
 use super::{Driver, Exec, New, Reply};
@@ -198,6 +198,12 @@ impl Driver for Library {
         let pids = self.open(id).and_then(|container| container.processes());
         let list = |pids: Vec<i32>| if pids.is_empty() { Value::Null } else { json!(pids) };
         pids.map_or_else(refused, |pids| Reply { out: format!("{}\n", list(pids)), ..Reply::default() })
+    }
+
+    fn update(&self, id: &str, resources: &str) -> Reply {
+        let options = UpdateOptions::default();
+        let updated = self.open(id).and_then(|container| container.update(resources.as_bytes(), &options));
+        reply(updated.map(drop))
     }
 
     fn list(&self) -> Reply {

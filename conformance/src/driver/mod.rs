@@ -108,6 +108,8 @@ pub trait Driver: Sync {
     fn resume(&self, id: &str) -> Reply;
     /// The pids of all processes as a JSON array on `out`.
     fn processes(&self, id: &str) -> Reply;
+    /// Changes limits: `resources` is a `linux.resources` as JSON.
+    fn update(&self, id: &str, resources: &str) -> Reply;
     /// All containers as a JSON array on `out`.
     fn list(&self) -> Reply;
     /// The command line behind this driver, for behaviours that only a command has.

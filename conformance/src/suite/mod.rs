@@ -40,6 +40,7 @@ mod state;
 mod sysctl;
 mod terminal;
 mod time;
+mod update;
 
 /// One behaviour.
 #[derive(Clone, Copy)]
@@ -85,6 +86,7 @@ pub fn all() -> Vec<Test> {
         state::TESTS,
         pause::TESTS,
         ps::TESTS,
+        update::TESTS,
         namespaces::TESTS,
         joins::TESTS,
         time::TESTS,

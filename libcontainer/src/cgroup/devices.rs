@@ -52,10 +52,17 @@ impl DeviceCache {
 /// Attaches a filter to a cgroup2 directory. Where one of ours may be attached already (`found`) it takes its place: the
 /// kernel asks all filters, and the old one would refuse what the new one grants.
 pub(super) fn attach(cgroup: BorrowedFd<'_>, filter: BorrowedFd<'_>, found: bool) -> io::Result<()> {
-    let old = if found { bpf::device_filters(cgroup)? } else { Vec::new() };
-    let mut own = old.iter().filter(|attached| attached.own).map(|attached| attached.program.as_fd());
-    bpf::attach_device_filter(cgroup, filter, own.next())?;
-    own.try_for_each(|program| bpf::detach_device_filter(cgroup, program))
+    if found { replace(cgroup, filter).map(drop) } else { bpf::attach_device_filter(cgroup, filter, None) }
+}
+
+/// Puts a filter in the place of ours, in one step, and gives back the one that was there.
+pub(super) fn replace(cgroup: BorrowedFd<'_>, filter: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
+    let attached = bpf::device_filters(cgroup)?;
+    let mut own = attached.into_iter().filter(|attached| attached.own).map(|attached| attached.program);
+    let first = own.next();
+    bpf::attach_device_filter(cgroup, filter, first.as_ref().map(AsFd::as_fd))?;
+    own.try_for_each(|program| bpf::detach_device_filter(cgroup, program.as_fd()))?;
+    Ok(first)
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@ mod files;
 mod freeze;
 mod owner;
 mod parents;
+mod previous;
 mod record;
 mod remove;
+mod update;
 mod walk;
 mod write;
 

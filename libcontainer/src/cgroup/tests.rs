@@ -393,3 +393,34 @@ fn containers_side_by_side_share_a_parent_and_the_last_removes_it() {
         assert_eq!(left(&plan_at(&host, &parent, "{}")), [""; 0]);
     }
 }
+
+/// /dev/kmsg is no device that every container gets.
+#[test]
+fn device_rules_are_changed_in_place_and_taken_back() {
+    for host in hosts() {
+        let denied = plan_at(&host, &fresh_path(), "{}");
+        let mut cgroup = create(&denied).unwrap();
+        let allow = r#"{"devices":[{"allow":true,"type":"c","major":1,"minor":11,"access":"rwm"}]}"#;
+        let config: oci_spec::runtime::LinuxResources = serde_json::from_str(allow).unwrap();
+        let none = Default::default();
+        let change = crate::plan::cgroup::update::Update {
+            given: &config,
+            before: &none,
+            after: &config,
+            default_devices: true,
+            privileged: true,
+        };
+        let allowed = crate::plan::cgroup::update::update(&change, &cgroup.record()).unwrap();
+        let open = |cgroup: &Cgroup| shell(cgroup, "exec 3</dev/kmsg") == Some(0);
+        let again = || Cgroup::open(&cgroup.record()).unwrap();
+        assert!(!open(&cgroup), "before");
+        let change = again().update(&allowed).unwrap();
+        assert!(open(&cgroup), "while it is changed");
+        drop(change);
+        assert!(!open(&cgroup), "after it was taken back");
+        again().update(&allowed).unwrap().keep();
+        assert!(open(&cgroup), "after it was kept");
+        cgroup.commit();
+        cgroup.remove(PATIENCE).unwrap();
+    }
+}

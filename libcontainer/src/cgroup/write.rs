@@ -15,11 +15,20 @@ pub(super) struct Writer<'a> {
     cgroup: &'a Cgroup,
     plan: &'a CgroupPlan,
     last: Option<(usize, Cow<'static, str>, OwnedFd)>,
+    note: Option<Note<'a>>,
 }
+
+/// Is told of each write, with the index of its directory, before it is done.
+type Note<'a> = &'a mut dyn FnMut(usize, &FileWrite);
 
 impl<'a> Writer<'a> {
     pub fn new(cgroup: &'a Cgroup, plan: &'a CgroupPlan) -> Self {
-        Self { cgroup, plan, last: None }
+        Self { cgroup, plan, last: None, note: None }
+    }
+
+    /// The same, telling of each write before it is done.
+    pub fn noting(self, note: Note<'a>) -> Self {
+        Self { note: Some(note), ..self }
     }
 
     pub fn write_all(mut self) -> Result<()> {
@@ -44,7 +53,7 @@ impl<'a> Writer<'a> {
         Ok(Cow::Owned(device_transition(&self.plan.early, &present)))
     }
 
-    fn write(&mut self, write: &FileWrite) -> Result<()> {
+    pub fn write(&mut self, write: &FileWrite) -> Result<()> {
         let made = self.cgroup.made(self.plan, write.dir);
         let Some((index, dir)) = made.and_then(|index| Some((index, self.cgroup.dirs.get(index)?))) else {
             return Ok(());
@@ -56,6 +65,9 @@ impl<'a> Writer<'a> {
                 None => return Ok(()),
             },
         };
+        if let Some(note) = &mut self.note {
+            note(index, &write);
+        }
         write_open(fd.as_fd(), &write, &dir.file(&write.file))?;
         self.last = Some((index, write.file.clone(), fd));
         Ok(())

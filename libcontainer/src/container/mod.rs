@@ -5,6 +5,7 @@ mod notify;
 mod pause;
 pub(crate) mod remove;
 mod start;
+mod update;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
@@ -23,7 +24,7 @@ use crate::{Error, ErrorKind, Result, Status, Warning};
 
 /// A container. Dropping it changes nothing: containers outlive their handles.
 ///
-/// Every method may be called from any thread. `start`, `pause`, `resume` and `delete` of one container exclude each other, across processes too.
+/// Every method may be called from any thread. `start`, `pause`, `resume`, `update` and `delete` of one container exclude each other, across processes too.
 #[derive(Debug)]
 pub struct Container {
     dir: Arc<StateDir>,

@@ -62,7 +62,7 @@ pub(crate) fn wants_resctrl(config: &Spec) -> bool {
 ///
 /// # Errors
 /// `Unsupported` where resctrl is not mounted.
-pub(super) fn plan(config: &Spec, id: &str, host: &Host) -> Result<Option<RdtPlan>> {
+pub(crate) fn plan(config: &Spec, id: &str, host: &Host) -> Result<Option<RdtPlan>> {
     let Some(rdt) = field(config) else { return Ok(None) };
     let disabled = || {
         let message = "intelRdt is specified in config, but Intel RDT is not enabled";

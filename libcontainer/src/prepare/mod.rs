@@ -15,7 +15,7 @@ pub(crate) use self::receiver::Receivers;
 use crate::cgroup::{Cgroup, CgroupRecord, DeviceCache};
 use crate::container::Container;
 use crate::options::{CreateOptions, ExecOptions};
-use crate::plan::{Plan, Source};
+use crate::plan::{self, Plan, Source, cgroup::CgroupPlan};
 use crate::resctrl::{self, Resctrl};
 use crate::state::{Record, clock, format};
 use crate::{Error, ErrorKind, Result};
@@ -97,6 +97,8 @@ impl Plan {
     }
 
     fn record(&self) -> Record {
+        let CgroupPlan { dirs, devices, .. } = &self.cgroup;
+        let default_devices = devices.rules.iter().any(|rule| rule.pointer == plan::cgroup::DEFAULT_RULE);
         Record {
             schema: format::SCHEMA,
             id: self.id.to_string(),
@@ -108,6 +110,7 @@ impl Plan {
             created: clock::now(),
             annotations: self.annotations.clone(),
             cgroup: CgroupRecord::intent(&self.cgroup),
+            no_default_device_rules: !dirs.is_empty() && !default_devices,
             hooks: self.hooks.later(),
             intel_rdt: self.intel_rdt.as_ref().map(resctrl::intent).unwrap_or_default(),
         }

@@ -4,6 +4,7 @@
 //! container. What was there before belongs to somebody else.
 
 mod schemata;
+mod update;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::update::{Change, check, update};
 use crate::plan::intel_rdt::{RdtGroup, RdtPlan};
 use crate::{Error, ErrorKind, Result};
 

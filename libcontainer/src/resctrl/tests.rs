@@ -199,3 +199,31 @@ fn a_process_enters_a_real_group_and_the_group_goes_after_it() {
     drop(groups);
     assert!(!root.join(&name).exists());
 }
+
+#[test]
+fn an_update_writes_its_lines_and_takes_them_back_unless_they_are_kept() {
+    let fake = Fake::new("update");
+    fake.fill("web");
+    // What the kernel shows is longer than what is written, and a folder keeps the rest of it.
+    let line = "L3:0=1;1=1\n";
+    fs::write(fake.0.join("web/schemata"), line).unwrap();
+    let plan = fake.plan(own(), &["L3:0=2;1=2"], false);
+    drop(update(&plan).unwrap());
+    assert_eq!(fake.read("web/schemata"), line);
+    update(&plan).unwrap().keep();
+    assert_eq!(fake.read("web/schemata"), "L3:0=2;1=2\n");
+    let error = update(&fake.plan(named(), &["L3:0=2"], false)).unwrap_err();
+    assert!(error.message().contains("gold/schemata"), "{error}");
+}
+
+#[test]
+fn what_the_machine_cannot_do_is_no_schema() {
+    let fake = Fake::new("able");
+    fs::create_dir_all(fake.0.join("info/L3CODE")).unwrap();
+    assert!(check(Some(&fake.0), true, false).is_ok());
+    let error = check(Some(&fake.0), true, true).unwrap_err();
+    assert_eq!(error.to_string(), "Intel RDT/MBA: memory bandwidth schema is not enabled");
+    let error = check(None, true, true).unwrap_err();
+    assert_eq!(error.to_string(), "Intel RDT/CAT: l3 cache schema is not enabled");
+    assert!(check(None, false, false).is_ok());
+}

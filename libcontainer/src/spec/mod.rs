@@ -29,10 +29,12 @@ mod id;
 mod lenient;
 mod load;
 mod lost;
+mod merge;
 mod notify;
 pub(crate) mod numbers;
 pub(crate) mod own;
 pub(crate) mod pointer;
+mod update;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -40,7 +42,10 @@ use std::sync::Arc;
 
 pub use example::example;
 pub use id::Id;
+#[cfg(test)]
+pub(crate) use merge::resources as merge;
 pub(crate) use pointer::join as pointer_to;
+pub(crate) use update::Updated;
 pub(crate) use validate::{DOMAINNAME, INSIDE_PROC, MAX_CPUS, MAX_NODES, sysctl_owner, sysctl_path};
 
 use crate::error::line;

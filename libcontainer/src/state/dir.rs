@@ -23,6 +23,7 @@ const RECORD: &str = "state.json";
 const RECORD_NEW: &str = ".state.json.new";
 /// The configuration as `create` read it.
 const CONFIG: &str = "config.json";
+const CONFIG_NEW: &str = ".config.json.new";
 const GATE: &str = "gate";
 const GATE_NEW: &str = "gate.new";
 const DOOR: &str = "door";
@@ -189,7 +190,17 @@ impl StateDir {
         written.map_err(|error| self.failed("write", CONFIG, &error))
     }
 
-    /// The configuration that the container was made from.
+    /// Writes the configuration of an update; it counts once it is committed.
+    pub fn new_config(&self, json: &[u8]) -> Result<NewConfig<'_>> {
+        // An update that was cut short may have left one.
+        self.remove_file(CONFIG_NEW);
+        let config = NewConfig(self);
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        let written = open_in(&self.dir, CONFIG_NEW, flags).and_then(|mut file| file.write_all(json));
+        written.map(|()| config).map_err(|error| self.failed("write", CONFIG_NEW, &error))
+    }
+
+    /// The configuration that the container was made from, with its updates.
     ///
     /// # Errors
     /// `Internal` if it is gone.
@@ -301,7 +312,7 @@ impl StateDir {
 
     /// Removes the directory; the record goes last, so that an interrupted removal can be done again.
     pub fn remove(&self) -> Result<()> {
-        for name in [GATE, GATE_NEW, DOOR, CONFIG, RECORD_NEW, RECORD] {
+        for name in [GATE, GATE_NEW, DOOR, CONFIG_NEW, CONFIG, RECORD_NEW, RECORD] {
             self.remove_file(name);
         }
         let remove = || unlinkat(&self.root, self.id.as_str(), UnlinkatFlags::RemoveDir);
@@ -324,6 +335,24 @@ impl StateDir {
 
     pub(super) fn failed(&self, verb: &str, name: &str, error: &io::Error) -> Error {
         Error::io(format!("{verb} {}", self.path.join(name).display()), error)
+    }
+}
+
+/// The configuration of an update that is not committed yet. Dropping it removes it.
+#[derive(Debug)]
+pub(crate) struct NewConfig<'a>(&'a StateDir);
+
+impl NewConfig<'_> {
+    /// From here on it is the container's: a reader sees the old one or the new one, whole.
+    pub fn commit(self) -> Result<()> {
+        renameat(&self.0.dir, CONFIG_NEW, &self.0.dir, CONFIG)
+            .map_err(|errno| self.0.failed("replace", CONFIG, &errno.into()))
+    }
+}
+
+impl Drop for NewConfig<'_> {
+    fn drop(&mut self) {
+        self.0.remove_file(CONFIG_NEW);
     }
 }
 

@@ -41,6 +41,9 @@ pub(crate) struct Record {
     /// The cgroup.
     #[serde(default)]
     pub cgroup: CgroupRecord,
+    /// It does without the device rules that every container gets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_default_device_rules: bool,
     /// What `start` and `delete` know of the hooks: all of `poststart` and `poststop`, of `startContainer` the paths and timeouts.
     #[serde(default, skip_serializing_if = "Hooks::is_empty")]
     pub hooks: Hooks,

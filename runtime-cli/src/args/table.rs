@@ -150,6 +150,33 @@ const SPEC: &[Opt] = &[
 
 const PS: &[Opt] = &[value("format", "f", "FORMAT", "table or json (default: table)")];
 
+const UPDATE: &[Opt] = &[
+    value(
+        "resources",
+        "r",
+        "FILE",
+        "limits as JSON (linux.resources), - for stdin; then only the options about schemata count",
+    ),
+    value("blkio-weight", "", "WEIGHT", "share of block I/O, 10 to 1000"),
+    value("cpu-period", "", "US", "period of the quota in microseconds"),
+    value("cpu-quota", "", "US", "time on CPUs in a period, in microseconds; -1: no limit"),
+    value("cpu-burst", "", "US", "time that may be saved up for later periods, in microseconds"),
+    value("cpu-share", "", "SHARES", "share of CPUs, usually 1024"),
+    value("cpu-rt-period", "", "US", "period of the realtime budget in microseconds"),
+    value("cpu-rt-runtime", "", "US", "realtime budget in a period, in microseconds"),
+    value("cpu-idle", "", "0|1", "1: run only when nobody else wants to"),
+    value("cpuset-cpus", "", "LIST", "CPUs to run on, such as 0-2,7"),
+    value("cpuset-mems", "", "LIST", "memory nodes to allocate from"),
+    value("memory", "", "BYTES", "limit of memory, with a unit such as 512M; -1: no limit, neither of swap"),
+    value("memory-reservation", "", "BYTES", "memory that is taken last"),
+    value("memory-swap", "", "BYTES", "limit of memory and swap together; -1: no limit of swap"),
+    value("kernel-memory", "", "BYTES", "accepted without effect"),
+    value("kernel-memory-tcp", "", "BYTES", "accepted without effect"),
+    value("pids-limit", "", "N", "limit of processes; -1: no limit"),
+    value("l3-cache-schema", "", "LINE", "share of the L3 cache, such as L3:0=ff"),
+    value("mem-bw-schema", "", "LINE", "share of memory bandwidth, such as MB:0=70"),
+];
+
 /// What a checkpoint and a restore share.
 const IMAGE: &[Opt] = &[
     value("image-path", "", "DIR", "directory of the image (default: checkpoint)"),
@@ -370,6 +397,17 @@ pub const COMMANDS: &[Command] = &[
         details: "The status is taken from the kernel at the time of the question.",
         failure: FAILURE,
         run: commands::state::run,
+    },
+    Command {
+        name: "update",
+        about: "change limits of a container",
+        operands: ID,
+        arity: ONE,
+        operand_ends_options: false,
+        options: &[UPDATE],
+        details: "What is not named stays. If one limit is refused, none is changed.",
+        failure: FAILURE,
+        run: commands::update::run,
     },
 ];
 

@@ -16,6 +16,7 @@ pub mod run;
 pub mod spec;
 pub mod start;
 pub mod state;
+pub mod update;
 
 use crate::args::Arguments;
 use crate::invocation::Invocation;

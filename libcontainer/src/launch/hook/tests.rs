@@ -18,6 +18,7 @@ fn record(annotations: &[(&str, String)]) -> Record {
         created: String::new(),
         annotations: annotations.iter().map(|(key, value)| ((*key).into(), value.clone())).collect(),
         cgroup: CgroupRecord::default(),
+        no_default_device_rules: false,
         intel_rdt: Vec::new(),
         hooks: Hooks::default(),
     }

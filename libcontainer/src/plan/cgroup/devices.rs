@@ -68,6 +68,9 @@ pub enum DeviceKind {
     Char,
 }
 
+/// The pointer of a rule that every container needs.
+pub(crate) const DEFAULT_RULE: &str = "default";
+
 /// Making the node (BPF_DEVCG_ACC_MKNOD).
 pub const MKNOD: u8 = 1;
 /// Reading (BPF_DEVCG_ACC_READ).
@@ -97,7 +100,7 @@ const DEFAULTS: [(DeviceKind, Option<u32>, Option<u32>, u8); 11] = [
 pub(super) fn rules(configured: &[LinuxDeviceCgroup], defaults: bool) -> Result<Vec<DeviceRule>> {
     let configured = configured.iter().enumerate().map(|(index, device)| rule(index, device));
     let defaults = DEFAULTS.iter().filter(|_| defaults).map(|&(kind, major, minor, access)| {
-        Ok(DeviceRule { allow: true, kind, major, minor, access, pointer: Cow::Borrowed("default") })
+        Ok(DeviceRule { allow: true, kind, major, minor, access, pointer: Cow::Borrowed(DEFAULT_RULE) })
     });
     configured.chain(defaults).collect()
 }

@@ -13,6 +13,7 @@ mod other;
 pub(crate) mod owner;
 mod path;
 mod table;
+pub(crate) mod update;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::{LinuxResources, Spec};
 
-pub(crate) use self::devices::device_transition;
+pub(crate) use self::devices::{DEFAULT_RULE, device_transition};
 pub use self::devices::{DeviceKind, DevicePlan, DeviceProgram, DeviceRule};
 pub use self::owner::Delegate;
 use crate::error::{Error, ErrorKind, Result};
@@ -145,7 +146,7 @@ pub fn plan(config: &Spec, id: &str, host: &Host, shape: &Shape) -> Result<Cgrou
     plan.add_settings(settings)?;
     let configured = resources.devices().as_deref().unwrap_or_default();
     let rules = devices::rules(configured, !shape.no_default_device_rules)?;
-    plan.add_devices(rules, host, shape.no_default_device_rules)?;
+    plan.add_devices(rules, host.privileged, shape.no_default_device_rules)?;
     plan.owner = if v2 { owner::owner(config, host) } else { None };
     plan.delegate = owner::delegate(config, host, v2.then_some(0))?;
     Ok(plan)
@@ -172,20 +173,20 @@ impl CgroupPlan {
     }
 
     /// v1 takes the rules as files, cgroup2 as a program; a hybrid host without the v1 controller takes the program too.
-    fn add_devices(&mut self, rules: Vec<DeviceRule>, host: &Host, at_ready: bool) -> Result<()> {
+    fn add_devices(&mut self, rules: Vec<DeviceRule>, privileged: bool, at_ready: bool) -> Result<()> {
         let v1 = (!self.v2).then(|| self.dir_of("devices")).flatten();
         let program = self.dirs.iter().position(|dir| dir.hierarchy.is_empty());
         match (v1, program) {
             (Some(dir), _) => {
-                let writes = devices::writes(&rules, dir, host.privileged)?;
+                let writes = devices::writes(&rules, dir, privileged)?;
                 if at_ready { self.ready = writes } else { self.early.extend(writes) }
             }
             (None, Some(dir)) => {
-                let tolerate_denied = !host.privileged;
+                let tolerate_denied = !privileged;
                 let insns = devices::program(&rules)?;
                 self.devices.program = Some(DeviceProgram { dir, insns, tolerate_denied, at_ready });
             }
-            (None, None) if host.privileged => return Err(self.lacks("devices")),
+            (None, None) if privileged => return Err(self.lacks("devices")),
             (None, None) => {}
         }
         self.devices.rules = rules;

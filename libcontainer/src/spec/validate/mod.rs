@@ -21,6 +21,7 @@ mod time;
 mod top;
 
 pub(crate) use self::mounts::INSIDE_PROC;
+pub(super) use self::resources::resources;
 pub(crate) use self::scheduling::{MAX_CPUS, MAX_NODES};
 pub(crate) use self::sysctl::{DOMAINNAME, owner as sysctl_owner, path as sysctl_path};
 use std::ffi::OsStr;
