@@ -44,9 +44,8 @@ impl Cgroup {
         if !plan.ready.is_empty() {
             change.rules(plan)?;
         }
-        match &plan.devices.program {
-            Some(program) => change.filter(plan, program)?,
-            None => {}
+        if let Some(program) = &plan.devices.program {
+            change.filter(plan, program)?;
         }
         Ok(change)
     }

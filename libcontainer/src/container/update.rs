@@ -51,7 +51,9 @@ impl Container {
         let limits = self.cgroup()?.update(&plan).map_err(explained)?;
         kept.commit()?;
         limits.keep();
-        rdt.map(resctrl::Change::keep);
+        if let Some(rdt) = rdt {
+            rdt.keep();
+        }
         Ok(warnings)
     }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::update::{Change, check, update};
+pub(crate) use self::update::{check, update};
 use crate::plan::intel_rdt::{RdtGroup, RdtPlan};
 use crate::{Error, ErrorKind, Result};
 
