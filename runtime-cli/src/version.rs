@@ -17,3 +17,6 @@ const SPEC: &str = "1.3.0";
 pub fn text(program: &str) -> String {
     format!("{program} version {NUMBER}\ncommit: {COMMIT}\nspec: {SPEC}\n")
 }
+
+/// Of the manual pages.
+pub const DATE: &str = "2026-11-21";

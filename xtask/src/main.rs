@@ -14,6 +14,7 @@ mod lint;
 mod musl;
 mod mutants;
 mod packages;
+mod pages;
 mod project;
 mod setup;
 mod step;
@@ -80,7 +81,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "release",
-        about: "build the command as it is shipped, static and with musl, and print where it is",
+        about: "build the command as it is shipped, static and with musl, with its manual pages and completions",
         run: musl::run,
         lanes: Vec::new,
     },

@@ -6,6 +6,7 @@
 use crate::Failure;
 use crate::artifact::{self, TEU};
 use crate::lab::WORKSHOP;
+use crate::pages;
 use crate::project::Project;
 use crate::step::Step;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,8 @@ pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
     if let Some(arg) = args.first() {
         Err(format!("release takes no argument, got \"{arg}\""))?;
     }
-    println!("{}", build(project)?.display());
+    let teu = build(project)?;
+    println!("{}\n{}", teu.display(), pages::write(project, &teu)?.display());
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::table::{COMMANDS, Command, GLOBAL, HELP, Kind, Opt};
 
-const ABOUT: &str = "OCI container runtime";
+/// What the program is.
+pub const ABOUT: &str = "OCI container runtime";
 
 /// The help of the whole program; `program` is the name to show.
 pub fn program(program: &str) -> String {

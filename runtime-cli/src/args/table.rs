@@ -77,12 +77,12 @@ pub const HELP: &[Opt] = &[flag("help", "h", "show help")];
 pub const GLOBAL: &[Opt] = &[
     value("root", "r", "DIR", "directory of the containers' state (default: /run/teu)"),
     value("log", "", "FILE", "append log lines to FILE instead of writing them to stderr"),
-    value("log-format", "", "FORMAT", "text or json (default: text)"),
+    value("log-format", "", "text|json", "how log lines look (default: text)"),
     flag("debug", "", "log at level debug"),
-    value("log-level", "", "LEVEL", "error, warning, info or debug (default: error)"),
+    value("log-level", "", "error|warning|info|debug", "the least of what is logged (default: error)"),
     flag("systemd-cgroup", "s", "let systemd make the cgroup; not supported yet by this build"),
-    value("cgroup-manager", "", "NAME", "cgroupfs, disabled or systemd (default: cgroupfs)"),
-    value("rootless", "", "BOOL", "true, false or auto; accepted without effect"),
+    value("cgroup-manager", "", "cgroupfs|systemd|disabled", "who makes the cgroup (default: cgroupfs)"),
+    value("rootless", "", "true|false|auto", "accepted without effect"),
     value("criu", "", "PATH", "the criu program; accepted without effect"),
     flag("version", "vV", "print the version"),
 ];
@@ -140,15 +140,19 @@ const KILL: &[Opt] = &[flag("all", "a", "signal every process of the container")
 
 const DELETE: &[Opt] = &[flag("force", "f", "kill a container that still runs; an unknown id is no error")];
 
-const LIST: &[Opt] =
-    &[value("format", "f", "FORMAT", "table or json (default: table)"), flag("quiet", "q", "print ids only")];
+const LIST: &[Opt] = &[
+    value("format", "f", "table|json", "how the answer looks (default: table)"),
+    flag("quiet", "q", "print ids only"),
+];
+
+const MAN: &[Opt] = &[value("into", "", "DIR", "write all pages as files into DIR")];
 
 const SPEC: &[Opt] = &[
     flag("rootless", "", "a configuration for a container that an unprivileged user creates"),
     value("file", "f", "FILE", "name of the file in the bundle (default: config.json)"),
 ];
 
-const PS: &[Opt] = &[value("format", "f", "FORMAT", "table or json (default: table)")];
+const PS: &[Opt] = &[value("format", "f", "table|json", "how the answer looks (default: table)")];
 
 const UPDATE: &[Opt] = &[
     value(
@@ -187,8 +191,8 @@ const IMAGE: &[Opt] = &[
     flag("shell-job", "", "allow a terminal of the caller"),
     flag("file-locks", "", "keep file locks"),
     flag("lazy-pages", "", "move memory when it is touched"),
-    value("manage-cgroups-mode", "", "MODE", "soft, full, strict or ignore"),
-    value("network-lock", "", "METHOD", "iptables, nftables or skip"),
+    value("manage-cgroups-mode", "", "soft|full|strict|ignore", "what becomes of the cgroup"),
+    value("network-lock", "", "iptables|nftables|skip", "how connections are held meanwhile"),
     list("empty-ns", "", "NAMESPACE", "make a namespace but not what is in it: network"),
     flag("auto-dedup", "", "drop memory of the parent image that is in this one"),
 ];
@@ -231,6 +235,17 @@ pub const COMMANDS: &[Command] = &[
         details: "Not supported by this build yet: the options are understood, and the container is left alone.",
         failure: FAILURE,
         run: commands::checkpoint::run,
+    },
+    Command {
+        name: "completion",
+        about: "print the completions of a shell",
+        operands: "<bash|zsh|fish>",
+        arity: ONE,
+        operand_ends_options: false,
+        options: &[],
+        details: "bash: source it; zsh: as _teu in a directory of fpath; fish: as teu.fish in the directory of completions.",
+        failure: FAILURE,
+        run: commands::completion::run,
     },
     Command {
         name: "create",
@@ -298,6 +313,17 @@ pub const COMMANDS: &[Command] = &[
         details: "An entry that cannot be read is reported on stderr and left out.",
         failure: FAILURE,
         run: commands::list::run,
+    },
+    Command {
+        name: "man",
+        about: "print a manual page",
+        operands: "[command-name]",
+        arity: Arity { min: 0, max: 1 },
+        operand_ends_options: false,
+        options: &[MAN],
+        details: "The page of the program, or of one of its commands, in roff: man -l reads it.",
+        failure: FAILURE,
+        run: commands::man::run,
     },
     Command {
         name: "pause",

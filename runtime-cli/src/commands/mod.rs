@@ -1,12 +1,14 @@
 //! The commands, one file each: read the arguments, make one call of the library, print.
 
 pub mod checkpoint;
+pub mod completion;
 pub mod create;
 pub mod delete;
 pub mod exec;
 pub mod features;
 pub mod kill;
 pub mod list;
+pub mod man;
 pub mod pause;
 pub mod plan;
 pub mod ps;
