@@ -1,0 +1,139 @@
+//! The lane: every case of every client, judged, and the lines that `cargo xt test` reads.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::client::Client;
+use crate::clients;
+use crate::leftovers;
+use crate::sandbox::HOME;
+use crate::session::{Runtime, Session};
+use crate::step::Case;
+
+/// Passed, failed, skipped, as the summary of all lanes counts them.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Totals {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+/// Why a case did not pass.
+#[derive(Debug, PartialEq, Eq)]
+enum Trouble {
+    Failed(String),
+    Skipped(String),
+}
+
+/// Plays what the filters choose.
+pub fn run(rootfs: &Path, filters: &[String]) -> Result<ExitCode, String> {
+    let subject = Runtime { name: "teu".to_owned(), path: Path::new(HOME).join("teu") };
+    let mut totals = Totals::default();
+    for client in clients::ALL {
+        let wanted = |case: &&Case| {
+            let name = full_name(client, case);
+            filters.is_empty() || filters.iter().any(|text| name.contains(text.as_str()))
+        };
+        let cases: Vec<&Case> = client.cases.iter().filter(wanted).collect();
+        if !cases.is_empty() {
+            let found = play(client, &subject, rootfs, &cases);
+            tell(client, &judge(client, &reference(client), rootfs, found), &mut totals);
+        }
+    }
+    println!("{} passed, {} failed, {} skipped", totals.passed, totals.failed, totals.skipped);
+    Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn reference(client: &Client) -> Runtime {
+    let path = PathBuf::from(client.reference);
+    Runtime { name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(), path }
+}
+
+/// What one runtime made of the cases, and what it left behind.
+struct Played<'c> {
+    results: Vec<(&'c Case, Result<(), String>)>,
+    clean: Result<(), String>,
+}
+
+fn play<'c>(client: &Client, runtime: &Runtime, rootfs: &Path, cases: &[&'c Case]) -> Played<'c> {
+    let before = match leftovers::look(client.keeps) {
+        Ok(before) => before,
+        Err(error) => return all_fail(cases, &error.to_string()),
+    };
+    let mut session = match Session::start(client, runtime, rootfs, Path::new(HOME)) {
+        Ok(session) => session,
+        Err(reason) => return all_fail(cases, &reason),
+    };
+    let mut results = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        let started = Instant::now();
+        let result = session.play(case, number);
+        let word = if result.is_ok() { "ok" } else { "no" };
+        println!(
+            "{} {word} {} ({} ms)",
+            runtime.name,
+            full_name(client, case),
+            started.elapsed().as_millis()
+        );
+        results.push((*case, result));
+    }
+    let clean = session.stop().and_then(|()| leftovers::settle(&before, client.keeps));
+    Played { results, clean }
+}
+
+fn all_fail<'c>(cases: &[&'c Case], reason: &str) -> Played<'c> {
+    let results = cases.iter().map(|case| (*case, Err(reason.to_owned()))).collect();
+    Played { results, clean: Ok(()) }
+}
+
+/// What failed is played with the reference; what fails there too is not the subject's fault.
+fn judge<'c>(
+    client: &Client,
+    reference: &Runtime,
+    rootfs: &Path,
+    found: Played<'c>,
+) -> Vec<(&'c str, Result<(), Trouble>)> {
+    let failed: Vec<&Case> = found.results.iter().filter(|one| one.1.is_err()).map(|one| one.0).collect();
+    let mut control =
+        if failed.is_empty() { Vec::new() } else { play(client, reference, rootfs, &failed).results };
+    let mut verdicts: Vec<_> = found
+        .results
+        .into_iter()
+        .map(|(case, result)| {
+            (case.name, result.map_err(|why| trouble(why, control.remove(0).1.err(), reference)))
+        })
+        .collect();
+    verdicts.push(("nothing_is_left_behind", found.clean.map_err(Trouble::Failed)));
+    verdicts
+}
+
+fn trouble(why: String, control: Option<String>, reference: &Runtime) -> Trouble {
+    match control {
+        None => Trouble::Failed(why),
+        Some(same) => Trouble::Skipped(format!(
+            "{} cannot either, in the same place: {same}; teu: {why}",
+            reference.name
+        )),
+    }
+}
+
+fn tell(client: &Client, verdicts: &[(&str, Result<(), Trouble>)], totals: &mut Totals) {
+    for (name, verdict) in verdicts {
+        match verdict {
+            Ok(()) => totals.passed += 1,
+            Err(Trouble::Failed(why)) => {
+                println!("FAIL {}::{name}: {why}", client.name);
+                totals.failed += 1;
+            }
+            Err(Trouble::Skipped(why)) => {
+                println!("skip {}::{name}: {why}", client.name);
+                totals.skipped += 1;
+            }
+        }
+    }
+}
+
+fn full_name(client: &Client, case: &Case) -> String {
+    format!("{}::{}", client.name, case.name)
+}
