@@ -24,6 +24,7 @@ tests! {
     a_user_may_set_sysctls_of_its_namespaces [Need::Cli, Need::Users, Need::Setpriv],
     a_user_may_not_do_without_a_user_namespace [Need::Cli, Need::Users, Need::Setpriv],
     a_user_may_not_set_groups [Need::Cli, Need::Users, Need::Setpriv],
+    root_of_a_user_namespace_may_set_groups [Need::Cli, Need::Users],
     a_user_may_not_map_what_it_has_not [Need::Cli, Need::Users, Need::Setpriv],
     a_user_may_not_move_devices [Need::Cli, Need::Users, Need::Setpriv],
     a_user_may_not_give_mounts_to_unmapped_ids [Need::Cli, Need::Users, Need::Setpriv],
@@ -52,7 +53,7 @@ fn cli(ctx: &Ctx<'_>) -> Result<Cli, Trouble> {
 /// A bundle of the user's, with the configuration that the runtime itself proposes.
 fn bundle(ctx: &Ctx<'_>, cli: &Cli) -> Result<Bundle, Trouble> {
     let mut bundle = ctx.bundle()?;
-    give(&bundle.dir)?;
+    give(&bundle.dir, USER)?;
     let dir = bundle.dir.to_string_lossy().into_owned();
     cli.call(&["spec", "--rootless", "--bundle", &dir]).good()?;
     let text = fs::read(bundle.dir.join("config.json"))?;
@@ -61,11 +62,11 @@ fn bundle(ctx: &Ctx<'_>, cli: &Cli) -> Result<Bundle, Trouble> {
     Ok(bundle)
 }
 
-fn give(path: &Path) -> std::io::Result<()> {
+fn give(path: &Path, user: u32) -> std::io::Result<()> {
     if path.is_dir() {
-        fs::read_dir(path)?.try_for_each(|entry| give(&entry?.path()))?;
+        fs::read_dir(path)?.try_for_each(|entry| give(&entry?.path(), user))?;
     }
-    chown(path, Some(USER), Some(USER))
+    chown(path, Some(user), Some(user))
 }
 
 fn see(ctx: &Ctx<'_>, edit: impl FnOnce(&mut Bundle), ops: &[&str]) -> Result<Report, Trouble> {
@@ -200,6 +201,28 @@ fn a_user_may_not_set_groups(ctx: &Ctx<'_>) -> Outcome {
         bundle.set("/process/user/additionalGids", json!([0]));
     };
     refused(ctx, edit, &["cannot set any additional groups in a rootless container", "groups"])
+}
+
+/// As podman calls a runtime for an ordinary user: root of a user namespace that was given its ids by somebody privileged.
+fn root_of_a_user_namespace_may_set_groups(ctx: &Ctx<'_>) -> Outcome {
+    const INSIDE: &str = "unshare --user sleep 1000 & P=$!
+        until test \"$(readlink /proc/$P/ns/user)\" != \"$(readlink /proc/self/ns/user)\"; do sleep 0.01; done
+        echo 0 0 1000000 > /proc/$P/uid_map && echo 0 0 1000000 > /proc/$P/gid_map
+        nsenter --user --target $P --setuid 0 --setgid 0 \"$@\"; CODE=$?; kill $P; wait $P; exit $CODE";
+    let mut bundle = ctx.bundle()?;
+    let maps = json!([{ "containerID": 0, "hostID": 100_000, "size": 65_536 }]);
+    bundle.push("/linux/namespaces", json!({ "type": "user" }));
+    bundle.set("/linux/uidMappings", maps.clone()).set("/linux/gidMappings", maps);
+    bundle
+        .set("/process/user/additionalGids", json!([7, 1000]))
+        .remove("/linux/cgroupsPath")
+        .remove("/linux/resources");
+    give(&bundle.dir, 100_000)?;
+    let inside = ctx.cli()?.behind(&["/bin/sh", "-c", INSIDE, "sh"]);
+    let cli = inside.at_root(&ctx.dir.join("run"));
+    let reply = cli.run(ctx.new_of(bundle.ops(&["status"]))?).good()?;
+    same!(Report::parse(&reply.out)?.status("Groups"), "7 1000", "groups");
+    Ok(())
 }
 
 fn a_user_may_not_map_what_it_has_not(ctx: &Ctx<'_>) -> Outcome {

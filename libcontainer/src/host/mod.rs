@@ -17,6 +17,8 @@ pub struct Host {
     pub privileged: bool,
     /// The caller is in a user namespace other than the machine's first.
     pub in_userns: bool,
+    /// The caller may set groups, and so may those whose user namespaces it makes.
+    pub sets_groups: bool,
     /// The highest capability number the kernel knows.
     pub last_cap: u32,
     /// Kernel version, major and minor.

@@ -27,10 +27,12 @@ impl Host {
         let own_cgroup = own_cgroup()?;
         let in_userns = in_userns()?;
         let capable = sys::capability::effective().map_err(|e| Error::io("capget", &e))?;
+        let (euid, privileged) = (geteuid().as_raw(), !in_userns && capable & (1 << CAP_SYS_ADMIN) != 0);
         Ok(Self {
-            euid: geteuid().as_raw(),
-            privileged: !in_userns && capable & (1 << CAP_SYS_ADMIN) != 0,
+            euid,
+            privileged,
             in_userns,
+            sets_groups: privileged || euid == 0 && (!in_userns || setgroups_allowed()?),
             last_cap: number("/proc/sys/kernel/cap_last_cap", &read("/proc/sys/kernel/cap_last_cap")?)?,
             kernel: kernel(&read("/proc/sys/kernel/osrelease")?)?,
             apparmor: false,
@@ -111,6 +113,11 @@ fn in_userns() -> Result<bool> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(e) => Err(Error::io("readlink /proc/self/ns/user", &e)),
     }
+}
+
+/// A user namespace that an ordinary user made alone has given this right up (user_namespaces(7)), and its children have not got it either.
+fn setgroups_allowed() -> Result<bool> {
+    Ok(read("/proc/self/setgroups")?.trim() == "allow")
 }
 
 fn read(path: &str) -> Result<String> {

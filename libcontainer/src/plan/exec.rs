@@ -13,8 +13,8 @@ use super::program::Builder;
 use super::scheduling::Affinity;
 use super::seccomp::Seccomp;
 use super::{
-    CgroupPlan, Hooks, OomScore, Plan, Shape, Source, annotations, exec_cgroup, idmap, intel_rdt,
-    push_keyring, rlimits, terminal,
+    CgroupPlan, Hooks, OomScore, Plan, Shape, Source, annotations, exec_cgroup, intel_rdt, push_keyring,
+    rlimits, terminal,
 };
 use crate::cgroup::CgroupRecord;
 use crate::host::Host;
@@ -217,7 +217,7 @@ impl Entry {
         }
         self.after.into_iter().for_each(|namespaces| join(namespaces, out));
         if self.user {
-            let setgroups = !keeps_groups(config) && idmap::may_set_groups(host);
+            let setgroups = !keeps_groups(config) && host.sets_groups;
             out.push(Op::BecomeRoot { setgroups: setgroups.into() }, NAMESPACES);
         }
         if let Some(tree) = self.root {

@@ -32,7 +32,7 @@ pub fn id_maps(spec: &Spec, namespaces: &Namespaces, host: &Host) -> Option<IdMa
         uids: lines(linux.uid_mappings().as_deref().unwrap_or(&[])),
         gids: lines(linux.gid_mappings().as_deref().unwrap_or(&[])),
         joined,
-        deny_setgroups: !joined && !may_set_groups(host),
+        deny_setgroups: !joined && !host.sets_groups,
     })
 }
 
@@ -47,11 +47,6 @@ pub fn pointer(spec: &Spec, namespaces: &Namespaces) -> Option<&'static str> {
         (false, true) => Some("/linux/gidMappings"),
         (false, false) => None,
     }
-}
-
-/// Whether processes of the user namespace keep the right to set groups.
-pub fn may_set_groups(host: &Host) -> bool {
-    host.euid == 0 && !host.in_userns || host.privileged
 }
 
 fn lines(mappings: &[LinuxIdMapping]) -> String {

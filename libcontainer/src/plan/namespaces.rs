@@ -231,7 +231,7 @@ impl Entry {
         }
         if namespaces.has(kind::USER) {
             // `run.oci.keep_original_groups`: the caller's supplementary groups stay, even where they could be set.
-            let setgroups = !keeps_groups(subject.config) && idmap::may_set_groups(host);
+            let setgroups = !keeps_groups(subject.config) && host.sets_groups;
             out.push(Op::BecomeRoot { setgroups: setgroups.into() }, SITE);
         }
     }

@@ -9,7 +9,7 @@ use super::namespaces::{Namespaces, kind};
 use super::program::Builder;
 use super::rlimits::{Rlimit, rlimits};
 use super::seccomp::Seccomp;
-use super::{Hooks, Shape, idmap, scheduling, terminal};
+use super::{Hooks, Shape, scheduling, terminal};
 use crate::host::Host;
 use crate::spec::keeps_groups;
 use crate::{Error, ErrorKind, Result};
@@ -124,7 +124,7 @@ impl Half<'_> {
 
     /// In a user namespace, new or joined, a caller without privilege has no right to set groups.
     fn may_set_groups(&self) -> bool {
-        !self.namespaces.has(kind::USER) || idmap::may_set_groups(self.host)
+        !self.namespaces.has(kind::USER) || self.host.sets_groups
     }
 
     fn push_program(&self, out: &mut Builder) -> Result<(List, List)> {

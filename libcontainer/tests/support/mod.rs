@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use teu::{CgroupLayout, Hierarchy, Host, OwnCgroup};
 
-pub const HOSTS: [&str; 11] = [
+pub const HOSTS: [&str; 12] = [
     "v2",
     "hybrid",
     "v1",
@@ -16,6 +16,7 @@ pub const HOSTS: [&str; 11] = [
     "rootless",
     "rootless-no-cgroup",
     "nested",
+    "nested-root",
     "labels",
     "old-kernel",
     "v2-rdt",
@@ -28,6 +29,8 @@ struct Facts {
     euid: u32,
     privileged: bool,
     in_userns: bool,
+    /// Absent: as it is for root outside of user namespaces and for others.
+    sets_groups: Option<bool>,
     last_cap: u32,
     kernel: (u32, u32),
     kcore: Option<bool>,
@@ -60,6 +63,7 @@ pub fn host(name: &str) -> Host {
         euid: facts.euid,
         privileged: facts.privileged,
         in_userns: facts.in_userns,
+        sets_groups: facts.sets_groups.unwrap_or(facts.euid == 0 && !facts.in_userns || facts.privileged),
         last_cap: facts.last_cap,
         kernel: facts.kernel,
         kcore: facts.kcore.unwrap_or(true),

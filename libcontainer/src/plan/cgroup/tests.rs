@@ -19,6 +19,7 @@ pub(super) fn v2_host() -> Host {
         euid: 0,
         privileged: true,
         in_userns: false,
+        sets_groups: true,
         last_cap: 40,
         apparmor: false,
         selinux: false,
