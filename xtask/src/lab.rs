@@ -33,6 +33,14 @@ pub const WORKSHOP: Root = Root {
     include: "cargo,rustc,rust-src,musl-tools,gcc,libc6-dev,ca-certificates",
 };
 
+/// Container engines as Debian ships them. Not on the machine itself: there they would start daemons and write firewall rules.
+pub const ENGINES: Root = Root {
+    folder: "engines",
+    what: "the root filesystem with containerd, Docker, podman and buildah (about three minutes and 1.1 GB, once)",
+    include: "runc,crun,containerd,docker.io,docker-cli,docker-buildx,docker-compose,podman,buildah,conmon,catatonit,\
+              netavark,uidmap,fuse-overlayfs,busybox-static,procps,iproute2",
+};
+
 impl Root {
     /// Where it is when it is finished.
     pub fn path(&self, project: &Project) -> PathBuf {
@@ -109,7 +117,7 @@ fn remove_leftovers(project: &Project) {
 /// The process that a draft's name says is building it.
 fn builder(name: &str) -> Option<u32> {
     let (folder, pid) = name.split_once(".draft-")?;
-    [LAB, WORKSHOP].iter().any(|root| root.folder == folder).then(|| pid.parse().ok())?
+    [LAB, WORKSHOP, ENGINES].iter().any(|root| root.folder == folder).then(|| pid.parse().ok())?
 }
 
 /// Deletes a tree, but never through a mount: below a forgotten sysfs or cgroup mount there is more to lose than disk.

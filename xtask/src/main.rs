@@ -8,6 +8,7 @@ mod artifact;
 mod bench;
 mod check;
 mod demo;
+mod engines;
 mod lab;
 mod licence;
 mod lint;

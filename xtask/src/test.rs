@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::artifact::{self, CONFORMANCE, TEU};
+use crate::engines;
 use crate::lab::LAB;
 use crate::mutants;
 use crate::project::{Project, program};
@@ -30,6 +31,14 @@ const LANES: &[Lane] = &[
     lane("native-library", "the same, with the library in the suite's own process", native_library),
     lane("v2", "conformance in a view that has cgroup v2 only", v2),
     lane("v2-library", "the same, with the library in the suite's own process", v2_library),
+    Lane {
+        slow: true,
+        ..lane(
+            "engines",
+            "only by name: containerd, Docker, podman and buildah with teu as their runtime",
+            engines::run,
+        )
+    },
     Lane {
         slow: true,
         ..lane(
@@ -206,7 +215,7 @@ impl Suite {
     }
 }
 
-fn tally(project: &Project, step: &Step) -> Result<Tally, String> {
+pub fn tally(project: &Project, step: &Step) -> Result<Tally, String> {
     let mut tally = Tally::default();
     let status = step.lines(&project.root, |line| {
         println!("{line}");

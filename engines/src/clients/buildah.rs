@@ -30,7 +30,7 @@ pub const BUILDAH: Client = Client {
 };
 
 /// Its own defaults ask for more than a machine without CAP_SYS_RESOURCE can give.
-const CONF: &str = "[containers]\ndefault_ulimits = [\"nofile=1000:1000\"]\n";
+const CONF: &str = "[containers]\ndefault_ulimits = [\"nofile=1000:1000\", \"nproc=1000:1000\"]\n";
 
 // table: what a person or a script does with buildah
 const CASES: &[Case] = &[

@@ -81,7 +81,7 @@ const FILES: &[(&str, &str)] = &[
 /// podman chooses the JSON log by the runtime's name.
 const CONF: &str = r#"[engine]
 runtime_supports_json = ["teu", "runc", "crun"]
-runtime_supports_nocgroups = ["teu", "crun"]
+runtime_supports_nocgroup = ["teu", "crun"]
 [containers]
 log_driver = "k8s-file"
 netns = "none"
