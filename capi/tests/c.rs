@@ -1,8 +1,9 @@
 //! C programs against the committed header and the libraries of this source.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::LazyLock;
 
 /// The folder of the built libraries. cargo makes shared and static libraries for nobody's test, so they are asked for here, in the same target folder.
@@ -12,30 +13,107 @@ static LIBRARIES: LazyLock<PathBuf> = LazyLock::new(|| {
     cargo.args(["build", "--offline", "--package", "teu-capi", "--target-dir"]).arg(target);
     let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
     assert!(built.success(), "{cargo:?}: {built}");
+    let soname = target.join("debug/libteu.so.0");
+    let _ = std::os::unix::fs::symlink("libteu.so", soname);
     target.join("debug")
 });
 
-/// Compiles `program` with warnings as errors and runs it; returns what it printed.
-fn compile_and_run(program: &str, name: &str, link: &[&str]) -> String {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+/// Where the test programs and what they need are made.
+const OUT: &str = env!("CARGO_TARGET_TMPDIR");
+
+/// How a program is linked.
+#[derive(Clone, Copy)]
+struct Link(&'static str, &'static [&'static str]);
+
+const SHARED: Link = Link("shared", &["-lteu"]);
+const STATIC: Link =
+    Link("static", &["-Wl,-Bstatic", "-lteu", "-Wl,-Bdynamic", "-lgcc_s", "-lpthread", "-lm", "-ldl"]);
+
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
+}
+
+/// Compiles a program with warnings as errors.
+fn compile(program: &str, link: Link, flags: &[&str]) -> PathBuf {
+    let out = Path::new(OUT).join(format!("{program}-{}", link.0));
     let mut cc = Command::new("cc");
-    cc.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I"]).arg(here.join("../include"));
-    cc.arg(here.join("tests").join(program)).arg("-o").arg(&out).arg("-L").arg(&*LIBRARIES).args(link);
-    let compiled = cc.status().expect("a C compiler is needed: cc");
+    cc.args(["-g", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I"]).arg(source("../../include"));
+    cc.args(flags).arg(source(&format!("{program}.c"))).arg("-o").arg(&out);
+    let compiled = cc.arg("-L").arg(&*LIBRARIES).args(link.1).status().expect("a C compiler is needed: cc");
     assert!(compiled.success(), "{cc:?}: {compiled}");
-    let ran = Command::new(&out).env("LD_LIBRARY_PATH", &*LIBRARIES).output().unwrap();
-    assert!(ran.status.success(), "{program}: {}", String::from_utf8_lossy(&ran.stderr));
-    String::from_utf8(ran.stdout).unwrap()
+    out
+}
+
+fn run(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.env("LD_LIBRARY_PATH", &*LIBRARIES).output().unwrap();
+    assert!(status.success(), "{command:?}: {status}\n{}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
+}
+
+fn compile_and_run(program: &str, link: Link) -> String {
+    run(&mut Command::new(compile(program, link, &["-std=c11"])))
+}
+
+/// A bundle whose program ends with 3, in a folder of its own, that goes with it.
+struct Bundle(PathBuf);
+
+impl Bundle {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("teu-capi-{name}-{}", std::process::id()));
+        let rootfs = dir.join("bundle/rootfs");
+        for folder in ["proc", "dev"] {
+            fs::create_dir_all(rootfs.join(folder)).unwrap();
+        }
+        let flags = ["-Os", "-static", "-nostdlib", "-fno-stack-protector", "-fno-builtin", "-o"];
+        let built = Command::new("cc").args(flags).arg(rootfs.join("guest")).arg(source("guest.c")).status();
+        assert!(built.unwrap().success());
+        let config = r#"{"ociVersion": "1.3.0", "root": {"path": "rootfs"},
+            "process": {"cwd": "/", "args": ["/guest", "exit", "3"]},
+            "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]}}"#;
+        fs::write(dir.join("bundle/config.json"), config).unwrap();
+        Self(dir)
+    }
+
+    /// A program that makes containers from it.
+    fn host(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut host = Command::new("timeout");
+        host.arg("300").arg(program);
+        host.env("TEU_TEST_BUNDLE", self.0.join("bundle")).env("TEU_TEST_ROOT", self.0.join("state"));
+        host
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Containers need root.
+fn privileged() -> bool {
+    let root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    if !root {
+        eprintln!("skipped: not root");
+    }
+    root
 }
 
 #[test]
 fn the_shared_library_is_the_one_of_the_header() {
-    assert_eq!(compile_and_run("version.c", "version-shared", &["-lteu"]).trim(), env!("CARGO_PKG_VERSION"));
+    assert_eq!(compile_and_run("version", SHARED).trim(), env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
 fn the_static_library_is_the_one_of_the_header() {
-    let link = ["-Wl,-Bstatic", "-lteu", "-Wl,-Bdynamic", "-lgcc_s", "-lpthread", "-lm", "-ldl"];
-    assert_eq!(compile_and_run("version.c", "version-static", &link).trim(), env!("CARGO_PKG_VERSION"));
+    assert_eq!(compile_and_run("version", STATIC).trim(), env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn a_container_lives_through_c() {
+    if privileged() {
+        for link in [SHARED, STATIC] {
+            let bundle = Bundle::new(&format!("life-{}", link.0));
+            run(&mut bundle.host(compile("lifecycle", link, &["-std=c11"])));
+        }
+    }
 }

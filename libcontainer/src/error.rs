@@ -3,6 +3,7 @@
 //! An error is made once, where it happens, and is added to only by code that knows something new. `Display` is one line,
 //! lower case, with the wording that engines search for (Go's errno texts, runc's phrases).
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The result of every fallible function of this crate.
@@ -24,6 +25,8 @@ pub enum ErrorKind {
     NotFound,
     /// The container has no process any more.
     NotRunning,
+    /// The container is paused, and the operation would wait until it goes on.
+    Paused,
     /// Another operation holds the container and the deadline passed, or its cgroup is occupied.
     Busy,
     /// The kernel, the host or this build lacks what was asked for.
@@ -44,6 +47,8 @@ pub enum ErrorKind {
     OutOfMemory,
     /// A deadline passed.
     TimedOut,
+    /// The caller's [`crate::Cancel`] was triggered.
+    Cancelled,
     /// The kernel refused a call for another reason; `errno` tells.
     Kernel,
     /// Init ended without saying why.
@@ -62,18 +67,25 @@ struct Inner {
     message: String,
     pointer: Option<String>,
     errno: Option<i32>,
+    stage: Option<Cow<'static, str>>,
+    /// What was put before the first text, innermost first.
+    contexts: Vec<String>,
 }
 
 impl Error {
     /// An error of `kind` whose text is `message`: lower case, no full stop, the object in it.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: line(message.into()), pointer: None, errno: None }))
+        Self::made(kind, line(message.into()), None)
     }
 
     /// A kernel call failed: "`what`: `errno text`". The kind follows from the errno.
     pub fn os(what: impl fmt::Display, errno: i32) -> Self {
         let message = line(format!("{what}: {}", crate::errno::text(errno)));
-        Self(Box::new(Inner { kind: kind_of(errno), message, pointer: None, errno: Some(errno) }))
+        Self::made(kind_of(errno), message, Some(errno))
+    }
+
+    fn made(kind: ErrorKind, message: String, errno: Option<i32>) -> Self {
+        Self(Box::new(Inner { kind, message, pointer: None, errno, stage: None, contexts: Vec::new() }))
     }
 
     /// Like [`Error::os`], from a `std::io::Error`.
@@ -98,7 +110,15 @@ impl Error {
 
     /// Puts `outer: ` before the message.
     pub fn context(mut self, outer: impl fmt::Display) -> Self {
+        let outer = line(outer.to_string());
         self.0.message = line(format!("{outer}: {}", self.0.message));
+        self.0.contexts.push(outer);
+        self
+    }
+
+    /// Names the part of the work in which it arose, such as `spec` or `init:mount`, unless one is named already.
+    pub fn during(mut self, stage: impl Into<Cow<'static, str>>) -> Self {
+        self.0.stage.get_or_insert_with(|| stage.into());
         self
     }
 
@@ -121,6 +141,19 @@ impl Error {
     /// The place in config.json, if the error has one.
     pub fn pointer(&self) -> Option<&str> {
         self.0.pointer.as_deref()
+    }
+
+    /// The part of the work in which it arose: `spec` (reading and checking config.json), `plan`, `prepare` (what the caller opens and makes), `launch`,
+    /// `init:STEP` (a line of the plan), or a hook. Absent if the operation itself says enough.
+    pub fn stage(&self) -> Option<&str> {
+        self.0.stage.as_deref()
+    }
+
+    /// The causes from the outermost to the first one; joined by ": " they are the message.
+    pub fn causes(&self) -> Vec<&str> {
+        let outer: usize = self.0.contexts.iter().map(|context| context.len() + 2).sum();
+        let first = self.0.message.get(outer..).unwrap_or(&self.0.message);
+        self.0.contexts.iter().rev().map(String::as_str).chain([first]).collect()
     }
 
     /// The text without the pointer.
@@ -192,6 +225,10 @@ mod tests {
         assert!(text.starts_with("path \"ää") && text.contains("ä\" is bad (config.json: /linux/sysctl/xx"));
         let error = Error::os("mount \u{1b}[2J\nx", 1).context("two\nlines").remark("a\ttab");
         assert_eq!(error.message(), "two\\nlines: mount \\u{1b}[2J\\nx: operation not permitted (a\\ttab)");
+        assert_eq!(
+            error.causes(),
+            ["two\\nlines", "mount \\u{1b}[2J\\nx: operation not permitted (a\\ttab)"]
+        );
         let short = "x".repeat(10_000);
         assert_eq!(Error::new(ErrorKind::InvalidSpec, short.as_str()).message(), short);
     }

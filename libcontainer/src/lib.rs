@@ -35,6 +35,7 @@ pub mod spec;
 mod state;
 mod sys;
 mod terminal;
+mod until;
 
 pub use container::{Container, Exit, Process};
 pub use error::{Error, ErrorKind, Result};
@@ -49,5 +50,6 @@ pub use plan::Plan;
 pub use prepare::Prepared;
 pub use runtime::{Listed, Runtime};
 pub use spec::{Id, Spec, Warning};
-pub use state::{OCI_VERSION, State};
+pub use state::{OCI_VERSION, State, Summary};
 pub use terminal::Terminal;
+pub use until::{Cancel, Patience};

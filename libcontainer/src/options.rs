@@ -4,6 +4,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Cancel;
+
 /// How `create` treats the container.
 #[derive(Debug, Default)]
 pub struct CreateOptions {
@@ -37,6 +39,8 @@ pub struct CreateOptions {
     /// `TimedOut`. Absent: for ever, so a filesystem that does not answer holds `create`. What the caller opens itself before (sources of bind
     /// mounts, the rootfs) is not bounded. The monotonic clock counts.
     pub timeout: Option<Duration>,
+    /// Takes everything back when it is triggered while init or the hooks of `create` are waited for.
+    pub cancel: Option<Cancel>,
 }
 
 /// What `update` changes beside `linux.resources`.
@@ -72,6 +76,8 @@ pub struct ExecOptions {
     pub ignore_paused: bool,
     /// How long it may take until the program runs; no limit if absent.
     pub timeout: Option<Duration>,
+    /// Ends the attempt when it is triggered before the program runs.
+    pub cancel: Option<Cancel>,
 }
 
 /// In which cgroup a further process of a container runs.

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use crate::cgroup::{self, DeviceCache};
-use crate::container::{Container, remove};
+use crate::container::{Container, Exit, remove};
 use crate::host::{Host, nodes};
 use crate::image;
 use crate::options::{CreateOptions, Delete};
@@ -12,6 +13,7 @@ use crate::plan::{self, Plan, Shape};
 use crate::prepare::Prepared;
 use crate::spec::{Id, Spec, Warning, annotations};
 use crate::state::{State, StateDir, notify};
+use crate::until::Patience;
 use crate::{Error, Result};
 
 /// Creates and finds the containers below one state root.
@@ -80,6 +82,10 @@ impl Runtime {
     /// # Ok::<(), teu::Error>(())
     /// ```
     pub fn plan(&self, id: &Id, spec: &Spec, options: &CreateOptions) -> Result<Plan> {
+        self.decide(id, spec, options).map_err(|error| error.during("plan"))
+    }
+
+    fn decide(&self, id: &Id, spec: &Spec, options: &CreateOptions) -> Result<Plan> {
         let notified = options.notify_socket.then(|| self.with_notify(id, spec)).transpose()?;
         let spec = notified.as_ref().unwrap_or(spec);
         let mut shape = Shape::of(options)?;
@@ -118,7 +124,8 @@ impl Runtime {
     /// # Errors
     /// `AlreadyExists`; what cannot be opened or made.
     pub fn prepare(&self, plan: Plan, options: CreateOptions) -> Result<Prepared> {
-        plan.prepare(&self.shared.root, &self.shared.devices, options)
+        let prepared = plan.prepare(&self.shared.root, &self.shared.devices, options);
+        prepared.map_err(|error| error.during("prepare"))
     }
 
     /// Creates a container: on success its init waits for [`Container::start`], on failure nothing is left.
@@ -127,7 +134,30 @@ impl Runtime {
     /// As [`Runtime::plan`] and [`Runtime::prepare`], and what init reports.
     pub fn create(&self, id: &Id, spec: &Spec, options: CreateOptions) -> Result<Container> {
         let plan = self.plan(id, spec, &options)?;
-        self.prepare(plan, options)?.launch()
+        self.prepare(plan, options)?.launch().map_err(|error| error.during("launch"))
+    }
+
+    /// Creates and starts a container, waits for its end and removes it. What fails on the way ends and removes it too.
+    ///
+    /// # Errors
+    /// As [`Runtime::create`] and [`Container::start`]; `TimedOut` and `Cancelled` at any moment.
+    pub fn run(&self, id: &Id, spec: &Spec, options: CreateOptions) -> Result<Exit> {
+        let patience = Patience { timeout: options.timeout, cancel: options.cancel.clone() };
+        let begun = Instant::now();
+        let container = self.create(id, spec, options)?;
+        let left = patience.timeout.map(|timeout| timeout.saturating_sub(begun.elapsed()));
+        let rest = Patience { timeout: left, ..patience };
+        let ended = container.start().and_then(|()| container.wait_within(&rest));
+        container.delete(Delete::Force)?;
+        ended
+    }
+
+    /// Asks now what `create` has to know about the machine; the first `create` does it otherwise.
+    ///
+    /// # Errors
+    /// `Kernel`: it cannot be read.
+    pub fn probe(&self) -> Result<()> {
+        self.host().map(drop)
     }
 
     /// Finds a container.

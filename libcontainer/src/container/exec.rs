@@ -4,7 +4,8 @@ use std::fs::OpenOptions;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::OnceLock;
-use std::time::Instant;
+
+use serde_json::Value;
 
 use super::{Container, Exit};
 use crate::cgroup::Cgroup;
@@ -16,6 +17,7 @@ use crate::prepare;
 use crate::spec::Spec;
 use crate::sys::pidfd::pidfd_send_signal;
 use crate::terminal::Terminal;
+use crate::until::{self, Patience, Until};
 use crate::{Error, ErrorKind, Result, Status, image, sys};
 
 /// A process that [`Container::exec`] started. Dropping it changes nothing: the process goes on.
@@ -32,18 +34,19 @@ impl Container {
     /// it; when this returns, its program has been executed.
     ///
     /// # Errors
-    /// `InvalidState` in a stopped or, without [`ExecOptions::ignore_paused`], a paused container; `InvalidSpec` with the place in the process;
+    /// `InvalidState` in a stopped container, `Paused` without [`ExecOptions::ignore_paused`] in a paused one; `InvalidSpec` with the place in the process;
     /// `CommandNotFound` and `CommandNotExecutable`; what the process reports while it enters. Nothing is left then.
     pub fn exec(&self, process: &[u8], mut options: ExecOptions) -> Result<Process> {
         let paused = self.enterable(options.ignore_paused)?;
         let spec = self.spec()?.with_process(process)?;
         let plan = self.plan_exec(&spec, &options)?;
-        let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let until = Until::from(&Patience { timeout: options.timeout, cancel: options.cancel.take() });
+        until.check()?;
         let receivers =
             prepare::Receivers::connect(options.console_socket.take(), options.pidfd_socket.take())?;
         let pid_file = options.pid_file.take();
         let slots = prepare::open_entry(&plan, self, options)?;
-        let entering = Entering::new(plan, self.pid().unwrap_or(0), slots, receivers, deadline)?;
+        let entering = Entering::new(plan, self.pid().unwrap_or(0), slots, receivers, until)?;
         if paused {
             log::debug!("exec into a paused container: it goes on when the container does");
         }
@@ -68,6 +71,24 @@ impl Container {
         Spec::process_of(&self.dir.read_config()?)
     }
 
+    /// The same process with another program and, if given, another working directory; without a terminal, whose size would be another one's.
+    ///
+    /// # Errors
+    /// As [`Container::spec`].
+    pub fn process_with(&self, args: &[String], cwd: Option<&str>) -> Result<String> {
+        let unreadable = |error| Error::new(ErrorKind::Internal, format!("process: {error}"));
+        let mut process: Value = serde_json::from_str(&self.process()?).map_err(unreadable)?;
+        if let Some(process) = process.as_object_mut() {
+            process.insert("args".to_owned(), args.into());
+            process.insert("terminal".to_owned(), false.into());
+            process.remove("consoleSize");
+            if let Some(cwd) = cwd {
+                process.insert("cwd".to_owned(), cwd.into());
+            }
+        }
+        Ok(process.to_string())
+    }
+
     /// What [`Container::exec`] would do.
     ///
     /// # Errors
@@ -90,11 +111,15 @@ impl Container {
 
     /// Whether it is paused; an error if nothing can enter it.
     fn enterable(&self, ignore_paused: bool) -> Result<bool> {
-        let refused = |message: &str| Err(Error::new(ErrorKind::InvalidState, message));
+        let error = |kind, message: &str| Err(Error::new(kind, message));
+        let refused = |message: &str| error(ErrorKind::InvalidState, message);
         match self.status()? {
             Status::Created | Status::Running => Ok(false),
             Status::Paused if ignore_paused => Ok(true),
-            Status::Paused => refused("cannot exec in a paused container (use --ignore-paused to override)"),
+            Status::Paused => {
+                let message = "cannot exec in a paused container (use --ignore-paused to override)";
+                error(ErrorKind::Paused, message)
+            }
             Status::Stopped => refused("cannot exec in a stopped container"),
             Status::Creating => refused("cannot exec in a container that is being created"),
         }
@@ -153,5 +178,14 @@ impl Process {
     /// Waits for the end of the process and tells how it ended; again and again the same.
     pub fn wait(&self) -> Exit {
         *self.exit.get_or_init(|| Exit::from(reap::wait(&self.pidfd)))
+    }
+
+    /// The same, and no longer than `patience`: the process goes on then.
+    ///
+    /// # Errors
+    /// `TimedOut`, `Cancelled`.
+    pub fn wait_within(&self, patience: &Patience) -> Result<Exit> {
+        until::ended(&self.pidfd, patience)?;
+        Ok(self.wait())
     }
 }

@@ -7,7 +7,9 @@ pub(crate) mod remove;
 mod start;
 mod update;
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 pub use self::exec::Process;
@@ -16,11 +18,12 @@ use crate::launch::reap;
 use crate::lifecycle::{Operation, permits};
 use crate::options::Delete;
 use crate::spec::Id;
-use crate::state::{self, Record, State, StateDir, dir::not_found};
+use crate::state::{self, Record, State, StateDir, Summary, dir::not_found};
 use crate::sys::pidfd::pidfd_send_signal;
 use crate::sys::process::Ended;
 use crate::terminal::Terminal;
-use crate::{Error, ErrorKind, Result, Status, Warning};
+use crate::until::{self, Patience, Until};
+use crate::{Error, ErrorKind, Result, Status, Warning, sys};
 
 /// A container. Dropping it changes nothing: containers outlive their handles.
 ///
@@ -108,6 +111,14 @@ impl Container {
         self.current(|now| Ok(State::of(&now.dir, &now.record, now.observe()?)))
     }
 
+    /// What is asked for most often.
+    ///
+    /// # Errors
+    /// As [`Container::state`].
+    pub fn summary(&self) -> Result<Summary> {
+        self.current(|now| Ok(Summary::of(&now.record, now.observe()?)))
+    }
+
     /// The status alone.
     ///
     /// # Errors
@@ -123,7 +134,17 @@ impl Container {
     /// `InvalidState` if it is not created: running, stopped, or its init died while waiting. `InvalidSpec` if its configuration had no `process`. `Hook`: the
     /// container has been ended; it is to be deleted.
     pub fn start(&self) -> Result<()> {
-        let locked = self.locked()?;
+        self.start_within(&Patience::default())
+    }
+
+    /// The same, and the hooks may take no longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`Container::start`]; `TimedOut` and `Cancelled`: the container has been ended if a hook ran.
+    pub fn start_within(&self, patience: &Patience) -> Result<()> {
+        let until = Until::from(patience);
+        until.check()?;
+        let locked = self.locked(&until)?;
         let status = self.status()?;
         if !permits(status, Operation::Start) {
             return Err(cannot_start(status));
@@ -133,7 +154,7 @@ impl Container {
             return Err(Error::new(ErrorKind::InvalidSpec, message).at("/process"));
         }
         self.current(|now| match now.record.hooks.need_door() {
-            true => start::start(now, &locked),
+            true => start::start(now, &locked, &until),
             false if locked.pass_gate()? => Ok(()),
             false => Err(cannot_start(Status::Stopped)),
         })
@@ -171,6 +192,25 @@ impl Container {
         })
     }
 
+    /// Where the container's cgroup is: the cgroup2 directory, on a machine without one that of the first hierarchy. A handle (O_PATH), close-on-exec.
+    ///
+    /// # Errors
+    /// `Unsupported` for a container without a cgroup; `NotRunning` if it is gone with the container; the kernel refuses.
+    pub fn cgroup_directory(&self) -> Result<(PathBuf, OwnedFd)> {
+        self.current(|now| {
+            let dirs = &now.record.cgroup.dirs;
+            let dir = dirs.iter().find(|dir| dir.hierarchy.is_empty()).or(dirs.first()).ok_or_else(|| {
+                Error::new(ErrorKind::Unsupported, "the container was made without a cgroup")
+            })?;
+            let path = dir.root.join(&dir.path);
+            match sys::fs::open_directory_plain(&path) {
+                Ok(fd) => Ok((path, fd)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(not_running()),
+                Err(error) => Err(Error::io(format!("open {}", path.display()), &error)),
+            }
+        })
+    }
+
     /// Waits for the end of init and tells how it ended; again and again the same.
     ///
     /// # Errors
@@ -184,12 +224,38 @@ impl Container {
         Ok(*self.exit.get_or_init(|| exit))
     }
 
+    /// The same, and no longer than `patience`: the container goes on then.
+    ///
+    /// # Errors
+    /// As [`Container::wait`]; `TimedOut`, `Cancelled`.
+    pub fn wait_within(&self, patience: &Patience) -> Result<Exit> {
+        if self.exit.get().is_none() {
+            until::ended(self.pidfd.as_ref().ok_or_else(not_running)?, patience)?;
+        }
+        self.wait()
+    }
+
     /// Removes the container; see [`crate::Runtime::delete`].
     ///
     /// # Errors
     /// As [`crate::Runtime::delete`].
     pub fn delete(&self, mode: Delete) -> Result<Vec<Warning>> {
-        let removed = self.locked().and_then(|_locked| self.current(|now| remove::remove_locked(now, mode)));
+        self.delete_within(mode, &Patience::default())
+    }
+
+    /// The same, and another operation on the container is waited for no longer than `patience`. Once begun it goes on to its end.
+    ///
+    /// # Errors
+    /// As [`crate::Runtime::delete`]; `TimedOut`, `Cancelled`.
+    pub fn delete_within(&self, mode: Delete, patience: &Patience) -> Result<Vec<Warning>> {
+        let until = Until::from(patience);
+        until.check()?;
+        if self.pidfd.as_ref().is_some_and(|init| !state::is_alive(init)) {
+            // The status is kept for a wait that comes later.
+            let _ = self.wait();
+        }
+        let removed =
+            self.locked(&until).and_then(|_locked| self.current(|now| remove::remove_locked(now, mode)));
         match removed {
             Err(error) if error.kind() == ErrorKind::NotFound && mode == Delete::Force => Ok(Vec::new()),
             other => other,
@@ -212,9 +278,9 @@ impl Container {
     }
 
     /// This container's directory with its lock: on a descriptor of its own, because a lock belongs to the descriptor and not to the thread.
-    fn locked(&self) -> Result<StateDir> {
+    fn locked(&self, until: &Until) -> Result<StateDir> {
         let fresh = self.dir.reopen()?;
-        fresh.lock()?;
+        fresh.lock_until(until)?;
         if fresh.is_linked() { Ok(fresh) } else { Err(not_found()) }
     }
 }

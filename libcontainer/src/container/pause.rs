@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Container;
 use crate::cgroup::Cgroup;
 use crate::lifecycle::{Operation, permits};
+use crate::until::{Patience, Until};
 use crate::{Error, ErrorKind, Result, Status};
 
 /// How long the processes may take to stand.
@@ -17,9 +18,19 @@ impl Container {
     /// `NotRunning` if the container has stopped; `InvalidState` if it is paused already; `Unsupported` if it has no cgroup that can be frozen; `TimedOut`;
     /// `Denied` or `Cgroup`: the kernel refuses.
     pub fn pause(&self) -> Result<()> {
-        let _locked = self.locked()?;
+        self.pause_within(&Patience::default())
+    }
+
+    /// The same, and no longer than `patience` allows; a cancellation counts until the freezer is asked.
+    ///
+    /// # Errors
+    /// As [`Container::pause`]; `Cancelled`.
+    pub fn pause_within(&self, patience: &Patience) -> Result<()> {
+        let until = Until::from(patience);
+        until.check()?;
+        let _locked = self.locked(&until)?;
         self.current(|now| match now.observe()? {
-            status if permits(status, Operation::Pause) => now.cgroup()?.pause(LIMIT),
+            status if permits(status, Operation::Pause) => now.cgroup()?.pause(until.within(LIMIT)),
             Status::Paused => {
                 Err(Error::new(ErrorKind::InvalidState, "container not running: container paused"))
             }
@@ -32,7 +43,17 @@ impl Container {
     /// # Errors
     /// `InvalidState` if it is not paused; `Denied` or `Cgroup`: the kernel refuses.
     pub fn resume(&self) -> Result<()> {
-        let _locked = self.locked()?;
+        self.resume_within(&Patience::default())
+    }
+
+    /// The same, and another operation on the container is waited for no longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`Container::resume`]; `TimedOut`, `Cancelled`.
+    pub fn resume_within(&self, patience: &Patience) -> Result<()> {
+        let until = Until::from(patience);
+        until.check()?;
+        let _locked = self.locked(&until)?;
         self.current(|now| match permits(now.observe()?, Operation::Resume) {
             true => now.cgroup()?.resume(),
             false => Err(Error::new(ErrorKind::InvalidState, "container not paused")),

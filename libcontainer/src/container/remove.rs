@@ -73,7 +73,10 @@ pub(super) fn remove_locked(container: &Container, mode: Delete) -> Result<Vec<W
 
 /// Ends every process of the container.
 pub(super) fn end(container: &Container, status: Status, cgroup: &Cgroup) -> Result<()> {
-    if let Some(init) = container.pidfd.as_ref().filter(|_| status != Status::Stopped) {
+    if status == Status::Stopped {
+        // A caller who is the parent and never waited for it would keep the zombie.
+        let _ = container.pidfd.as_ref().map(|init| reap::wait_until(init, Instant::now()));
+    } else if let Some(init) = &container.pidfd {
         let _ = pidfd_send_signal(init.as_fd(), libc::SIGKILL);
         if status == Status::Paused {
             cgroup.thaw()?;

@@ -9,10 +9,11 @@ use crate::launch::hook::{Stage, helper, pid_inside, started, turns};
 use crate::launch::reap;
 use crate::plan::HookKind;
 use crate::state::StateDir;
+use crate::until::Until;
 use crate::{Result, Status};
 
 /// Starts the container whose lock is held and whose status is `created`.
-pub(super) fn start(container: &Container, locked: &StateDir) -> Result<()> {
+pub(super) fn start(container: &Container, locked: &StateDir, until: &Until) -> Result<()> {
     let gone = || cannot_start(Status::Stopped);
     // Before the gate is opened: init takes the connection that is there when it has passed.
     let socket = locked.knock()?.ok_or_else(gone)?;
@@ -24,7 +25,7 @@ pub(super) fn start(container: &Container, locked: &StateDir) -> Result<()> {
         record: &container.record,
         status: Status::Created,
         pid: pid_inside(pid),
-        deadline: None,
+        until,
         watch: None,
     };
     let heard = started::converse(&socket, &stage);

@@ -34,8 +34,8 @@ impl Launch {
     }
 
     fn stage(&self, pid: i32) -> Stage<'_> {
-        let (record, deadline) = (&self.prepared.record, self.prepared.deadline);
-        Stage { record, status: Status::Creating, pid, deadline, watch: None }
+        let (record, until) = (&self.prepared.record, &self.prepared.until);
+        Stage { record, status: Status::Creating, pid, until, watch: None }
     }
 
     /// That init died comes before what a hook made of it.

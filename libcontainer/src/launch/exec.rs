@@ -2,7 +2,6 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use teu_init::wire;
 
@@ -11,6 +10,7 @@ use super::{agent, hook, idmap, pid_file, report, talk};
 use crate::plan::Plan;
 use crate::prepare::Receivers;
 use crate::terminal::Terminal;
+use crate::until::Until;
 use crate::{Error, ErrorKind, Result};
 
 /// A process on its way into a container. Dropped before it runs its program, it is killed.
@@ -29,12 +29,12 @@ impl Entering {
         container: i32,
         slots: Vec<OwnedFd>,
         receivers: Receivers,
-        deadline: Option<Instant>,
+        until: Until,
     ) -> Result<Self> {
         let encoded = plan.program.encode()?;
         let len = plan.program.encoded_len(&encoded);
         let len = len.ok_or_else(|| Error::new(ErrorKind::Internal, "program without a length"))?;
-        let peer = Peer::new(&encoded, len, deadline)?;
+        let peer = Peer::new(&encoded, len, until)?;
         Ok(Self { peer, slots, receivers, plan, container })
     }
 

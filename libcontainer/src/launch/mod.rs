@@ -90,7 +90,7 @@ struct Launch {
 impl Launch {
     fn new(prepared: Prepared) -> Result<Self> {
         let (encoded, len) = &prepared.program;
-        let peer = Peer::new(encoded, *len, prepared.deadline)?;
+        let peer = Peer::new(encoded, *len, prepared.until.clone())?;
         Ok(Self { peer, devices: None, offered: None, recorded: false, prepared })
     }
 

@@ -1,7 +1,6 @@
 //! Init as its caller has it while they talk: the process, the socket, the program it was given. The same for `create` and for `exec`.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
 
 use teu_init::wire;
 
@@ -13,6 +12,7 @@ use crate::plan::Plan;
 use crate::prepare::Receivers;
 use crate::sys::process::Ended;
 use crate::terminal::Terminal;
+use crate::until::Until;
 use crate::{Error, ErrorKind, Result, sys};
 
 /// Dropped before its process is taken from it, it kills the process.
@@ -25,7 +25,7 @@ pub(super) struct Peer {
     pub program: (OwnedFd, usize),
     /// The terminal's master, once init has sent it.
     pub terminal: Option<Terminal>,
-    deadline: Option<Instant>,
+    until: Until,
 }
 
 impl Drop for Peer {
@@ -38,11 +38,11 @@ impl Drop for Peer {
 
 impl Peer {
     /// A peer without a process.
-    pub fn new(encoded: &[u8], len: usize, deadline: Option<Instant>) -> Result<Self> {
+    pub fn new(encoded: &[u8], len: usize, until: Until) -> Result<Self> {
         let program = carrier::program(encoded, len).map_err(failed("make the program"))?;
         let (socket, theirs) = pair().map_err(failed("socketpair"))?;
         let (theirs, program) = (Some(theirs), (program, len));
-        Ok(Self { child: None, socket, theirs, program, terminal: None, deadline })
+        Ok(Self { child: None, socket, theirs, program, terminal: None, until })
     }
 
     /// Clones init; again is too late.
@@ -67,7 +67,7 @@ impl Peer {
 
     /// What init says next; `None` if it ended without a word.
     pub fn hear(&self, plan: &Plan) -> Result<Option<Heard>> {
-        let heard = talk::hear(&self.socket, self.deadline);
+        let heard = talk::hear_until(&self.socket, &self.until);
         heard.map_err(|error| report::unheard(plan, &self.program.0, &error))
     }
 

@@ -8,7 +8,7 @@ use crate::sys::poll::poll;
 use crate::sys::process::{Ended, exit_information, reap};
 
 /// Far enough to mean "until it happens".
-pub(super) const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(crate) const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Waits for the end of a process and takes its status: as its parent, or from what the kernel remembers. `None` if neither is to be had.
 pub(crate) fn wait(pidfd: &OwnedFd) -> Option<Ended> {

@@ -12,6 +12,7 @@ use crate::cgroup::Cgroup;
 use crate::plan::{Plan, Source, rlimits};
 use crate::sys;
 use crate::sys::process::Ended;
+use crate::until;
 use crate::{Error, ErrorKind};
 
 /// The words that engines look for, in this order.
@@ -24,7 +25,7 @@ pub(super) fn failure(plan: &Plan, heard: &Heard) -> Error {
     let Some(op) = plan.program.ops().get(index) else {
         return Error::os("init refused its program", errno).kind_is(ErrorKind::Internal).context(CONTEXT);
     };
-    let error = sentence(plan, op, errno, detail, &heard.note);
+    let error = sentence(plan, op, errno, detail, &heard.note).during(format!("init:{}", op.name()));
     let error = match hint(&plan.program, op, errno) {
         Some(meaning) => error.remark(meaning),
         None => error,
@@ -265,8 +266,10 @@ fn filtered(plan: &Plan, index: usize) -> Option<usize> {
 
 /// Nothing was heard in time, or the socket failed.
 pub(super) fn unheard(plan: &Plan, program: &OwnedFd, error: &std::io::Error) -> Error {
-    if error.kind() != std::io::ErrorKind::TimedOut {
-        return Error::io("hear from init", error);
+    match error.kind() {
+        std::io::ErrorKind::TimedOut => {}
+        _ if error.raw_os_error() == Some(libc::ECANCELED) => return until::cancelled(),
+        _ => return Error::io("hear from init", error),
     }
     let index = progress(program);
     let step = plan.program.ops().get(index).map_or("?", Op::name);

@@ -3,10 +3,8 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use std::time::Instant;
-
-use crate::sys::poll::poll;
 use crate::sys::socket::receive;
+use crate::until::{Until, Woken};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use teu_init::wire::{self, FDS_PER_MESSAGE, FRAME_LEN, Frame, NOTE_LEN};
 
@@ -60,11 +58,18 @@ pub(super) fn give(socket: &OwnedFd, kind: u32, fds: &[RawFd]) -> io::Result<()>
     send(socket, &Frame::word(kind), fds)
 }
 
-/// Waits for a message; `None` if init is gone. TimedOut if `deadline` passes first.
-pub(super) fn hear(socket: &OwnedFd, deadline: Option<Instant>) -> io::Result<Option<Heard>> {
-    if let Some(deadline) = deadline {
-        if !poll(&[socket.as_fd()], libc::POLLIN, deadline)? {
-            return Err(io::ErrorKind::TimedOut.into());
+/// Waits for a message; `None` if init is gone.
+pub(super) fn hear(socket: &OwnedFd) -> io::Result<Option<Heard>> {
+    hear_until(socket, &Until::default())
+}
+
+/// The same with an end: TimedOut, or ECANCELED.
+pub(super) fn hear_until(socket: &OwnedFd, until: &Until) -> io::Result<Option<Heard>> {
+    if !until.is_endless() {
+        match until.wait(&[socket.as_fd()], libc::POLLIN)? {
+            Woken::Ready => {}
+            Woken::Late => return Err(io::ErrorKind::TimedOut.into()),
+            Woken::Cancelled => return Err(io::Error::from_raw_os_error(libc::ECANCELED)),
         }
     }
     let mut bytes = [0u8; FRAME_LEN + NOTE_LEN];

@@ -8,7 +8,6 @@ mod sources;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use self::claim::Claim;
 pub(crate) use self::receiver::Receivers;
@@ -18,6 +17,7 @@ use crate::options::{CreateOptions, ExecOptions};
 use crate::plan::{self, Plan, Source, cgroup::CgroupPlan};
 use crate::resctrl::{self, Resctrl};
 use crate::state::{Record, clock, format};
+use crate::until::{Patience, Until};
 use crate::{Error, ErrorKind, Result};
 
 /// Everything that a container needs before its first process.
@@ -35,7 +35,7 @@ pub struct Prepared {
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) receivers: Receivers,
     /// When init must be ready.
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) until: Until,
 }
 
 impl Plan {
@@ -49,6 +49,8 @@ impl Plan {
         devices: &DeviceCache,
         mut options: CreateOptions,
     ) -> Result<Prepared> {
+        let until = Until::from(&Patience { timeout: options.timeout, cancel: options.cancel.take() });
+        until.check()?;
         let receivers = Receivers::connect(options.console_socket.take(), options.pidfd_socket.take())?;
         let receivers = receivers.and_annotated(self.pidfd_receiver.as_deref())?;
         let encoded = self.program.encode()?;
@@ -63,7 +65,6 @@ impl Plan {
             claim.dir().make_notify()?;
         }
         let pid_file = options.pid_file.clone();
-        let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         // The cgroup first: a mount of the container may be a bind of it.
         let cgroup = Cgroup::create(&self.cgroup, devices)?;
         record.cgroup = cgroup.record();
@@ -92,7 +93,7 @@ impl Plan {
             program,
             pid_file,
             receivers,
-            deadline,
+            until,
         })
     }
 

@@ -37,6 +37,9 @@ pub(crate) mod pointer;
 mod update;
 mod validate;
 
+use std::fs::Metadata;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,6 +61,9 @@ pub(crate) const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 pub(crate) fn keeps_groups(config: &oci_spec::runtime::Spec) -> bool {
     config.annotations().as_ref().and_then(|all| all.get(KEEP_GROUPS)).is_some_and(|value| value == "1")
 }
+
+/// The stage of errors that come from here.
+const STAGE: &str = "spec";
 
 /// The configuration of a container and the directory that it came from.
 #[derive(Clone, Debug)]
@@ -102,8 +108,39 @@ impl Spec {
         let bundle = given.canonicalize().map_err(|error| {
             Error::io(format!("bundle {}", given.display()), &error).kind_is(ErrorKind::InvalidArgument)
         })?;
-        let json = load::read(&bundle, config.as_ref())?;
+        let json = load::read(&bundle, config.as_ref()).map_err(|error| error.during(STAGE))?;
         Self::from_absolute(bundle, &json)
+    }
+
+    /// Like [`Spec::from_bundle`] with the directory itself. The bundle's path is the one that the kernel knows for it now.
+    ///
+    /// # Errors
+    /// Those of [`Spec::from_bundle`]; `InvalidArgument` for what is no directory, or one without a path.
+    pub fn from_directory(bundle: BorrowedFd<'_>) -> Result<Self> {
+        let bundle = Self::path_of(bundle)?;
+        let json = load::read(&bundle, Path::new("config.json")).map_err(|error| error.during(STAGE))?;
+        Self::from_absolute(bundle, &json)
+    }
+
+    /// The path of a bundle that is open: what [`Spec::from_json`] wants to know.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no directory, or one without a path.
+    pub fn path_of(bundle: BorrowedFd<'_>) -> Result<PathBuf> {
+        let refused =
+            |why: &str| Error::new(ErrorKind::InvalidArgument, format!("the bundle's descriptor {why}"));
+        let link = format!("/proc/self/fd/{}", bundle.as_raw_fd());
+        let path = std::fs::read_link(&link).map_err(|error| {
+            Error::io("the bundle's descriptor", &error).kind_is(ErrorKind::InvalidArgument)
+        })?;
+        let same = |found: &Metadata| {
+            std::fs::metadata(&link).is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino()))
+        };
+        match std::fs::metadata(&path) {
+            Ok(found) if !found.is_dir() => Err(refused("is of no directory")),
+            Ok(found) if same(&found) => Ok(path),
+            _ => Err(refused("is of a directory without a path")),
+        }
     }
 
     /// Validates a configuration in memory. Touches no file; `bundle` is what relative paths are below.
@@ -124,6 +161,10 @@ impl Spec {
     }
 
     fn from_absolute(bundle: PathBuf, json: &[u8]) -> Result<Self> {
+        Self::checked(bundle, json).map_err(|error| error.during(STAGE))
+    }
+
+    fn checked(bundle: PathBuf, json: &[u8]) -> Result<Self> {
         let mut warnings = Vec::new();
         let mut config = load::parse(json, &mut warnings)?;
         absent::normalize(&mut config);

@@ -17,6 +17,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::format::Record;
 use super::lock;
 use crate::spec::Id;
+use crate::until::Until;
 use crate::{Error, ErrorKind, Result};
 
 const RECORD: &str = "state.json";
@@ -103,7 +104,12 @@ impl StateDir {
 
     /// Takes the lock. Check [`StateDir::is_linked`] afterwards: the holder before may have removed the container.
     pub fn lock(&self) -> Result<()> {
-        lock::acquire(&self.dir, &self.path)
+        self.lock_until(&Until::default())
+    }
+
+    /// The same with an end.
+    pub fn lock_until(&self, until: &Until) -> Result<()> {
+        lock::acquire(&self.dir, &self.path, until)
     }
 
     /// Gives the lock back and keeps the descriptor. Who waits for the lock waits for a descriptor of the directory to be closed, so one is.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::sys::fs::flock;
-use crate::sys::poll::poll;
+use crate::until::{self, Until, Woken};
 use crate::{Error, ErrorKind, Result};
 
 /// How long an operation waits for another one on the same container.
@@ -16,8 +16,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 /// Takes the lock of an open directory; it lasts until the last copy of the descriptor is closed.
 ///
 /// # Errors
-/// `Busy` when the deadline passes.
-pub(super) fn acquire(dir: &File, path: &std::path::Path) -> Result<()> {
+/// `Busy` when the deadline passes, this one or the caller's; `Cancelled`.
+pub(super) fn acquire(dir: &File, path: &std::path::Path, until: &Until) -> Result<()> {
     if try_acquire(dir)? {
         return Ok(());
     }
@@ -32,11 +32,14 @@ pub(super) fn acquire(dir: &File, path: &std::path::Path) -> Result<()> {
     }
     let deadline = Instant::now() + DEADLINE;
     while !try_acquire(dir)? {
-        let woken =
-            poll(&[inotify.as_fd()], libc::POLLIN, deadline).map_err(|error| Error::io("ppoll", &error))?;
-        if !woken {
-            let message = format!("container is busy: another operation holds {}", path.display());
-            return Err(Error::new(ErrorKind::Busy, message));
+        let woken = until.wait_before(&[inotify.as_fd()], libc::POLLIN, Some(deadline));
+        match woken.map_err(|error| Error::io("ppoll", &error))? {
+            Woken::Ready => {}
+            Woken::Cancelled => return Err(until::cancelled()),
+            Woken::Late => {
+                let message = format!("container is busy: another operation holds {}", path.display());
+                return Err(Error::new(ErrorKind::Busy, message));
+            }
         }
         let _ = inotify.read_events();
     }

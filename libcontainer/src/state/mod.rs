@@ -10,7 +10,7 @@ pub(crate) mod notify;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) use self::dir::{GateState, StateDir};
 pub(crate) use self::format::{InitRecord, Record};
@@ -42,6 +42,17 @@ pub struct State {
     pub annotations: BTreeMap<String, String>,
     /// The user who made it.
     pub owner_uid: u32,
+}
+
+/// What programs ask for most often, without texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The status at the time of asking.
+    pub status: Status,
+    /// Init's pid in the creator's pid namespace; 0 when stopped.
+    pub pid: i32,
+    /// When it was created, since 1970.
+    pub created: Duration,
 }
 
 /// Derives the status: nothing of it is stored. `init` is the recorded process, if it was found.
@@ -76,7 +87,40 @@ fn is_frozen(record: &Record) -> bool {
     Cgroup::open(&record.cgroup).is_ok_and(|cgroup| cgroup.frozen())
 }
 
+impl Summary {
+    pub(crate) fn of(record: &Record, status: Status) -> Self {
+        let pid = record.init.as_ref().filter(|_| status != Status::Stopped).map_or(0, |init| init.pid);
+        Self { status, pid, created: clock::parse(&record.created).unwrap_or_default() }
+    }
+}
+
 impl State {
+    /// The same without texts.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            status: self.status,
+            pid: self.pid,
+            created: clock::parse(&self.created).unwrap_or_default(),
+        }
+    }
+
+    /// The state as the specification's JSON, on one line.
+    pub fn to_json(&self) -> String {
+        let mut document = serde_json::json!({
+            "ociVersion": self.oci_version,
+            "id": self.id,
+            "status": self.status.as_str(),
+            "pid": self.pid,
+            "bundle": self.bundle,
+            "rootfs": self.rootfs,
+            "created": self.created,
+        });
+        if !self.annotations.is_empty() {
+            document["annotations"] = serde_json::json!(self.annotations);
+        }
+        document.to_string()
+    }
+
     pub(crate) fn of(dir: &StateDir, record: &Record, status: Status) -> Self {
         let pid = record.init.as_ref().filter(|_| status != Status::Stopped).map_or(0, |init| init.pid);
         Self {

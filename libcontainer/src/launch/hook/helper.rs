@@ -42,7 +42,7 @@ pub(crate) fn run(
     let helper = start(turns, stage)?;
     let Some(socket) = &helper.socket else { return Ok(()) };
     let mut done = 0;
-    while let Some(heard) = talk::hear(socket, None).map_err(failed("hear from the helper"))? {
+    while let Some(heard) = talk::hear(socket).map_err(failed("hear from the helper"))? {
         let turn = turns.get(heard.frame.detail as usize);
         match (heard.frame.kind, heard.frame.value, turn) {
             (wire::ASK, ask::HOOK, Some(turn)) => {

@@ -25,6 +25,7 @@ use super::talk;
 use crate::plan::{Hook, HookKind, Hooks};
 use crate::state::Record;
 use crate::sys::poll::poll_each;
+use crate::until::{self, Until};
 use crate::{Error, ErrorKind, Result, Status, Warning};
 
 /// How long a killed hook may take to be gone.
@@ -37,7 +38,7 @@ pub(crate) struct Stage<'a> {
     /// Init's pid as the hook sees it; 0: there is none.
     pub pid: i32,
     /// When all of the operation must be done.
-    pub deadline: Option<Instant>,
+    pub until: &'a Until,
     /// The container's init, if the conversation is with somebody else: its death ends the hook.
     pub watch: Option<BorrowedFd<'a>>,
 }
@@ -66,7 +67,7 @@ pub(crate) fn poststop(record: &Record) -> Vec<Warning> {
         warnings.push(Warning { pointer, message: error.message().to_owned() });
         Ok(())
     };
-    let stage = Stage { record, status: Status::Stopped, pid: 0, deadline: None, watch: None };
+    let stage = Stage { record, status: Status::Stopped, pid: 0, until: &Until::default(), watch: None };
     let turns = turns(&record.hooks, &[HookKind::Poststop]);
     let done = helper::run(&turns, &stage, &mut warn);
     let _ = done.or_else(&mut warn);
@@ -83,6 +84,8 @@ enum End {
     Overrun,
     /// The operation ran for too long.
     Late,
+    /// The operation was cancelled.
+    Cancelled,
     /// The container's init died meanwhile.
     Orphaned,
 }
@@ -116,14 +119,14 @@ impl Stage<'_> {
     fn wait(&self, socket: &OwnedFd, turn: Turn<'_>, streams: &mut Streams) -> Result<End> {
         let own =
             turn.hook.timeout.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
-        let (mut limit, cause) = match (own, self.deadline) {
+        let (mut limit, cause) = match (own, self.until.deadline) {
             (Some(own), Some(all)) if all < own => (Some(all), End::Late),
             (Some(own), _) => (Some(own), End::Overrun),
             (None, all) => (all, End::Late),
         };
         let (mut killed, mut unexecuted, mut cause) = (None, None, Some(cause));
         loop {
-            let heard = self.next(socket, limit, streams)?;
+            let heard = self.next(socket, limit, streams, killed.is_some())?;
             let end = match heard {
                 Next::Output => continue,
                 Next::Init(wire::UNEXECUTED, errno) => {
@@ -144,6 +147,7 @@ impl Stage<'_> {
                 Next::Orphaned if killed.is_some() => continue,
                 Next::Late => cause.take().unwrap_or(End::Late),
                 Next::Orphaned => End::Orphaned,
+                Next::Cancelled => End::Cancelled,
             };
             killed = Some(end);
             limit = Some(Instant::now() + PATIENCE);
@@ -152,25 +156,35 @@ impl Stage<'_> {
     }
 
     /// What happens next; output is taken on the way.
-    fn next(&self, socket: &OwnedFd, limit: Option<Instant>, streams: &mut Streams) -> Result<Next> {
+    fn next(
+        &self,
+        socket: &OwnedFd,
+        limit: Option<Instant>,
+        streams: &mut Streams,
+        killed: bool,
+    ) -> Result<Next> {
         let limit = limit.unwrap_or_else(|| Instant::now() + super::reap::FOREVER);
         let (pipes, watch) = (streams.open(), self.watch);
+        let cancel = self.until.cancel.as_ref().filter(|_| !killed).map(AsFd::as_fd);
         let mut files = vec![socket.as_fd()];
+        files.extend(cancel);
         files.extend(pipes);
         files.extend(watch);
         let found =
             poll_each(&files, libc::POLLIN, limit).map_err(|error| Error::io("wait for a hook", &error))?;
         let orphaned = watch.is_some() && found.last() == Some(&true);
         let spoken = found.first() == Some(&true);
+        let cancelled = cancel.is_some() && found.get(1) == Some(&true);
         streams.take();
         if spoken {
-            let heard = talk::hear(socket, None).map_err(|error| Error::io("hear from init", &error))?;
+            let heard = talk::hear(socket).map_err(|error| Error::io("hear from init", &error))?;
             let heard =
                 heard.ok_or_else(|| Error::new(ErrorKind::Died, "container init died while a hook ran"))?;
             return Ok(Next::Init(heard.frame.kind, heard.frame.value));
         }
         Ok(match found.contains(&true) {
             _ if orphaned => Next::Orphaned,
+            _ if cancelled => Next::Cancelled,
             true => Next::Output,
             false => Next::Late,
         })
@@ -192,6 +206,9 @@ impl Stage<'_> {
                 let error = fault(turn, "the time for the whole operation is over", Some(streams));
                 return Err(error.kind_is(ErrorKind::TimedOut));
             }
+            End::Cancelled => {
+                return Err(until::cancelled().at(format!("/hooks/{}/{}", turn.kind.as_str(), turn.index)));
+            }
             End::Orphaned => return Err(Error::new(ErrorKind::Died, "container init died while a hook ran")),
         };
         Err(fault(turn, &why, Some(streams)))
@@ -206,6 +223,8 @@ enum Next {
     Init(u32, u32),
     /// Its time is over.
     Late,
+    /// The operation is not wanted any more.
+    Cancelled,
     /// The container's init is dead.
     Orphaned,
 }

@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) fn converse(socket: &OwnedFd, stage: &Stage<'_>) -> Result<()> {
     let turns = turns(&stage.record.hooks, &[HookKind::StartContainer]);
     let (mut here, mut refused) = (false, None);
-    while let Some(heard) = talk::hear(socket, None).map_err(|error| Error::io("hear from init", &error))? {
+    while let Some(heard) = talk::hear(socket).map_err(|error| Error::io("hear from init", &error))? {
         let turn = turns.get(heard.frame.detail as usize);
         match (heard.frame.kind, heard.frame.value, turn) {
             (wire::READY, ..) => here = true,

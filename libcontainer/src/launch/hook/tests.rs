@@ -30,7 +30,7 @@ fn shell(script: &str) -> Hook {
 }
 
 fn run(record: &Record, hooks: Vec<Hook>) -> std::result::Result<(), String> {
-    let stage = Stage { record, status: Status::Creating, pid: 7, deadline: None, watch: None };
+    let stage = Stage { record, status: Status::Creating, pid: 7, until: &Until::default(), watch: None };
     let hooks = Hooks { create_runtime: hooks, ..Hooks::default() };
     helper::run(&turns(&hooks, &[HookKind::CreateRuntime]), &stage, Err).map_err(|error| error.to_string())
 }
@@ -131,7 +131,7 @@ fn the_death_of_who_is_watched_ends_the_hook() {
         record: &record,
         status: Status::Creating,
         pid: 7,
-        deadline: None,
+        until: &Until::default(),
         watch: Some(pidfd.as_fd()),
     };
     child.kill().unwrap();
@@ -144,8 +144,8 @@ fn the_death_of_who_is_watched_ends_the_hook() {
 fn the_time_of_the_operation_bounds_a_hook_without_one() {
     let record = record(&[]);
     let hooks = Hooks { prestart: vec![Hook { timeout: None, ..shell("sleep 100") }], ..Hooks::default() };
-    let deadline = Some(Instant::now());
-    let stage = Stage { record: &record, status: Status::Creating, pid: 7, deadline, watch: None };
+    let until = Until { deadline: Some(Instant::now()), cancel: None };
+    let stage = Stage { record: &record, status: Status::Creating, pid: 7, until: &until, watch: None };
     let error = helper::run(&turns(&hooks, &[HookKind::Prestart]), &stage, Err).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
 }

@@ -1,0 +1,346 @@
+//! The types of the header: plain data, in C's layout. The comments are those of `teu.h`.
+//!
+//! Every struct that a caller fills begins with its size, so that it can grow; `Growing` in `ffi.rs` reads them. Nothing here is ever renumbered.
+#![allow(non_camel_case_types, dead_code)]
+
+use std::ffi::{c_char, c_void};
+
+/// The state root and the options of a host. Opaque.
+pub struct teu_t(());
+/// A container. Opaque.
+pub struct teu_container_t(());
+/// A process that `teu_container_exec` started. Opaque.
+pub struct teu_process_t(());
+/// The containers of a root at one moment. Opaque.
+pub struct teu_list_t(());
+/// Why a call failed. Opaque.
+pub struct teu_error_t(());
+/// Ends calls from another thread or a signal handler. Opaque.
+pub struct teu_cancel_t(());
+
+/// What a call can fail with. Stable numbers, never used again for something else. A program must bear numbers that it does
+/// not know.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum teu_code {
+    /// No error.
+    TEU_OK = 0,
+    /// An argument is malformed: NULL, a stale handle, an id, a path, a signal, an unknown flag, a bad descriptor.
+    TEU_EINVAL = -1,
+    /// There is no such container.
+    TEU_ENOTFOUND = -2,
+    /// The id is in use.
+    TEU_EEXISTS = -3,
+    /// Not allowed in the container's present status.
+    TEU_ESTATE = -4,
+    /// The container or the process has ended.
+    TEU_ENOTRUNNING = -5,
+    /// The container is paused.
+    TEU_EPAUSED = -6,
+    /// Another operation holds the container and the deadline passed, or its cgroup is occupied.
+    TEU_EBUSY = -7,
+    /// The configuration breaks a rule of the specification; `teu_error_pointer` names the place.
+    TEU_ESPEC = -8,
+    /// The kernel, the host or this build lacks what was asked for.
+    TEU_EUNSUPPORTED = -9,
+    /// The caller may not do this.
+    TEU_EPERM = -10,
+    /// The program does not exist in the container; engines report 127.
+    TEU_ECMDNOTFOUND = -11,
+    /// The program exists and cannot be executed; engines report 126.
+    TEU_ECMDNOPERM = -12,
+    /// A hook failed.
+    TEU_EHOOK = -13,
+    /// A cgroup operation failed.
+    TEU_ECGROUP = -14,
+    /// A mount or another step of the root filesystem failed.
+    TEU_EMOUNT = -15,
+    /// The filter of system calls failed. Not used yet: reported as TEU_ESYS or TEU_EUNSUPPORTED.
+    TEU_ESECCOMP = -16,
+    /// A security module failed. Not used yet: reported as TEU_ESYS or TEU_EUNSUPPORTED.
+    TEU_ELSM = -17,
+    /// CRIU failed. Not used yet.
+    TEU_ECRIU = -18,
+    /// The kernel refused a call for another reason; `teu_error_errno` tells.
+    TEU_ESYS = -19,
+    /// No memory.
+    TEU_ENOMEM = -20,
+    /// The call was cancelled and taken back.
+    TEU_ECANCELED = -21,
+    /// The call took too long and was taken back.
+    TEU_ETIMEDOUT = -22,
+    /// The container's memory limit killed its init before the program ran.
+    TEU_EOOM = -23,
+    /// A struct is newer than the library and has something in its unknown tail.
+    TEU_E2BIG = -24,
+    /// A bug of this library.
+    TEU_EINTERNAL = -99,
+}
+
+/// The status of a container.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum teu_status {
+    /// `teu_create` is at work.
+    TEU_CREATING = 1,
+    /// Init waits for `teu_container_start`.
+    TEU_CREATED = 2,
+    /// The program runs.
+    TEU_RUNNING = 3,
+    /// The container is frozen.
+    TEU_PAUSED = 4,
+    /// Init has ended.
+    TEU_STOPPED = 5,
+}
+
+/// How important a log record is; a context gets those up to its `log_level`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum teu_level {
+    /// Something went wrong.
+    TEU_LOG_ERROR = 1,
+    /// Something was ignored or is doubtful.
+    TEU_LOG_WARNING = 2,
+    /// Something happened.
+    TEU_LOG_INFO = 3,
+    /// What the library chose to do.
+    TEU_LOG_DEBUG = 4,
+}
+
+/// Flags of `teu_options`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum teu_flag {
+    /// Containers are made without a cgroup; limits in a configuration are then an error.
+    TEU_NO_CGROUP = 0x2,
+}
+
+/// Flags of `teu_create_options` and `teu_exec_options`. Those marked (exec) hold for both.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum teu_create_flag {
+    /// Enter the root filesystem without pivot_root, for roots that cannot be pivoted (an initramfs).
+    TEU_NO_PIVOT = 0x1,
+    /// (exec) Keep the caller's session keyring.
+    TEU_NO_NEW_KEYRING = 0x2,
+    /// `bundle_fd` is valid.
+    TEU_BUNDLE_FD = 0x20,
+    /// (exec) `console_socket_fd` is valid.
+    TEU_CONSOLE_SOCKET_FD = 0x40,
+    /// (exec) `pidfd_socket_fd` is valid.
+    TEU_PIDFD_SOCKET_FD = 0x80,
+    /// Leave out the device rules that every container gets after those of its configuration.
+    TEU_NO_DEFAULT_DEVICES = 0x100,
+}
+
+/// Flags of `teu_exec_options` alone.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum teu_exec_flag {
+    /// Enter a paused container too; the call returns when the container goes on.
+    TEU_EXEC_IGNORE_PAUSED = 0x4000,
+}
+
+/// Flags of `teu_container_kill`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum teu_kill_flag {
+    /// Every process of the container, not init alone.
+    TEU_KILL_ALL = 0x1,
+}
+
+/// Flags of `teu_container_delete` and `teu_delete`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum teu_delete_flag {
+    /// Also a container that is not stopped: its processes are killed first. One that does not exist is success.
+    TEU_DELETE_FORCE = 0x1,
+}
+
+/// Flags of `teu_spec_json`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum teu_spec_flag {
+    /// A configuration that an ordinary user can run.
+    TEU_SPEC_ROOTLESS = 0x1,
+}
+
+/// One line of the log; valid during the callback only.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct teu_log_record {
+    /// The size of the struct as the library knows it.
+    pub size: usize,
+    /// `enum teu_level`.
+    pub level: i32,
+    /// 0.
+    pub reserved0: i32,
+    /// Nanoseconds since 1970.
+    pub time_ns: u64,
+    /// The part of the library that speaks.
+    pub target: *const c_char,
+    /// One line of UTF-8.
+    pub message: *const c_char,
+}
+
+/// Gets the log records of a context, on the thread whose call makes them and during that call.
+pub type teu_log_fn = Option<unsafe extern "C" fn(data: *mut c_void, record: *const teu_log_record)>;
+
+/// Runs once, when a context is gone and no record can come any more.
+pub type teu_destroy_fn = Option<unsafe extern "C" fn(data: *mut c_void)>;
+
+/// The options of a context.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct teu_options {
+    /// `sizeof(struct teu_options)`.
+    pub size: usize,
+    /// `enum teu_flag`.
+    pub flags: u64,
+    /// Where the state of containers is kept. NULL: /run/teu.
+    pub root: *const c_char,
+    /// Gets log records; NULL: there is no log.
+    pub log_fn: teu_log_fn,
+    /// Given to `log_fn` and `log_destroy`.
+    pub log_data: *mut c_void,
+    /// Called when the context is gone; may be NULL. Not called if `teu_new` fails.
+    pub log_destroy: teu_destroy_fn,
+    /// `enum teu_level`; 0: warnings and errors.
+    pub log_level: i32,
+    /// 0.
+    pub reserved0: i32,
+    /// How long a call may take if it does not say so itself; 0: for ever.
+    pub default_timeout_ns: u64,
+}
+
+/// How long one call may take, and what ends it before.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct teu_call {
+    /// `sizeof(struct teu_call)`.
+    pub size: usize,
+    /// Nanoseconds from now on the monotonic clock; 0: the default of the context.
+    pub timeout_ns: u64,
+    /// Ends the call when it is triggered; may be NULL.
+    pub cancel: *mut teu_cancel_t,
+}
+
+/// A descriptor and the number under which the program finds it. Its layout never changes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct teu_fd_map {
+    /// The number in the container; 0, 1 and 2 are the standard streams.
+    pub target: i32,
+    /// The caller's descriptor; it stays the caller's.
+    pub fd: i32,
+}
+
+/// How a process ended.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct teu_exit {
+    /// `sizeof(struct teu_exit)`.
+    pub size: usize,
+    /// Its exit code; -1 if it was killed by a signal, or if nobody can tell any more.
+    pub code: i32,
+    /// The signal that killed it, or 0.
+    pub signal: i32,
+    /// One number as shells make it: the code, 128 and the signal, or 255 if nobody can tell.
+    pub status: i32,
+    /// 0.
+    pub reserved0: i32,
+}
+
+/// What a container is made from.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct teu_create_options {
+    /// `sizeof(struct teu_create_options)`.
+    pub size: usize,
+    /// `enum teu_create_flag`.
+    pub flags: u64,
+    /// How long the call may take; may be NULL.
+    pub call: *const teu_call,
+    /// The bundle, a path in the caller's root; or `bundle_fd`.
+    pub bundle: *const c_char,
+    /// The bundle, a directory. With TEU_BUNDLE_FD.
+    pub bundle_fd: i32,
+    /// A connected unix stream socket that gets the terminal. With TEU_CONSOLE_SOCKET_FD.
+    pub console_socket_fd: i32,
+    /// A connected unix stream socket that gets a pidfd of init. With TEU_PIDFD_SOCKET_FD.
+    pub pidfd_socket_fd: i32,
+    /// 0.
+    pub reserved0: i32,
+    /// The configuration; NULL: `config.json` of the bundle. Relative paths in it are below the bundle.
+    pub config_json: *const c_char,
+    /// Its length.
+    pub config_len: usize,
+    /// Descriptors for the program. A standard stream that is not named is the null device.
+    pub fds: *const teu_fd_map,
+    /// Their number.
+    pub n_fds: usize,
+    /// The path of a listening unix stream socket that gets the terminal, or NULL.
+    pub console_socket: *const c_char,
+    /// The path of a listening unix stream socket that gets a pidfd of init, or NULL.
+    pub pidfd_socket: *const c_char,
+    /// Where to write init's pid, in decimal digits, or NULL.
+    pub pid_file: *const c_char,
+    /// Variables (`NAME=VALUE`) behind those of the configuration; of two of one name the last wins.
+    pub env: *const *const c_char,
+    /// Their number.
+    pub n_env: usize,
+}
+
+/// What one more process of a container is made from.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct teu_exec_options {
+    /// `sizeof(struct teu_exec_options)`.
+    pub size: usize,
+    /// `enum teu_exec_flag` and `enum teu_create_flag`.
+    pub flags: u64,
+    /// How long the call may take; may be NULL.
+    pub call: *const teu_call,
+    /// The process as the specification has it (config.json, /process). NULL: as the container's own.
+    pub process_json: *const c_char,
+    /// Its length.
+    pub process_len: usize,
+    /// The program and its arguments, in place of those of the process; NULL: as they are.
+    pub argv: *const *const c_char,
+    /// Their number.
+    pub argc: usize,
+    /// Variables (`NAME=VALUE`) behind those of the process; of two of one name the last wins.
+    pub env: *const *const c_char,
+    /// Their number.
+    pub n_env: usize,
+    /// The working directory in place of that of the process, or NULL.
+    pub cwd: *const c_char,
+    /// Descriptors for the program. A standard stream that is not named is the null device.
+    pub fds: *const teu_fd_map,
+    /// Their number.
+    pub n_fds: usize,
+    /// A connected unix stream socket that gets the terminal. With TEU_CONSOLE_SOCKET_FD.
+    pub console_socket_fd: i32,
+    /// A connected unix stream socket that gets a pidfd of the process. With TEU_PIDFD_SOCKET_FD.
+    pub pidfd_socket_fd: i32,
+    /// The path of a listening unix stream socket that gets the terminal, or NULL.
+    pub console_socket: *const c_char,
+    /// The path of a listening unix stream socket that gets a pidfd of the process, or NULL.
+    pub pidfd_socket: *const c_char,
+    /// Where to write the pid of the process, in decimal digits, or NULL.
+    pub pid_file: *const c_char,
+}
+
+/// What is known of a container at one moment.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct teu_state {
+    /// `sizeof(struct teu_state)`.
+    pub size: usize,
+    /// `enum teu_status`.
+    pub status: i32,
+    /// Init's pid in the creator's pid namespace; 0 when stopped. To act on it, use `teu_container_pidfd`.
+    pub pid: i32,
+    /// When `teu_create` began: nanoseconds since 1970.
+    pub created_ns: u64,
+}

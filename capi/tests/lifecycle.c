@@ -1,0 +1,256 @@
+/* A container's life through C: every way to make one, every call on one, and nothing left behind. */
+#include "host.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+static void life(teu_t *teu)
+{
+    teu_error_t *err = NULL;
+    struct teu_exit ended = {.size = sizeof ended};
+    struct teu_state state = {.size = sizeof state};
+    int out[2];
+    CHECK(pipe2(out, O_CLOEXEC) == 0);
+    struct teu_fd_map fds[] = {{1, out[1]}, {7, out[1]}};
+    struct teu_create_options options = {.fds = fds, .n_fds = 2};
+    teu_container_t *container = created(teu, "life", ",\"fd\",\"7\",\"through seven\"", &options);
+    CHECK(strcmp(teu_container_id(container), "life") == 0);
+    GOOD(teu_container_state(container, &state, &err));
+    CHECK(state.status == TEU_CREATED && state.pid > 0);
+    CHECK(state.created_ns / 1000000000 <= (uint64_t)time(NULL) && (uint64_t)time(NULL) - state.created_ns / 1000000000 < 600);
+    teu_container_t *twice = container;
+    options.config_json = NULL;
+    options.config_len = 0;
+    BAD(TEU_EEXISTS, teu_create(teu, "life", &options, &twice, &err));
+    CHECK(twice == NULL);
+    close(out[1]);
+    int pidfd = GOOD(teu_container_pidfd(container, &err));
+    CHECK(pidfd > 2 && (fcntl(pidfd, F_GETFD) & FD_CLOEXEC));
+    GOOD(teu_container_start(container, NULL, &err));
+    GOOD(teu_container_wait(container, NULL, &ended, &err));
+    CHECK(ended.code == 0 && ended.signal == 0 && ended.status == 0);
+    struct pollfd polled = {.fd = pidfd, .events = POLLIN};
+    CHECK(poll(&polled, 1, 0) == 1);
+    close(pidfd);
+    CHECK(strcmp(content(out[0]), "through seven") == 0);
+    CHECK(status(container) == TEU_STOPPED);
+    BAD(TEU_ENOTRUNNING, teu_container_kill(container, SIGTERM, 0, &err));
+    BAD(TEU_ESTATE, teu_container_start(container, NULL, &err));
+    GOOD(teu_container_delete(container, 0, NULL, &err));
+    GOOD(teu_container_wait(container, NULL, &ended, &err));
+    BAD(TEU_ENOTFOUND, teu_container_state(container, &state, &err));
+    BAD(TEU_ENOTFOUND, teu_container_delete(container, 0, NULL, &err));
+    GOOD(teu_container_delete(container, TEU_DELETE_FORCE, NULL, &err));
+    teu_container_unref(container);
+}
+
+static void signals_and_freezer(teu_t *teu)
+{
+    teu_error_t *err = NULL;
+    struct teu_exit ended = {.size = sizeof ended};
+    struct teu_create_options options = {0};
+    teu_container_t *again = NULL, *container = created(teu, "freeze", ",\"sleep\"", &options);
+    BAD(TEU_ESTATE, teu_container_resume(container, NULL, &err));
+    GOOD(teu_container_start(container, NULL, &err));
+    BAD(TEU_ESTATE, teu_container_start(container, NULL, &err));
+    BAD(TEU_ESTATE, teu_container_delete(container, 0, NULL, &err));
+    GOOD(teu_container_pause(container, NULL, &err));
+    CHECK(status(container) == TEU_PAUSED);
+    BAD(TEU_ESTATE, teu_container_pause(container, NULL, &err));
+    struct teu_exec_options exec = {.size = sizeof exec, .argv = (const char *[]){"/guest", "exit", "0"}, .argc = 3};
+    BAD(TEU_EPAUSED, teu_container_exec(container, &exec, &(teu_process_t *){NULL}, &err));
+    GOOD(teu_container_resume(container, NULL, &err));
+    CHECK(status(container) == TEU_RUNNING);
+    GOOD(teu_open(teu, "freeze", &again, &err));
+    pid_t *pids = NULL;
+    size_t n = 0;
+    GOOD(teu_container_ps(again, &pids, &n, &err));
+    struct teu_state state = {.size = sizeof state};
+    GOOD(teu_container_state(again, &state, &err));
+    CHECK(n == 1 && pids[0] == state.pid);
+    teu_free(pids);
+    char *path = NULL;
+    int fd = -1;
+    GOOD(teu_container_cgroup(again, &path, &fd, &err));
+    struct stat by_path, by_fd;
+    CHECK(stat(path, &by_path) == 0 && fstat(fd, &by_fd) == 0 && by_path.st_ino == by_fd.st_ino && S_ISDIR(by_fd.st_mode));
+    teu_free(path);
+    close(fd);
+    BAD(TEU_EINVAL, teu_container_kill(again, 999, 0, &err));
+    GOOD(teu_container_kill(again, SIGKILL, 0, &err));
+    GOOD(teu_container_wait(container, NULL, &ended, &err));
+    CHECK(ended.code == -1 && ended.signal == SIGKILL && ended.status == 128 + SIGKILL);
+    teu_container_unref(again);
+    removed(container);
+}
+
+static void every_bundle(teu_t *teu)
+{
+    teu_error_t *err = NULL;
+    struct teu_exit ended = {.size = sizeof ended};
+    struct teu_create_options by_path = {.size = sizeof by_path, .bundle = BUNDLE};
+    GOOD(teu_run(teu, "by-path", &by_path, &ended, &err));
+    CHECK(ended.code == 3);
+    int fd = open(BUNDLE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct teu_create_options by_fd = {.size = sizeof by_fd, .flags = TEU_BUNDLE_FD, .bundle_fd = fd};
+    GOOD(teu_run(teu, "by-fd", &by_fd, &ended, &err));
+    CHECK(ended.code == 3);
+    char *json = config("both", ",\"exit\",\"9\"", "", "");
+    by_fd.config_json = json;
+    by_fd.config_len = strlen(json);
+    GOOD(teu_run(teu, "both", &by_fd, &ended, &err));
+    CHECK(ended.code == 9);
+    by_fd.bundle = BUNDLE;
+    BAD(TEU_EINVAL, teu_run(teu, "both", &by_fd, &ended, &err));
+    char *plan = NULL;
+    size_t len = 0;
+    by_fd.bundle = NULL;
+    GOOD(teu_plan_text(teu, "both", &by_fd, &plan, &len, &err));
+    CHECK(len == strlen(plan) && strstr(plan, "exec") != NULL);
+    teu_free(plan);
+    free(json);
+    close(fd);
+}
+
+static void one_more_process(teu_t *teu)
+{
+    teu_error_t *err = NULL;
+    teu_process_t *process = NULL;
+    struct teu_exit ended = {.size = sizeof ended};
+    struct teu_create_options options = {0};
+    teu_container_t *container = created(teu, "exec", ",\"sleep\"", &options);
+    GOOD(teu_container_start(container, NULL, &err));
+    int out[2];
+    CHECK(pipe2(out, O_CLOEXEC) == 0);
+    struct teu_fd_map fds[] = {{1, out[1]}};
+    const char *env[] = {"B=two"};
+    struct teu_exec_options exec = {
+        .size = sizeof exec, .argv = (const char *[]){"/guest", "env", "B"}, .argc = 3,
+        .env = env, .n_env = 1, .fds = fds, .n_fds = 1};
+    GOOD(teu_container_exec(container, &exec, &process, &err));
+    close(out[1]);
+    CHECK(teu_process_pid(process) > 0);
+    GOOD(teu_process_wait(process, NULL, &ended, &err));
+    CHECK(ended.code == 0 && strcmp(content(out[0]), "two") == 0);
+    BAD(TEU_ENOTRUNNING, teu_process_kill(process, SIGTERM, &err));
+    teu_process_unref(process);
+    static const char whole[] = "{\"cwd\":\"/\",\"args\":[\"/guest\",\"sleep\"]}";
+    struct teu_exec_options other = {.size = sizeof other, .process_json = whole, .process_len = sizeof whole - 1};
+    GOOD(teu_container_exec(container, &other, &process, &err));
+    int pidfd = GOOD(teu_process_pidfd(process, &err));
+    struct teu_call soon = {.size = sizeof soon, .timeout_ns = 1000000};
+    BAD(TEU_ETIMEDOUT, teu_process_wait(process, &soon, &ended, &err));
+    GOOD(teu_process_kill(process, SIGKILL, &err));
+    GOOD(teu_process_wait(teu_process_ref(process), NULL, &ended, &err));
+    CHECK(ended.signal == SIGKILL);
+    teu_process_unref(process);
+    teu_process_unref(process);
+    close(pidfd);
+    struct teu_exec_options missing = {.size = sizeof missing, .argv = (const char *[]){"/nothing"}, .argc = 1};
+    BAD(TEU_ECMDNOTFOUND, teu_container_exec(container, &missing, &process, &err));
+    CHECK(process == NULL);
+    removed(container);
+}
+
+static void terminal(teu_t *teu)
+{
+    teu_error_t *err = NULL;
+    teu_container_t *container = NULL;
+    char *json = config("tty", ",\"tty\"", ",\"terminal\":true", "");
+    char *at = strstr(json, "{\"destination\":\"/proc\"");
+    char *with = NULL;
+    CHECK(asprintf(&with, "%.*s{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},"
+                   "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":[\"newinstance\",\"ptmxmode=0666\"]},%s",
+                   (int)(at - json), json, at) > 0);
+    struct teu_create_options options = {.size = sizeof options, .bundle = BUNDLE, .config_json = with, .config_len = strlen(with)};
+    GOOD(teu_create(teu, "tty", &options, &container, &err));
+    int master = GOOD(teu_container_take_console(container, &err));
+    CHECK(isatty(master));
+    BAD(TEU_ESTATE, teu_container_take_console(container, &err));
+    GOOD(teu_container_start(container, NULL, &err));
+    CHECK(strcmp(content(master), "tty") == 0);
+    removed(container);
+    int pair[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    options.flags = TEU_CONSOLE_SOCKET_FD;
+    options.console_socket_fd = pair[1];
+    GOOD(teu_create(teu, "tty", &options, &container, &err));
+    BAD(TEU_ESTATE, teu_container_take_console(container, &err));
+    char byte[4096], control[CMSG_SPACE(sizeof(int))];
+    struct iovec iov = {byte, sizeof byte};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    CHECK(recvmsg(pair[0], &message, MSG_CMSG_CLOEXEC) > 0 && CMSG_FIRSTHDR(&message) != NULL);
+    memcpy(&master, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof master);
+    CHECK(isatty(master));
+    close(master);
+    close(pair[0]);
+    close(pair[1]);
+    removed(container);
+    free(json);
+    free(with);
+}
+
+static void lists(teu_t *teu)
+{
+    teu_error_t *err = NULL;
+    struct teu_create_options options = {0};
+    teu_container_t *b = created(teu, "b", ",\"sleep\"", &options), *a = created(teu, "a", ",\"sleep\"", &options);
+    GOOD(teu_container_start(b, NULL, &err));
+    teu_list_t *list = NULL;
+    const char *id = NULL;
+    struct teu_state state = {.size = sizeof state};
+    GOOD(teu_list(teu, &list, &err));
+    CHECK(GOOD(teu_list_next(list, &id, &state, &err)) == 1 && strcmp(id, "a") == 0 && state.status == TEU_CREATED);
+    CHECK(GOOD(teu_list_next(list, &id, &state, &err)) == 1 && strcmp(id, "b") == 0 && state.status == TEU_RUNNING);
+    CHECK(GOOD(teu_list_next(list, &id, &state, &err)) == 0 && id == NULL);
+    teu_list_free(list);
+    char *json = NULL;
+    GOOD(teu_list_json(teu, &json, NULL, &err));
+    CHECK(json[0] == '[' && strstr(json, "\"id\":\"a\"") < strstr(json, "\"id\":\"b\""));
+    teu_free(json);
+    size_t len = 0;
+    GOOD(teu_container_state_json(a, &json, &len, &err));
+    CHECK(len == strlen(json) && strstr(json, "\"status\":\"created\""));
+    teu_free(json);
+    removed(a);
+    GOOD(teu_delete(teu, "b", TEU_DELETE_FORCE, &err));
+    BAD(TEU_ENOTFOUND, teu_delete(teu, "b", 0, &err));
+    teu_container_unref(b);
+}
+
+/* A host that waits for any child takes the status, and the library tells it all the same where the kernel keeps it (Linux 6.15). */
+static void stolen_status(teu_t *teu)
+{
+    teu_error_t *err = NULL;
+    struct teu_create_options options = {0};
+    teu_container_t *container = created(teu, "stolen", ",\"exit\",\"5\"", &options);
+    struct teu_state state = {.size = sizeof state};
+    struct teu_exit ended = {.size = sizeof ended};
+    GOOD(teu_container_state(container, &state, &err));
+    GOOD(teu_container_start(container, NULL, &err));
+    int word = 0;
+    int r = waitpid(-1, &word, 0); fprintf(stderr, "%d %d %x\n", r, state.pid, word); CHECK(r == state.pid && WEXITSTATUS(word) == 5);
+    GOOD(teu_container_wait(container, NULL, &ended, &err));
+    CHECK(ended.status == 5 || (ended.code == -1 && ended.status == 255));
+    removed(container);
+}
+
+int main(void)
+{
+    int before = descriptors();
+    teu_t *teu = context();
+    teu_error_t *err = NULL;
+    GOOD(teu_prepare(teu, &err));
+    life(teu);
+    signals_and_freezer(teu);
+    every_bundle(teu);
+    one_more_process(teu);
+    terminal(teu);
+    lists(teu);
+    stolen_status(teu);
+    teu_unref(teu);
+    CHECK(descriptors() == before);
+    CHECK(waitpid(-1, NULL, WNOHANG | __WALL) == -1 && errno == ECHILD);
+    return 0;
+}
