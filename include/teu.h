@@ -32,556 +32,297 @@ typedef struct teu_list teu_list_t;           /* the containers of a root at one
 typedef struct teu_error teu_error_t;         /* why a call failed */
 typedef struct teu_cancel teu_cancel_t;       /* ends calls from another thread */
 
-/**
- * What a call can fail with. Stable numbers, never used again for something else. A program must bear numbers that it does
+/* What a call can fail with. Stable numbers, never used again for something else. A program must bear numbers that it does
  * not know.
  */
 enum teu_code {
-    /**
-     * No error.
-     */
+    /* No error. */
     TEU_OK = 0,
-    /**
-     * An argument is malformed: NULL, a stale handle, an id, a path, a signal, an unknown flag, a bad descriptor.
-     */
+    /* An argument is malformed: NULL, a stale handle, an id, a path, a signal, an unknown flag, a bad descriptor. */
     TEU_EINVAL = -1,
-    /**
-     * There is no such container.
-     */
+    /* There is no such container. */
     TEU_ENOTFOUND = -2,
-    /**
-     * The id is in use.
-     */
+    /* The id is in use. */
     TEU_EEXISTS = -3,
-    /**
-     * Not allowed in the container's present status.
-     */
+    /* Not allowed in the container's present status. */
     TEU_ESTATE = -4,
-    /**
-     * The container or the process has ended.
-     */
+    /* The container or the process has ended. */
     TEU_ENOTRUNNING = -5,
-    /**
-     * The container is paused.
-     */
+    /* The container is paused. */
     TEU_EPAUSED = -6,
-    /**
-     * Another operation holds the container and the deadline passed, or its cgroup is occupied.
-     */
+    /* Another operation holds the container and the deadline passed, or its cgroup is occupied. */
     TEU_EBUSY = -7,
-    /**
-     * The configuration breaks a rule of the specification; `teu_error_pointer` names the place.
-     */
+    /* The configuration breaks a rule of the specification; `teu_error_pointer` names the place. */
     TEU_ESPEC = -8,
-    /**
-     * The kernel, the host or this build lacks what was asked for.
-     */
+    /* The kernel, the host or this build lacks what was asked for. */
     TEU_EUNSUPPORTED = -9,
-    /**
-     * The caller may not do this.
-     */
+    /* The caller may not do this. */
     TEU_EPERM = -10,
-    /**
-     * The program does not exist in the container; engines report 127.
-     */
+    /* The program does not exist in the container; engines report 127. */
     TEU_ECMDNOTFOUND = -11,
-    /**
-     * The program exists and cannot be executed; engines report 126.
-     */
+    /* The program exists and cannot be executed; engines report 126. */
     TEU_ECMDNOPERM = -12,
-    /**
-     * A hook failed.
-     */
+    /* A hook failed. */
     TEU_EHOOK = -13,
-    /**
-     * A cgroup operation failed.
-     */
+    /* A cgroup operation failed. */
     TEU_ECGROUP = -14,
-    /**
-     * A mount or another step of the root filesystem failed.
-     */
+    /* A mount or another step of the root filesystem failed. */
     TEU_EMOUNT = -15,
-    /**
-     * The filter of system calls failed. Not used yet: reported as TEU_ESYS or TEU_EUNSUPPORTED.
-     */
+    /* The filter of system calls failed. Not used yet: reported as TEU_ESYS or TEU_EUNSUPPORTED. */
     TEU_ESECCOMP = -16,
-    /**
-     * A security module failed. Not used yet: reported as TEU_ESYS or TEU_EUNSUPPORTED.
-     */
+    /* A security module failed. Not used yet: reported as TEU_ESYS or TEU_EUNSUPPORTED. */
     TEU_ELSM = -17,
-    /**
-     * CRIU failed. Not used yet.
-     */
+    /* CRIU failed. Not used yet. */
     TEU_ECRIU = -18,
-    /**
-     * The kernel refused a call for another reason; `teu_error_errno` tells.
-     */
+    /* The kernel refused a call for another reason; `teu_error_errno` tells. */
     TEU_ESYS = -19,
-    /**
-     * No memory.
-     */
+    /* No memory. */
     TEU_ENOMEM = -20,
-    /**
-     * The call was cancelled and taken back.
-     */
+    /* The call was cancelled and taken back. */
     TEU_ECANCELED = -21,
-    /**
-     * The call took too long and was taken back.
-     */
+    /* The call took too long and was taken back. */
     TEU_ETIMEDOUT = -22,
-    /**
-     * The container's memory limit killed its init before the program ran.
-     */
+    /* The container's memory limit killed its init before the program ran. */
     TEU_EOOM = -23,
-    /**
-     * A struct is newer than the library and has something in its unknown tail.
-     */
+    /* A struct is newer than the library and has something in its unknown tail. */
     TEU_E2BIG = -24,
-    /**
-     * A bug of this library.
-     */
+    /* A bug of this library. */
     TEU_EINTERNAL = -99,
 };
 
-/**
- * The status of a container.
- */
+/* The status of a container. */
 enum teu_status {
-    /**
-     * `teu_create` is at work.
-     */
+    /* `teu_create` is at work. */
     TEU_CREATING = 1,
-    /**
-     * Init waits for `teu_container_start`.
-     */
+    /* Init waits for `teu_container_start`. */
     TEU_CREATED = 2,
-    /**
-     * The program runs.
-     */
+    /* The program runs. */
     TEU_RUNNING = 3,
-    /**
-     * The container is frozen.
-     */
+    /* The container is frozen. */
     TEU_PAUSED = 4,
-    /**
-     * Init has ended.
-     */
+    /* Init has ended. */
     TEU_STOPPED = 5,
 };
 
-/**
- * How important a log record is; a context gets those up to its `log_level`.
- */
+/* How important a log record is; a context gets those up to its `log_level`. */
 enum teu_level {
-    /**
-     * Something went wrong.
-     */
+    /* Something went wrong. */
     TEU_LOG_ERROR = 1,
-    /**
-     * Something was ignored or is doubtful.
-     */
+    /* Something was ignored or is doubtful. */
     TEU_LOG_WARNING = 2,
-    /**
-     * Something happened.
-     */
+    /* Something happened. */
     TEU_LOG_INFO = 3,
-    /**
-     * What the library chose to do.
-     */
+    /* What the library chose to do. */
     TEU_LOG_DEBUG = 4,
 };
 
-/**
- * Flags of `teu_options`.
- */
+/* Flags of `teu_options`. */
 enum teu_flag {
-    /**
-     * Containers are made without a cgroup; limits in a configuration are then an error.
-     */
+    /* Containers are made without a cgroup; limits in a configuration are then an error. */
     TEU_NO_CGROUP = 2,
 };
 
-/**
- * Flags of `teu_create_options` and `teu_exec_options`. Those marked (exec) hold for both.
- */
+/* Flags of `teu_create_options` and `teu_exec_options`. Those marked (exec) hold for both. */
 enum teu_create_flag {
-    /**
-     * Enter the root filesystem without pivot_root, for roots that cannot be pivoted (an initramfs).
-     */
+    /* Enter the root filesystem without pivot_root, for roots that cannot be pivoted (an initramfs). */
     TEU_NO_PIVOT = 1,
-    /**
-     * (exec) Keep the caller's session keyring.
-     */
+    /* (exec) Keep the caller's session keyring. */
     TEU_NO_NEW_KEYRING = 2,
-    /**
-     * Init is an ordinary child: its end sends SIGCHLD, and plain waitpid(-1) sees it. Without it the host never sees it.
-     */
-    TEU_SIGCHLD = 4,
-    /**
-     * `bundle_fd` is valid.
-     */
+    /* `bundle_fd` is valid. */
     TEU_BUNDLE_FD = 32,
-    /**
-     * (exec) `console_socket_fd` is valid.
-     */
+    /* (exec) `console_socket_fd` is valid. */
     TEU_CONSOLE_SOCKET_FD = 64,
-    /**
-     * (exec) `pidfd_socket_fd` is valid.
-     */
+    /* (exec) `pidfd_socket_fd` is valid. */
     TEU_PIDFD_SOCKET_FD = 128,
-    /**
-     * Leave out the device rules that every container gets after those of its configuration.
-     */
+    /* Leave out the device rules that every container gets after those of its configuration. */
     TEU_NO_DEFAULT_DEVICES = 256,
 };
 
-/**
- * Flags of `teu_exec_options` alone.
- */
+/* Flags of `teu_exec_options` alone. */
 enum teu_exec_flag {
-    /**
-     * Enter a paused container too; the call returns when the container goes on.
-     */
+    /* Enter a paused container too; the call returns when the container goes on. */
     TEU_EXEC_IGNORE_PAUSED = 16384,
 };
 
-/**
- * Flags of `teu_container_kill`.
- */
+/* Flags of `teu_container_kill`. */
 enum teu_kill_flag {
-    /**
-     * Every process of the container, not init alone.
-     */
+    /* Every process of the container, not init alone. */
     TEU_KILL_ALL = 1,
 };
 
-/**
- * Flags of `teu_container_delete` and `teu_delete`.
- */
+/* Flags of `teu_container_delete` and `teu_delete`. */
 enum teu_delete_flag {
-    /**
-     * Also a container that is not stopped: its processes are killed first. One that does not exist is success.
-     */
+    /* Also a container that is not stopped: its processes are killed first. One that does not exist is success. */
     TEU_DELETE_FORCE = 1,
 };
 
-/**
- * Flags of `teu_spec_json`.
- */
+/* Flags of `teu_spec_json`. */
 enum teu_spec_flag {
-    /**
-     * A configuration that an ordinary user can run.
-     */
+    /* A configuration that an ordinary user can run. */
     TEU_SPEC_ROOTLESS = 1,
 };
 
-/**
- * What is known of a container at one moment.
- */
+/* What is known of a container at one moment. */
 struct teu_state {
-    /**
-     * `sizeof(struct teu_state)`.
-     */
+    /* `sizeof(struct teu_state)`. */
     size_t size;
-    /**
-     * `enum teu_status`.
-     */
+    /* `enum teu_status`. */
     int32_t status;
-    /**
-     * Init's pid in the creator's pid namespace; 0 when stopped. To act on it, use `teu_container_pidfd`.
-     */
+    /* Init's pid in the creator's pid namespace; 0 when stopped. To act on it, use `teu_container_pidfd`. */
     int32_t pid;
-    /**
-     * When `teu_create` began: nanoseconds since 1970.
-     */
+    /* When `teu_create` began: nanoseconds since 1970. */
     uint64_t created_ns;
 };
 
-/**
- * How long one call may take, and what ends it before.
- */
+/* How long one call may take, and what ends it before. */
 struct teu_call {
-    /**
-     * `sizeof(struct teu_call)`.
-     */
+    /* `sizeof(struct teu_call)`. */
     size_t size;
-    /**
-     * Nanoseconds from now on the monotonic clock; 0: the default of the context.
-     */
+    /* Nanoseconds from now on the monotonic clock; 0: the default of the context. */
     uint64_t timeout_ns;
-    /**
-     * Ends the call when it is triggered; may be NULL.
-     */
+    /* Ends the call when it is triggered; may be NULL. */
     teu_cancel_t *cancel;
 };
 
-/**
- * How a process ended.
- */
+/* How a process ended. */
 struct teu_exit {
-    /**
-     * `sizeof(struct teu_exit)`.
-     */
+    /* `sizeof(struct teu_exit)`. */
     size_t size;
-    /**
-     * Its exit code; -1 if it was killed by a signal, or if nobody can tell any more.
-     */
+    /* Its exit code; -1 if it was killed by a signal, or if nobody can tell any more. */
     int32_t code;
-    /**
-     * The signal that killed it, or 0.
-     */
+    /* The signal that killed it, or 0. */
     int32_t signal;
-    /**
-     * One number as shells make it: the code, 128 and the signal, or 255 if nobody can tell.
-     */
+    /* One number as shells make it: the code, 128 and the signal, or 255 if nobody can tell. */
     int32_t status;
-    /**
-     * 0.
-     */
+    /* 0. */
     int32_t reserved0;
 };
 
-/**
- * One line of the log; valid during the callback only.
- */
+/* One line of the log; valid during the callback only. */
 struct teu_log_record {
-    /**
-     * The size of the struct as the library knows it.
-     */
+    /* The size of the struct as the library knows it. */
     size_t size;
-    /**
-     * `enum teu_level`.
-     */
+    /* `enum teu_level`. */
     int32_t level;
-    /**
-     * 0.
-     */
+    /* 0. */
     int32_t reserved0;
-    /**
-     * Nanoseconds since 1970.
-     */
+    /* Nanoseconds since 1970. */
     uint64_t time_ns;
-    /**
-     * The part of the library that speaks.
-     */
+    /* The part of the library that speaks. */
     const char *target;
-    /**
-     * One line of UTF-8.
-     */
+    /* One line of UTF-8. */
     const char *message;
 };
 
-/**
- * Gets the log records of a context, on the thread whose call makes them and during that call.
- */
+/* Gets the log records of a context, on the thread whose call makes them and during that call. */
 typedef void (*teu_log_fn)(void *data, const struct teu_log_record *record);
 
-/**
- * Runs once, when a context is gone and no record can come any more.
- */
+/* Runs once, when a context is gone and no record can come any more. */
 typedef void (*teu_destroy_fn)(void *data);
 
-/**
- * The options of a context.
- */
+/* The options of a context. */
 struct teu_options {
-    /**
-     * `sizeof(struct teu_options)`.
-     */
+    /* `sizeof(struct teu_options)`. */
     size_t size;
-    /**
-     * `enum teu_flag`.
-     */
+    /* `enum teu_flag`. */
     uint64_t flags;
-    /**
-     * Where the state of containers is kept. NULL: /run/teu.
-     */
+    /* Where the state of containers is kept. NULL: /run/teu. */
     const char *root;
-    /**
-     * Gets log records; NULL: there is no log.
-     */
+    /* Gets log records; NULL: there is no log. */
     teu_log_fn log_fn;
-    /**
-     * Given to `log_fn` and `log_destroy`.
-     */
+    /* Given to `log_fn` and `log_destroy`. */
     void *log_data;
-    /**
-     * Called when the context is gone; may be NULL. Not called if `teu_new` fails.
-     */
+    /* Called when the context is gone; may be NULL. Not called if `teu_new` fails. */
     teu_destroy_fn log_destroy;
-    /**
-     * `enum teu_level`; 0: warnings and errors.
-     */
+    /* `enum teu_level`; 0: warnings and errors. */
     int32_t log_level;
-    /**
-     * 0.
-     */
+    /* 0. */
     int32_t reserved0;
-    /**
-     * How long a call may take if it does not say so itself; 0: for ever.
-     */
+    /* How long a call may take if it does not say so itself; 0: for ever. */
     uint64_t default_timeout_ns;
 };
 
-/**
- * A descriptor and the number under which the program finds it. Its layout never changes.
- */
+/* A descriptor and the number under which the program finds it. Its layout never changes. */
 struct teu_fd_map {
-    /**
-     * The number in the container; 0, 1 and 2 are the standard streams.
-     */
+    /* The number in the container; 0, 1 and 2 are the standard streams. */
     int32_t target;
-    /**
-     * The caller's descriptor; it stays the caller's.
-     */
+    /* The caller's descriptor; it stays the caller's. */
     int32_t fd;
 };
 
-/**
- * What a container is made from.
- */
+/* What a container is made from. */
 struct teu_create_options {
-    /**
-     * `sizeof(struct teu_create_options)`.
-     */
+    /* `sizeof(struct teu_create_options)`. */
     size_t size;
-    /**
-     * `enum teu_create_flag`.
-     */
+    /* `enum teu_create_flag`. */
     uint64_t flags;
-    /**
-     * How long the call may take; may be NULL.
-     */
+    /* How long the call may take; may be NULL. */
     const struct teu_call *call;
-    /**
-     * The bundle, a path in the caller's root; or `bundle_fd`.
-     */
+    /* The bundle, a path in the caller's root; or `bundle_fd`. */
     const char *bundle;
-    /**
-     * The bundle, a directory. With TEU_BUNDLE_FD.
-     */
+    /* The bundle, a directory. With TEU_BUNDLE_FD. */
     int32_t bundle_fd;
-    /**
-     * A connected unix stream socket that gets the terminal. With TEU_CONSOLE_SOCKET_FD.
-     */
+    /* A connected unix stream socket that gets the terminal. With TEU_CONSOLE_SOCKET_FD. */
     int32_t console_socket_fd;
-    /**
-     * A connected unix stream socket that gets a pidfd of init. With TEU_PIDFD_SOCKET_FD.
-     */
+    /* A connected unix stream socket that gets a pidfd of init. With TEU_PIDFD_SOCKET_FD. */
     int32_t pidfd_socket_fd;
-    /**
-     * 0.
-     */
+    /* 0. */
     int32_t reserved0;
-    /**
-     * The configuration; NULL: `config.json` of the bundle. Relative paths in it are below the bundle.
-     */
+    /* The configuration; NULL: `config.json` of the bundle. Relative paths in it are below the bundle. */
     const char *config_json;
-    /**
-     * Its length.
-     */
+    /* Its length. */
     size_t config_len;
-    /**
-     * Descriptors for the program. A standard stream that is not named is the null device.
-     */
+    /* Descriptors for the program. A standard stream that is not named is the null device. */
     const struct teu_fd_map *fds;
-    /**
-     * Their number.
-     */
+    /* Their number. */
     size_t n_fds;
-    /**
-     * The path of a listening unix stream socket that gets the terminal, or NULL.
-     */
+    /* The path of a listening unix stream socket that gets the terminal, or NULL. */
     const char *console_socket;
-    /**
-     * The path of a listening unix stream socket that gets a pidfd of init, or NULL.
-     */
+    /* The path of a listening unix stream socket that gets a pidfd of init, or NULL. */
     const char *pidfd_socket;
-    /**
-     * Where to write init's pid, in decimal digits, or NULL.
-     */
+    /* Where to write init's pid, in decimal digits, or NULL. */
     const char *pid_file;
-    /**
-     * Variables (`NAME=VALUE`) behind those of the configuration; of two of one name the last wins.
-     */
+    /* Variables (`NAME=VALUE`) behind those of the configuration; of two of one name the last wins. */
     const char *const *env;
-    /**
-     * Their number.
-     */
+    /* Their number. */
     size_t n_env;
 };
 
-/**
- * What one more process of a container is made from.
- */
+/* What one more process of a container is made from. */
 struct teu_exec_options {
-    /**
-     * `sizeof(struct teu_exec_options)`.
-     */
+    /* `sizeof(struct teu_exec_options)`. */
     size_t size;
-    /**
-     * `enum teu_exec_flag` and `enum teu_create_flag`.
-     */
+    /* `enum teu_exec_flag` and `enum teu_create_flag`. */
     uint64_t flags;
-    /**
-     * How long the call may take; may be NULL.
-     */
+    /* How long the call may take; may be NULL. */
     const struct teu_call *call;
-    /**
-     * The process as the specification has it (config.json, /process). NULL: as the container's own.
-     */
+    /* The process as the specification has it (config.json, /process). NULL: as the container's own. */
     const char *process_json;
-    /**
-     * Its length.
-     */
+    /* Its length. */
     size_t process_len;
-    /**
-     * The program and its arguments, in place of those of the process; NULL: as they are.
-     */
+    /* The program and its arguments, in place of those of the process; NULL: as they are. */
     const char *const *argv;
-    /**
-     * Their number.
-     */
+    /* Their number. */
     size_t argc;
-    /**
-     * Variables (`NAME=VALUE`) behind those of the process; of two of one name the last wins.
-     */
+    /* Variables (`NAME=VALUE`) behind those of the process; of two of one name the last wins. */
     const char *const *env;
-    /**
-     * Their number.
-     */
+    /* Their number. */
     size_t n_env;
-    /**
-     * The working directory in place of that of the process, or NULL.
-     */
+    /* The working directory in place of that of the process, or NULL. */
     const char *cwd;
-    /**
-     * Descriptors for the program. A standard stream that is not named is the null device.
-     */
+    /* Descriptors for the program. A standard stream that is not named is the null device. */
     const struct teu_fd_map *fds;
-    /**
-     * Their number.
-     */
+    /* Their number. */
     size_t n_fds;
-    /**
-     * A connected unix stream socket that gets the terminal. With TEU_CONSOLE_SOCKET_FD.
-     */
+    /* A connected unix stream socket that gets the terminal. With TEU_CONSOLE_SOCKET_FD. */
     int32_t console_socket_fd;
-    /**
-     * A connected unix stream socket that gets a pidfd of the process. With TEU_PIDFD_SOCKET_FD.
-     */
+    /* A connected unix stream socket that gets a pidfd of the process. With TEU_PIDFD_SOCKET_FD. */
     int32_t pidfd_socket_fd;
-    /**
-     * The path of a listening unix stream socket that gets the terminal, or NULL.
-     */
+    /* The path of a listening unix stream socket that gets the terminal, or NULL. */
     const char *console_socket;
-    /**
-     * The path of a listening unix stream socket that gets a pidfd of the process, or NULL.
-     */
+    /* The path of a listening unix stream socket that gets a pidfd of the process, or NULL. */
     const char *pidfd_socket;
-    /**
-     * Where to write the pid of the process, in decimal digits, or NULL.
-     */
+    /* Where to write the pid of the process, in decimal digits, or NULL. */
     const char *pid_file;
 };
 
@@ -589,62 +330,49 @@ struct teu_exec_options {
 extern "C" {
 #endif // __cplusplus
 
-/**
- * Makes a cancellation that is not triggered. It may be given to any number of calls.
+/* Makes a cancellation that is not triggered. It may be given to any number of calls.
  *
  * Errors: TEU_EINVAL, TEU_ESYS (no descriptor left).
  */
 int teu_cancel_new(teu_cancel_t **out, teu_error_t **err);
 
-/**
- * Ends every call that waits with it, now and later, with TEU_ECANCELED. From any thread; a signal handler writes to
+/* Ends every call that waits with it, now and later, with TEU_ECANCELED. From any thread; a signal handler writes to
  * `teu_cancel_fd` instead. NULL is ignored.
  */
 void teu_cancel_trigger(teu_cancel_t *cancel);
 
-/**
- * Its eventfd, readable when it is triggered. Writing 8 bytes that are not all zero triggers it, also in a signal handler. Borrowed
+/* Its eventfd, readable when it is triggered. Writing 8 bytes that are not all zero triggers it, also in a signal handler. Borrowed
  * until `teu_cancel_free`; -1 if `cancel` is none.
  */
 int teu_cancel_fd(const teu_cancel_t *cancel);
 
-/**
- * Gives a cancellation back; calls under way keep theirs. NULL is ignored.
- */
+/* Gives a cancellation back; calls under way keep theirs. NULL is ignored. */
 void teu_cancel_free(teu_cancel_t *cancel);
 
-/**
- * One more reference to a container. Returns `container`, or NULL if it is none.
- */
+/* One more reference to a container. Returns `container`, or NULL if it is none. */
 teu_container_t *teu_container_ref(teu_container_t *container);
 
-/**
- * Gives a reference back. The container itself goes on; with the last reference a terminal that nobody took is closed. NULL is
+/* Gives a reference back. The container itself goes on; with the last reference a terminal that nobody took is closed. NULL is
  * ignored.
  */
 void teu_container_unref(teu_container_t *container);
 
-/**
- * The id. Borrowed as long as the reference; NULL if `container` is none.
- */
+/* The id. Borrowed as long as the reference; NULL if `container` is none. */
 const char *teu_container_id(const teu_container_t *container);
 
-/**
- * What the container is doing now.
+/* What the container is doing now.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND (it was deleted), TEU_ESYS.
  */
 int teu_container_state(teu_container_t *container, struct teu_state *state, teu_error_t **err);
 
-/**
- * The state as the specification's JSON. Freed by `teu_free`; `len` may be NULL.
+/* The state as the specification's JSON. Freed by `teu_free`; `len` may be NULL.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ESYS, TEU_ENOMEM.
  */
 int teu_container_state_json(teu_container_t *container, char **out, size_t *len, teu_error_t **err);
 
-/**
- * Lets init execute the container's program. With `startContainer` or `poststart` hooks it returns when they have run.
+/* Lets init execute the container's program. With `startContainer` or `poststart` hooks it returns when they have run.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ESTATE, TEU_ESPEC (there is no program), TEU_EBUSY, TEU_EHOOK, TEU_ETIMEDOUT, TEU_ECANCELED,
  * TEU_ESYS. When a hook fails or has no time any more, the container has been ended and is to be deleted.
@@ -653,8 +381,7 @@ int teu_container_start(teu_container_t *container,
                         const struct teu_call *call,
                         teu_error_t **err);
 
-/**
- * Sends a signal to init; with TEU_KILL_ALL to every process of the container. Takes no lock and waits for nothing.
+/* Sends a signal to init; with TEU_KILL_ALL to every process of the container. Takes no lock and waits for nothing.
  *
  * Errors: TEU_EINVAL (also for a number that is no signal), TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_EPERM, TEU_ESYS.
  */
@@ -663,8 +390,7 @@ int teu_container_kill(teu_container_t *container,
                        uint64_t flags,
                        teu_error_t **err);
 
-/**
- * Removes the container; with TEU_DELETE_FORCE also one that runs. The handle stays valid and says TEU_ENOTFOUND from here on.
+/* Removes the container; with TEU_DELETE_FORCE also one that runs. The handle stays valid and says TEU_ENOTFOUND from here on.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND (not with force), TEU_ESTATE, TEU_EBUSY, TEU_ECGROUP, TEU_ECANCELED, TEU_ESYS. What `poststop`
  * hooks do wrong is logged as a warning.
@@ -674,15 +400,13 @@ int teu_container_delete(teu_container_t *container,
                          const struct teu_call *call,
                          teu_error_t **err);
 
-/**
- * Removes a container by its id, also one whose creation was cut short so that it cannot be opened.
+/* Removes a container by its id, also one whose creation was cut short so that it cannot be opened.
  *
  * Errors: those of `teu_container_delete`.
  */
 int teu_delete(teu_t *teu, const char *id, uint64_t flags, teu_error_t **err);
 
-/**
- * Freezes every process of the container; returns when they stand.
+/* Freezes every process of the container; returns when they stand.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_ESTATE, TEU_EUNSUPPORTED, TEU_EBUSY, TEU_ETIMEDOUT, TEU_ECANCELED, TEU_EPERM,
  * TEU_ECGROUP.
@@ -691,15 +415,13 @@ int teu_container_pause(teu_container_t *container,
                         const struct teu_call *call,
                         teu_error_t **err);
 
-/**
- * Lets the processes of a paused container go on.
+/* Lets the processes of a paused container go on.
  *
  * Errors: those of `teu_container_pause`.
  */
 int teu_container_resume(teu_container_t *container, const struct teu_call *call, teu_error_t **err);
 
-/**
- * Waits for the end of init and tells how it ended; again and again the same. The container goes on if the time is over.
+/* Waits for the end of init and tells how it ended; again and again the same. The container goes on if the time is over.
  *
  * Errors: TEU_EINVAL, TEU_ENOTRUNNING (it had ended before this handle was made), TEU_ETIMEDOUT, TEU_ECANCELED, TEU_ESYS.
  */
@@ -708,16 +430,14 @@ int teu_container_wait(teu_container_t *container,
                        struct teu_exit *exit,
                        teu_error_t **err);
 
-/**
- * A descriptor of init, readable when it has ended. Returns it, 0 or above; it is the caller's, close-on-exec.
+/* A descriptor of init, readable when it has ended. Returns it, 0 or above; it is the caller's, close-on-exec.
  *
  * Errors: TEU_EINVAL, TEU_ENOTRUNNING (it had ended before this handle was made), TEU_ESYS.
  */
 int teu_container_pidfd(teu_container_t *container,
                         teu_error_t **err);
 
-/**
- * The master of the container's terminal, once, from the handle that `teu_create` gave. Returns it, 0 or above; it is the caller's,
+/* The master of the container's terminal, once, from the handle that `teu_create` gave. Returns it, 0 or above; it is the caller's,
  * close-on-exec. The last copy that is closed hangs the terminal up.
  *
  * Errors: TEU_EINVAL, TEU_ESTATE (there is none, or it was taken or sent to a socket).
@@ -725,8 +445,7 @@ int teu_container_pidfd(teu_container_t *container,
 int teu_container_take_console(teu_container_t *container,
                                teu_error_t **err);
 
-/**
- * The pids of all processes of the container, in rising order, in the caller's pid namespace. `*pids` is freed by `teu_free`.
+/* The pids of all processes of the container, in rising order, in the caller's pid namespace. `*pids` is freed by `teu_free`.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_EUNSUPPORTED (it has no cgroup), TEU_ECGROUP, TEU_ENOMEM.
  */
@@ -735,8 +454,7 @@ int teu_container_ps(teu_container_t *container,
                      size_t *n,
                      teu_error_t **err);
 
-/**
- * Where the container's cgroup is: its path, freed by `teu_free`, and a descriptor of the directory (O_PATH), which is the
+/* Where the container's cgroup is: its path, freed by `teu_free`, and a descriptor of the directory (O_PATH), which is the
  * caller's. Either may be NULL. On a machine with cgroup v1 hierarchies it is the cgroup2 one, else the first.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_EUNSUPPORTED (it has no cgroup), TEU_ESYS, TEU_ENOMEM.
@@ -746,33 +464,27 @@ int teu_container_cgroup(teu_container_t *container,
                          int *fd,
                          teu_error_t **err);
 
-/**
- * Makes a context. The root is made by the first container.
+/* Makes a context. The root is made by the first container.
  *
  * Errors: TEU_EINVAL, TEU_E2BIG. `options` may be NULL.
  */
 int teu_new(const struct teu_options *options, teu_t **out, teu_error_t **err);
 
-/**
- * One more reference to a context. Returns `teu`, or NULL if it is no context.
- */
+/* One more reference to a context. Returns `teu`, or NULL if it is no context. */
 teu_t *teu_ref(teu_t *teu);
 
-/**
- * Gives a reference back. Containers keep their context alive; when the last of them is gone too, `log_destroy` is called. NULL is
+/* Gives a reference back. Containers keep their context alive; when the last of them is gone too, `log_destroy` is called. NULL is
  * ignored.
  */
 void teu_unref(teu_t *teu);
 
-/**
- * Asks now what `teu_create` has to know about the machine, so that the first one is as fast as the others.
+/* Asks now what `teu_create` has to know about the machine, so that the first one is as fast as the others.
  *
  * Errors: TEU_EINVAL, TEU_ESYS.
  */
 int teu_prepare(teu_t *teu, teu_error_t **err);
 
-/**
- * Creates a container, up to the point where its init waits for `teu_container_start`. On an error nothing is left of it.
+/* Creates a container, up to the point where its init waits for `teu_container_start`. On an error nothing is left of it.
  *
  * Errors: TEU_EINVAL, TEU_E2BIG, TEU_ESPEC, TEU_EEXISTS, TEU_EUNSUPPORTED, TEU_EPERM, TEU_ECMDNOTFOUND, TEU_ECMDNOPERM, TEU_EHOOK,
  * TEU_ECGROUP, TEU_EMOUNT, TEU_EOOM, TEU_ESYS, TEU_ENOMEM, TEU_ETIMEDOUT, TEU_ECANCELED.
@@ -783,15 +495,13 @@ int teu_create(teu_t *teu,
                teu_container_t **out,
                teu_error_t **err);
 
-/**
- * Finds a container by its id, whoever made it.
+/* Finds a container by its id, whoever made it.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_EINTERNAL (its record cannot be read).
  */
 int teu_open(teu_t *teu, const char *id, teu_container_t **out, teu_error_t **err);
 
-/**
- * Creates and starts a container, waits for its end and removes it. `exit` tells how its program ended.
+/* Creates and starts a container, waits for its end and removes it. `exit` tells how its program ended.
  *
  * Errors: those of `teu_create` and `teu_container_start`; nothing is left of the container then.
  */
@@ -801,8 +511,7 @@ int teu_run(teu_t *teu,
             struct teu_exit *exit,
             teu_error_t **err);
 
-/**
- * What `teu_create` would do, one line a step: for people. Freed by `teu_free`; `len` may be NULL. Touches nothing.
+/* What `teu_create` would do, one line a step: for people. Freed by `teu_free`; `len` may be NULL. Touches nothing.
  *
  * Errors: TEU_EINVAL, TEU_E2BIG, TEU_ESPEC, TEU_EUNSUPPORTED, TEU_ESYS.
  */
@@ -813,20 +522,16 @@ int teu_plan_text(teu_t *teu,
                   size_t *len,
                   teu_error_t **err);
 
-/**
- * Frees what a function of this library gave with the word that `teu_free` frees it, and nothing else. NULL is ignored.
- */
+/* Frees what a function of this library gave with the word that `teu_free` frees it, and nothing else. NULL is ignored. */
 void teu_free(void *memory);
 
-/**
- * What this build can do: a features document of the specification. Freed by `teu_free`; `len` may be NULL.
+/* What this build can do: a features document of the specification. Freed by `teu_free`; `len` may be NULL.
  *
  * Errors: TEU_EINVAL, TEU_ENOMEM.
  */
 int teu_features_json(char **out, size_t *len, teu_error_t **err);
 
-/**
- * An example of a config.json: a shell in all the usual namespaces; with TEU_SPEC_ROOTLESS for an ordinary user. Freed by `teu_free`;
+/* An example of a config.json: a shell in all the usual namespaces; with TEU_SPEC_ROOTLESS for an ordinary user. Freed by `teu_free`;
  * `len` may be NULL.
  *
  * Errors: TEU_EINVAL, TEU_ENOMEM.
@@ -836,8 +541,7 @@ int teu_spec_json(uint64_t flags,
                   size_t *len,
                   teu_error_t **err);
 
-/**
- * Checks a configuration and touches nothing; `flags` is 0. What only this machine can refuse is seen by `teu_plan_text`.
+/* Checks a configuration and touches nothing; `flags` is 0. What only this machine can refuse is seen by `teu_plan_text`.
  *
  * Errors: TEU_EINVAL, TEU_ESPEC with the place, TEU_EUNSUPPORTED.
  */
@@ -846,62 +550,44 @@ int teu_validate(const char *json,
                  uint64_t flags,
                  teu_error_t **err);
 
-/**
- * The error's number (`enum teu_code`, negative); 0 if `error` is no error.
- */
+/* The error's number (`enum teu_code`, negative); 0 if `error` is no error. */
 int teu_error_code(const teu_error_t *error);
 
-/**
- * The errno of the system call that failed, or 0.
- */
+/* The errno of the system call that failed, or 0. */
 int teu_error_errno(const teu_error_t *error);
 
-/**
- * What failed, where and why, on one line of UTF-8: the text that the command prints. Borrowed until `teu_error_free`; an empty
+/* What failed, where and why, on one line of UTF-8: the text that the command prints. Borrowed until `teu_error_free`; an empty
  * text if `error` is no error.
  */
 const char *teu_error_message(const teu_error_t *error);
 
-/**
- * The part of the work in which it arose: "spec", "plan", "prepare", "launch", "init:STEP", or the name of the operation. Borrowed
+/* The part of the work in which it arose: "spec", "plan", "prepare", "launch", "init:STEP", or the name of the operation. Borrowed
  * until `teu_error_free`; an empty text if `error` is no error.
  */
 const char *teu_error_phase(const teu_error_t *error);
 
-/**
- * The place in the configuration (RFC 6901, such as "/mounts/3/source"), or NULL. Borrowed until `teu_error_free`.
- */
+/* The place in the configuration (RFC 6901, such as "/mounts/3/source"), or NULL. Borrowed until `teu_error_free`. */
 const char *teu_error_pointer(const teu_error_t *error);
 
-/**
- * The length of the chain of causes: at least 1; 0 if `error` is no error.
- */
+/* The length of the chain of causes: at least 1; 0 if `error` is no error. */
 size_t teu_error_depth(const teu_error_t *error);
 
-/**
- * One cause: 0 is the outermost, the last is the first that went wrong. NULL beyond the end. Borrowed until `teu_error_free`.
- */
+/* One cause: 0 is the outermost, the last is the first that went wrong. NULL beyond the end. Borrowed until `teu_error_free`. */
 const char *teu_error_frame(const teu_error_t *error,
                             size_t index);
 
-/**
- * All of it as a JSON object: code, name, errno, phase, pointer, message, causes. Freed by `teu_free`; NULL without memory or
+/* All of it as a JSON object: code, name, errno, phase, pointer, message, causes. Freed by `teu_free`; NULL without memory or
  * if `error` is no error.
  */
 char *teu_error_json(const teu_error_t *error);
 
-/**
- * Gives an error back. NULL is ignored.
- */
+/* Gives an error back. NULL is ignored. */
 void teu_error_free(teu_error_t *error);
 
-/**
- * What a code means, in a few words. Static; never NULL.
- */
+/* What a code means, in a few words. Static; never NULL. */
 const char *teu_strerror(int code);
 
-/**
- * Starts one more process in a container; when this returns, its program runs. On an error nothing is left of it.
+/* Starts one more process in a container; when this returns, its program runs. On an error nothing is left of it.
  *
  * Errors: TEU_EINVAL, TEU_E2BIG, TEU_ENOTFOUND, TEU_ESTATE (it is stopped), TEU_EPAUSED, TEU_ESPEC, TEU_ECMDNOTFOUND, TEU_ECMDNOPERM,
  * TEU_EUNSUPPORTED, TEU_EPERM, TEU_ECGROUP, TEU_ESYS, TEU_ENOMEM, TEU_ETIMEDOUT, TEU_ECANCELED.
@@ -911,36 +597,31 @@ int teu_container_exec(teu_container_t *container,
                        teu_process_t **out,
                        teu_error_t **err);
 
-/**
- * Its pid in the caller's pid namespace. A pid may be used again: to act on the process, use `teu_process_pidfd`. -1 if
+/* Its pid in the caller's pid namespace. A pid may be used again: to act on the process, use `teu_process_pidfd`. -1 if
  * `process` is none.
  */
 pid_t teu_process_pid(const teu_process_t *process);
 
-/**
- * A descriptor of the process, readable when it has ended. Returns it, 0 or above; it is the caller's, close-on-exec.
+/* A descriptor of the process, readable when it has ended. Returns it, 0 or above; it is the caller's, close-on-exec.
  *
  * Errors: TEU_EINVAL, TEU_ESYS.
  */
 int teu_process_pidfd(teu_process_t *process,
                       teu_error_t **err);
 
-/**
- * The master of its terminal, once. Returns it, 0 or above; it is the caller's, close-on-exec.
+/* The master of its terminal, once. Returns it, 0 or above; it is the caller's, close-on-exec.
  *
  * Errors: TEU_EINVAL, TEU_ESTATE (there is none, or it was taken or sent to a socket).
  */
 int teu_process_take_console(teu_process_t *process, teu_error_t **err);
 
-/**
- * Sends a signal to the process.
+/* Sends a signal to the process.
  *
  * Errors: TEU_EINVAL (also for a number that is no signal), TEU_ENOTRUNNING, TEU_EPERM, TEU_ESYS.
  */
 int teu_process_kill(teu_process_t *process, int signal, teu_error_t **err);
 
-/**
- * Waits for the end of the process and tells how it ended; again and again the same. The process goes on if the time is over.
+/* Waits for the end of the process and tells how it ended; again and again the same. The process goes on if the time is over.
  *
  * Errors: TEU_EINVAL, TEU_ETIMEDOUT, TEU_ECANCELED, TEU_ESYS.
  */
@@ -949,37 +630,28 @@ int teu_process_wait(teu_process_t *process,
                      struct teu_exit *exit,
                      teu_error_t **err);
 
-/**
- * One more reference to a process. Returns `process`, or NULL if it is none.
- */
+/* One more reference to a process. Returns `process`, or NULL if it is none. */
 teu_process_t *teu_process_ref(teu_process_t *process);
 
-/**
- * Gives a reference back. The process itself goes on. NULL is ignored.
- */
+/* Gives a reference back. The process itself goes on. NULL is ignored. */
 void teu_process_unref(teu_process_t *process);
 
-/**
- * Looks at every container of the root, sorted by id. Takes no lock.
+/* Looks at every container of the root, sorted by id. Takes no lock.
  *
  * Errors: TEU_EINVAL, TEU_EPERM, TEU_ESYS. A root that does not exist has no containers.
  */
 int teu_list(teu_t *teu, teu_list_t **out, teu_error_t **err);
 
-/**
- * The next container: 1, or 0 at the end. `*id` is borrowed until `teu_list_free`; `state` may be NULL.
+/* The next container: 1, or 0 at the end. `*id` is borrowed until `teu_list_free`; `state` may be NULL.
  *
  * Errors: TEU_EINVAL; any other: what cannot be told of this one, which `*id` names; the next call goes on.
  */
 int teu_list_next(teu_list_t *list, const char **id, struct teu_state *state, teu_error_t **err);
 
-/**
- * Gives a list back. NULL is ignored.
- */
+/* Gives a list back. NULL is ignored. */
 void teu_list_free(teu_list_t *list);
 
-/**
- * The states of all containers whose state can be told, as an array of the specification's JSON. Freed by `teu_free`; `len` may
+/* The states of all containers whose state can be told, as an array of the specification's JSON. Freed by `teu_free`; `len` may
  * be NULL.
  *
  * Errors: those of `teu_list`, TEU_ENOMEM.
@@ -989,14 +661,10 @@ int teu_list_json(teu_t *teu,
                   size_t *len,
                   teu_error_t **err);
 
-/**
- * The version as text, such as "0.1.0". Static: valid as long as the library is loaded, not to be freed.
- */
+/* The version as text, such as "0.1.0". Static: valid as long as the library is loaded, not to be freed. */
 const char *teu_version(void);
 
-/**
- * The version as a number, `0xMMmmpp`; the header's `TEU_VERSION_NUMBER` is the one that the caller was compiled with.
- */
+/* The version as a number, `0xMMmmpp`; the header's `TEU_VERSION_NUMBER` is the one that the caller was compiled with. */
 uint32_t teu_version_number(void);
 
 #ifdef __cplusplus

@@ -35,9 +35,12 @@ fn built_in(project: &Project) -> Result<(), String> {
     step.judge(status)?;
     println!("    {} packages, allowed: {}", packages.len(), allowed.join(", "));
     let root = project.root.to_string_lossy();
-    let banned = banned(&deny);
-    let faults: Vec<_> =
-        packages.iter().filter_map(|package| fault(package, &allowed, &banned, &root)).collect();
+    let (banned, exceptions) = (banned(&deny), exceptions(&deny));
+    let faults: Vec<_> = packages
+        .iter()
+        .filter(|package| !exceptions.iter().any(|(name, licence)| excepted(package, name, licence)))
+        .filter_map(|package| fault(package, &allowed, &banned, &root))
+        .collect();
     if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }
 
@@ -47,6 +50,20 @@ fn allowed(deny: &str) -> Vec<&str> {
     let list = section.split_once("allow = [").map_or("", |(_, rest)| rest);
     let list = list.split_once(']').map_or("", |(list, _)| list);
     list.split('"').skip(1).step_by(2).collect()
+}
+
+/// The lines `{ crate = "NAME", allow = ["LICENCE"] }`.
+fn exceptions(deny: &str) -> Vec<(&str, &str)> {
+    let row = |line: &'_ str| -> Option<(&str, &str)> {
+        let (name, rest) = line.trim().strip_prefix("{ crate = \"")?.split_once("\", allow = [\"")?;
+        Some((name, rest.split('"').next()?))
+    };
+    deny.lines().filter_map(row).collect()
+}
+
+fn excepted(line: &str, name: &str, licence: &str) -> bool {
+    let found = line.split_once('|').map(|(package, found)| (package.split(' ').next(), found));
+    found == Some((Some(name), licence))
 }
 
 /// The crates named by `[[bans.deny]]`.
