@@ -184,10 +184,10 @@ pub struct teu_log_record {
 }
 
 /// Gets the log records of a context, on the thread whose call makes them and during that call.
-pub type teu_log_fn = Option<unsafe extern "C" fn(data: *mut c_void, record: *const teu_log_record)>;
+pub type teu_log_fn = Option<extern "C" fn(data: *mut c_void, record: *const teu_log_record)>;
 
 /// Runs once, when a context is gone and no record can come any more.
-pub type teu_destroy_fn = Option<unsafe extern "C" fn(data: *mut c_void)>;
+pub type teu_destroy_fn = Option<extern "C" fn(data: *mut c_void)>;
 
 /// The options of a context.
 #[repr(C)]

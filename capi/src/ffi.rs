@@ -252,16 +252,14 @@ pub(crate) fn take_back(memory: *mut c_void) {
 /// Calls the host's logger.
 pub(crate) fn log(function: teu_log_fn, data: *mut c_void, record: &teu_log_record) {
     if let Some(function) = function {
-        // SAFETY: the host gave the function for this, with this data, and keeps both until its destroy function was called.
-        unsafe { function(data, record) };
+        function(data, record);
     }
 }
 
 /// Tells the host that its logger is not called any more.
 pub(crate) fn destroy(function: teu_destroy_fn, data: *mut c_void) {
     if let Some(function) = function {
-        // SAFETY: as above, and this is the last call.
-        unsafe { function(data) };
+        function(data);
     }
 }
 

@@ -54,11 +54,12 @@ fn allowed(deny: &str) -> Vec<&str> {
 
 /// The lines `{ crate = "NAME", allow = ["LICENCE"] }`.
 fn exceptions(deny: &str) -> Vec<(&str, &str)> {
-    let row = |line: &'_ str| -> Option<(&str, &str)> {
-        let (name, rest) = line.trim().strip_prefix("{ crate = \"")?.split_once("\", allow = [\"")?;
-        Some((name, rest.split('"').next()?))
-    };
-    deny.lines().filter_map(row).collect()
+    deny.lines().filter_map(exception).collect()
+}
+
+fn exception(line: &str) -> Option<(&str, &str)> {
+    let (name, rest) = line.trim().strip_prefix("{ crate = \"")?.split_once("\", allow = [\"")?;
+    Some((name, rest.split('"').next()?))
 }
 
 fn excepted(line: &str, name: &str, licence: &str) -> bool {
