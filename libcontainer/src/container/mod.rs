@@ -144,7 +144,7 @@ impl Container {
     pub fn start_within(&self, patience: &Patience) -> Result<()> {
         let until = Until::from(patience);
         until.check()?;
-        let locked = self.locked(&until)?;
+        let locked = self.locked_until(&until)?;
         let status = self.status()?;
         if !permits(status, Operation::Start) {
             return Err(cannot_start(status));
@@ -254,8 +254,9 @@ impl Container {
             // The status is kept for a wait that comes later.
             let _ = self.wait();
         }
-        let removed =
-            self.locked(&until).and_then(|_locked| self.current(|now| remove::remove_locked(now, mode)));
+        let removed = self
+            .locked_until(&until)
+            .and_then(|_locked| self.current(|now| remove::remove_locked(now, mode)));
         match removed {
             Err(error) if error.kind() == ErrorKind::NotFound && mode == Delete::Force => Ok(Vec::new()),
             other => other,
@@ -278,7 +279,11 @@ impl Container {
     }
 
     /// This container's directory with its lock: on a descriptor of its own, because a lock belongs to the descriptor and not to the thread.
-    fn locked(&self, until: &Until) -> Result<StateDir> {
+    fn locked(&self) -> Result<StateDir> {
+        self.locked_until(&Until::default())
+    }
+
+    fn locked_until(&self, until: &Until) -> Result<StateDir> {
         let fresh = self.dir.reopen()?;
         fresh.lock_until(until)?;
         if fresh.is_linked() { Ok(fresh) } else { Err(not_found()) }

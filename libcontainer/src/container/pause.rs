@@ -28,7 +28,7 @@ impl Container {
     pub fn pause_within(&self, patience: &Patience) -> Result<()> {
         let until = Until::from(patience);
         until.check()?;
-        let _locked = self.locked(&until)?;
+        let _locked = self.locked_until(&until)?;
         self.current(|now| match now.observe()? {
             status if permits(status, Operation::Pause) => now.cgroup()?.pause(until.within(LIMIT)),
             Status::Paused => {
@@ -53,7 +53,7 @@ impl Container {
     pub fn resume_within(&self, patience: &Patience) -> Result<()> {
         let until = Until::from(patience);
         until.check()?;
-        let _locked = self.locked(&until)?;
+        let _locked = self.locked_until(&until)?;
         self.current(|now| match permits(now.observe()?, Operation::Resume) {
             true => now.cgroup()?.resume(),
             false => Err(Error::new(ErrorKind::InvalidState, "container not paused")),
