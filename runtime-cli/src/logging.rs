@@ -1,6 +1,7 @@
 //! Log lines: where they go, how they look, and which are written. At the default level there is exactly one line, the error that
 //! ends the program: podman reads the whole log file as one JSON object, and stderr of `create` belongs to the container.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -14,40 +15,58 @@ use teu::{Error, ErrorKind, Result};
 use crate::args::Arguments;
 use crate::clock;
 use crate::json::Json;
+use crate::log_service::Service;
 
 /// Where log lines go and how they look.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// None: stderr.
-    file: Option<File>,
+    target: Target,
     json: bool,
+}
+
+/// Where lines go.
+#[derive(Debug, Default)]
+enum Target {
+    #[default]
+    Stderr,
+    File(File),
+    Service(Service),
 }
 
 impl Log {
     /// The log that the global options ask for. A wrong option is reported in the log as far as it is known by then.
-    pub fn open(globals: &Arguments) -> (Self, Result<LevelFilter>) {
+    pub fn open(globals: &Arguments, program: &str) -> (Self, Result<LevelFilter>) {
         let (json, format) = match globals.text("log-format").as_deref() {
             None | Some("text") => (false, Ok(())),
             Some("json") => (true, Ok(())),
             Some(other) => (false, Err(invalid(format!("unknown log-format {other:?}")))),
         };
-        let (file, target) = match target(globals) {
-            Ok(file) => (file, Ok(())),
-            Err(error) => (None, Err(error)),
+        let (target, opened) = match target(globals, program) {
+            Ok(target) => (target, Ok(())),
+            Err(error) => (Target::Stderr, Err(error)),
         };
-        (Self { file, json }, format.and(target).and_then(|()| level(globals)))
+        (Self { target, json }, format.and(opened).and_then(|()| level(globals)))
     }
 
     /// The line of a fatal error; with a log file the bare text on stderr too. A log that cannot be written to is no reason to
     /// lose the message.
     pub fn fatal(&self, message: &str) {
-        let line = self.line("error", message);
-        let mut stderr = std::io::stderr().lock();
-        // There is nobody left to tell if stderr fails.
-        let _ = match self.file.as_ref().map(|mut file| file.write_all(line.as_bytes())) {
-            Some(Ok(())) => stderr.write_all(format!("{message}\n").as_bytes()),
-            Some(Err(_)) | None => stderr.write_all(line.as_bytes()),
+        let written = match self.target {
+            Target::Stderr => false,
+            _ => self.write(log::Level::Error, message).is_ok(),
         };
+        let text = if written { format!("{message}\n") } else { self.line("error", message) };
+        // There is nobody left to tell if stderr fails.
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    fn write(&self, level: log::Level, message: &str) -> std::io::Result<()> {
+        let line = || self.line(word(level), message);
+        match &self.target {
+            Target::Stderr => std::io::stderr().lock().write_all(line().as_bytes()),
+            Target::File(file) => (&*file).write_all(line().as_bytes()),
+            Target::Service(service) => service.say(level, message),
+        }
     }
 
     /// Lets the library's lines of `level` and above through. Not called at the default level, where there are none.
@@ -59,9 +78,13 @@ impl Log {
         log
     }
 
-    /// The number of the log file's descriptor, which must not be taken for one that the caller passed.
+    /// The number of the log's descriptor, which must not be taken for one that the caller passed.
     pub fn number(&self) -> Option<i32> {
-        self.file.as_ref().map(AsRawFd::as_raw_fd)
+        match &self.target {
+            Target::Stderr => None,
+            Target::File(file) => Some(file.as_raw_fd()),
+            Target::Service(service) => Some(service.number()),
+        }
     }
 
     fn line(&self, level: &str, message: &str) -> String {
@@ -83,21 +106,20 @@ impl log::Log for Log {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        let level = match record.level() {
-            log::Level::Error => "error",
-            log::Level::Warn => "warning",
-            log::Level::Info => "info",
-            log::Level::Debug | log::Level::Trace => "debug",
-        };
-        let line = self.line(level, &record.args().to_string());
         // A lost debug line must not end a container.
-        let _ = match &self.file {
-            Some(file) => (&*file).write_all(line.as_bytes()),
-            None => std::io::stderr().lock().write_all(line.as_bytes()),
-        };
+        let _ = self.write(record.level(), &record.args().to_string());
     }
 
     fn flush(&self) {}
+}
+
+fn word(level: log::Level) -> &'static str {
+    match level {
+        log::Level::Error => "error",
+        log::Level::Warn => "warning",
+        log::Level::Info => "info",
+        log::Level::Debug | log::Level::Trace => "debug",
+    }
 }
 
 fn invalid(message: String) -> Error {
@@ -118,15 +140,18 @@ fn level(globals: &Arguments) -> Result<LevelFilter> {
     }
 }
 
-/// The log file, or None for stderr.
-fn target(globals: &Arguments) -> Result<Option<File>> {
-    let Some(name) = globals.value("log").filter(|name| !name.is_empty() && *name != "/dev/stderr") else {
-        return Ok(None);
+/// Where `--log` wants the lines; youki's `--systemd-log` wants them in the journal.
+fn target(globals: &Arguments, program: &str) -> Result<Target> {
+    let journal = globals.flag("systemd-log").then_some(OsStr::new("journald:"));
+    let named = globals.value("log").or(journal);
+    let Some(name) = named.filter(|name| !name.is_empty() && *name != "/dev/stderr") else {
+        return Ok(Target::Stderr);
     };
     let text = name.to_string_lossy();
-    if text.starts_with("journald:") || text.starts_with("syslog:") {
-        let message = format!("the log target {text:?} is not supported yet by this build");
-        return Err(Error::new(ErrorKind::Unsupported, message));
+    if let Some(opened) = Service::open(&text, program) {
+        return opened
+            .map(Target::Service)
+            .map_err(|(socket, error)| Error::io(format!("connect to {}", socket.display()), &error));
     }
     let path = text.strip_prefix("file:").map_or(name, |path| path.as_ref());
     // The engine reads the file after a crash too, hence O_SYNC. In a directory that others may write to, a link is a trap; links of
@@ -134,7 +159,7 @@ fn target(globals: &Arguments) -> Result<Option<File>> {
     let follow = ["/dev/", "/proc/"].iter().any(|place| text.starts_with(place));
     let flags = if follow { OFlag::O_SYNC } else { OFlag::O_SYNC | OFlag::O_NOFOLLOW }.bits();
     let file = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(flags).open(path);
-    file.map(Some).map_err(|error| Error::io(format!("open {}", Path::new(path).display()), &error))
+    file.map(Target::File).map_err(|error| Error::io(format!("open {}", Path::new(path).display()), &error))
 }
 
 /// `text` as Go's `%q` prints it.
@@ -168,14 +193,14 @@ mod tests {
 
     #[test]
     fn json_lines_have_level_msg_time() {
-        let line = Log { file: None, json: true }.line("error", "container \"<a>\" does not exist");
+        let line = Log { json: true, ..Log::default() }.line("error", "container \"<a>\" does not exist");
         let expected = "{\"level\":\"error\",\"msg\":\"container \\\"\\u003ca\\u003e\\\" does not exist\",\"time\":\"T\"}\n";
         assert_eq!(without_time(&line), expected);
     }
 
     #[test]
     fn text_lines_quote_the_message() {
-        let line = Log { file: None, json: false }.line("error", "exec: \"x\": no");
+        let line = Log::default().line("error", "exec: \"x\": no");
         assert_eq!(without_time(&line), "time=\"T\" level=error msg=\"exec: \\\"x\\\": no\"\n");
     }
 

@@ -11,6 +11,7 @@ mod creation;
 mod foreground;
 mod invocation;
 mod json;
+mod log_service;
 mod logging;
 mod mask;
 mod matching;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
     if let Some((_, text)) = about.iter().find(|(option, _)| globals.flag(option)) {
         return done(&Log::default(), output::print(&text(program)).map(|()| 0));
     }
-    let (log, level) = Log::open(&globals);
+    let (log, level) = Log::open(&globals, program);
     let ready = level.and_then(|level| Ok((level, Invocation::new(program, &globals, log.number())?)));
     match ready {
         Ok((log::LevelFilter::Off, invocation)) => dispatch(&log, &invocation, &argv0, globals),

@@ -29,6 +29,9 @@ tests! {
     descriptors_for_another_process_stay_outside [Need::Cli],
     preserved_descriptors_come_behind_those_of_the_manager [Need::Cli],
     a_descriptor_that_is_not_there_is_refused [Need::Cli],
+    log_lines_go_to_the_journal [Need::Cli],
+    log_lines_go_to_syslog [Need::Cli],
+    a_log_service_that_is_not_there_is_refused [Need::Cli],
 }
 
 /// A service manager, to which the runtime reports.
@@ -272,5 +275,57 @@ fn a_descriptor_that_is_not_there_is_refused(ctx: &Ctx<'_>) -> Outcome {
         crate::ctx::refusal(&reply, &told).map_err(|trouble| trouble.at(count))?;
     }
     check!(ctx.driver.state(&bundle.id).code != 0, "the container exists");
+    Ok(())
+}
+
+/// The command with a socket of the test's in the place of a service's, which only this command sees.
+fn before_service(ctx: &Ctx<'_>, place: &str, socket: &std::path::Path) -> Result<Cli, Trouble> {
+    let top = place.split('/').nth(1).unwrap_or_default();
+    let script = format!(
+        "mount -t tmpfs none /{top} && mkdir -p $(dirname {place}) && ln -s {} {place} && exec \"$@\"",
+        socket.display()
+    );
+    Ok(ctx.cli()?.behind(&["/usr/bin/unshare", "--mount", "/bin/sh", "-e", "-c", &script, "sh"]))
+}
+
+/// What a service hears of a command for a container that is not there.
+fn logged(ctx: &Ctx<'_>, place: &str, options: &[&str]) -> Result<(Reply, Vec<String>), Trouble> {
+    let manager = Manager::of(ctx)?;
+    let words = [options, &["state", "nowhere"]].concat();
+    let reply = before_service(ctx, place, &ctx.dir.join("manager"))?.call(&words);
+    check!(reply.err.contains("container does not exist"), "{reply:?}");
+    let heard = manager.heard(1)?;
+    std::fs::remove_file(ctx.dir.join("manager"))?;
+    Ok((reply, heard))
+}
+
+fn log_lines_go_to_the_journal(ctx: &Ctx<'_>) -> Outcome {
+    for (options, name) in [(&["--log", "journald:web"][..], "web"), (&["--systemd-log"], "teu")] {
+        let (reply, heard) = logged(ctx, "/run/systemd/journal/socket", options)?;
+        same!(reply.err, "container does not exist\n", "stderr");
+        let lines: Vec<&str> = heard.first().map(|all| all.lines().collect()).unwrap_or_default();
+        for line in ["MESSAGE=container does not exist", "PRIORITY=3", &format!("SYSLOG_IDENTIFIER={name}")] {
+            check!(lines.contains(&line), "no {line} in {lines:?}");
+        }
+    }
+    Ok(())
+}
+
+fn log_lines_go_to_syslog(ctx: &Ctx<'_>) -> Outcome {
+    let (reply, heard) = logged(ctx, "/dev/log", &["--log=syslog:web", "--log-level=debug"])?;
+    same!(reply.err, "container does not exist\n", "stderr");
+    let line = heard.first().cloned().unwrap_or_default();
+    check!(line.starts_with("<11>web[") && line.ends_with("]: container does not exist"), "{line}");
+    Ok(())
+}
+
+fn a_log_service_that_is_not_there_is_refused(ctx: &Ctx<'_>) -> Outcome {
+    let nowhere = ctx.dir.join("nobody");
+    for (place, target) in [("/run/systemd/journal/socket", "journald:x"), ("/dev/log", "syslog:x")] {
+        let reply = before_service(ctx, place, &nowhere)?.call(&["--log", target, "list"]);
+        let told = format!("connect to {place}: no such file or directory");
+        crate::ctx::refusal(&reply, &[&told])?;
+        same!(reply.out, "", "stdout");
+    }
     Ok(())
 }

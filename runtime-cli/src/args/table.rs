@@ -76,7 +76,13 @@ pub const HELP: &[Opt] = &[flag("help", "h", "show help")];
 /// The options before the command.
 pub const GLOBAL: &[Opt] = &[
     value("root", "r", "DIR", "directory of the containers' state (default: /run/teu)"),
-    value("log", "", "FILE", "append log lines to FILE instead of writing them to stderr"),
+    value(
+        "log",
+        "",
+        "FILE",
+        "append log lines to FILE, or send them to journald:NAME or syslog:NAME (default: stderr)",
+    ),
+    flag("systemd-log", "", "write log lines to the journal, as --log journald: does"),
     value("log-format", "", "text|json", "how log lines look (default: text)"),
     flag("debug", "", "log at level debug"),
     value("log-level", "", "error|warning|info|debug", "the least of what is logged (default: error)"),
