@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use crate::ErrorKind;
 use crate::spec::tests::{load, set, with};
 
+mod kinds;
 mod resources;
 mod settings;
 
