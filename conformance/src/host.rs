@@ -59,6 +59,14 @@ pub enum Need {
     Kernel(u32, u32),
     /// A cgroup controller, in any version.
     Controller(&'static str),
+    /// SELinux, on.
+    Selinux,
+    /// AppArmor, on.
+    AppArmor,
+    /// A resctrl filesystem, mounted where the kernel's documents say.
+    Resctrl,
+    /// A driver that is the library itself.
+    Library,
 }
 
 /// The prepared machine.
@@ -96,8 +104,8 @@ pub fn enter(lane: Lane) -> io::Result<()> {
     sys::mount(&own, Path::new(CGROUP), "none", MsFlags::MS_BIND | MsFlags::MS_REC, "")
 }
 
-/// The hybrid machine's cgroup mounts again, on a tmpfs that only this mount namespace sees, and the hugetlb controller on
-/// v1 among them: with any controller left on v2, crun 1.8 refuses a hybrid machine. The shared tmpfs stays as it is.
+/// The hybrid machine's cgroup mounts again, on a tmpfs that only this mount namespace sees, and among them v1 controllers that
+/// it has not mounted: with hugetlb left on v2, crun 1.8 refuses a hybrid machine. The shared tmpfs stays as it is.
 fn own_cgroup_mounts() -> io::Result<PathBuf> {
     let own = PathBuf::from("/mnt");
     sys::mount(Path::new("cgroup"), &own, "tmpfs", MsFlags::empty(), "mode=755")?;
@@ -108,11 +116,13 @@ fn own_cgroup_mounts() -> io::Result<PathBuf> {
         fs::create_dir(own.join(name))?;
         sys::mount(&root, &own.join(name), "none", MsFlags::MS_BIND, "")?;
     }
-    let hugetlb = own.join("hugetlb");
-    if !hugetlb.exists() {
-        fs::create_dir(&hugetlb)?;
-        // Not fatal: a v2 cgroup elsewhere may hold the controller, and then only crun suffers.
-        let _ = sys::mount(Path::new("cgroup"), &hugetlb, "cgroup", MsFlags::empty(), "hugetlb");
+    for controller in ["hugetlb", "net_cls", "net_prio"] {
+        let place = own.join(controller);
+        if !place.exists() {
+            fs::create_dir(&place)?;
+            // Not fatal: the kernel may have no such controller, or a v2 cgroup elsewhere may hold it.
+            let _ = sys::mount(Path::new("cgroup"), &place, "cgroup", MsFlags::empty(), controller);
+        }
     }
     Ok(own)
 }
@@ -171,7 +181,11 @@ impl Host {
     /// Why a need is not met, if so.
     pub fn missing(&self, need: Need) -> Option<String> {
         let (met, reason) = match need {
-            Need::Cli => (true, String::new()),
+            // Of the driver: the runner asks it.
+            Need::Cli | Need::Library => (true, String::new()),
+            Need::Selinux => (Path::new("/sys/fs/selinux/enforce").exists(), "SELinux is not on".into()),
+            Need::AppArmor => (Path::new("/sys/module/apparmor").exists(), "AppArmor is not on".into()),
+            Need::Resctrl => (Path::new("/sys/fs/resctrl/schemata").exists(), "no resctrl is mounted".into()),
             Need::Busybox => (self.busybox.is_some(), "busybox-static is not installed".into()),
             Need::Debian => (self.debian.is_some(), "there is no Debian rootfs (--debian DIR)".into()),
             Need::Users => (has_user_namespaces(), "the machine allows no user namespaces".into()),

@@ -71,6 +71,9 @@ fn missing(driver: &dyn Driver, host: &Host, needs: &[Need]) -> Option<String> {
     if needs.contains(&Need::Cli) && driver.cli().is_none() {
         return Some("the driver is not a command line".into());
     }
+    if needs.contains(&Need::Library) && driver.cli().is_some() {
+        return Some("a command line has no such option".into());
+    }
     needs.iter().find_map(|need| host.missing(*need))
 }
 

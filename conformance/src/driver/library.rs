@@ -46,6 +46,7 @@ impl Library {
         let options = CreateOptions {
             stdio,
             no_pivot: new.no_pivot,
+            no_default_device_rules: new.no_default_device_rules,
             pid_file: new.pid_file,
             console_socket: new.console_socket.map(Receiver::Path),
             pidfd_socket: new.pidfd_socket.map(Receiver::Path),

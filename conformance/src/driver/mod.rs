@@ -49,6 +49,8 @@ pub struct New<'a> {
     pub pidfd_socket: Option<PathBuf>,
     /// Enter the rootfs without pivot_root.
     pub no_pivot: bool,
+    /// Only the device rules of the configuration; the library alone can be asked.
+    pub no_default_device_rules: bool,
     /// Stdin of the container; absent: the null device.
     pub stdin: Option<OwnedFd>,
     /// Stdout of the container; absent: collected in the reply.

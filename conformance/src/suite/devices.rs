@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::tests;
 use crate::ctx::Ctx;
+use crate::driver::New;
 use crate::host::Need;
 use crate::probe::Report;
 use crate::{Outcome, check, same};
@@ -26,6 +27,7 @@ tests! {
     default_devices_are_always_allowed,
     an_allowed_device_can_be_opened,
     later_device_rules_win,
+    without_default_rules_only_listed_devices_are_allowed [Need::Library],
     a_bound_dev_is_left_alone,
     a_node_of_the_rootfs_stays_if_it_is_the_right_one,
     a_node_of_the_rootfs_that_is_another_is_refused,
@@ -235,6 +237,19 @@ fn later_device_rules_win(ctx: &Ctx<'_>) -> Outcome {
         with_mknod(ctx, &rules, &["mknod:/dev/fuse:c:10:229", "open:/dev/fuse", "openrw:/dev/fuse"])?;
     check!(report.text("open:/dev/fuse") != "EPERM", "reading is denied");
     same!(report.text("openrw:/dev/fuse"), "EPERM", "writing");
+    Ok(())
+}
+
+fn without_default_rules_only_listed_devices_are_allowed(ctx: &Ctx<'_>) -> Outcome {
+    let ops = ["openrw:/dev/zero", "open:/dev/null", "openrw:/dev/full", "openrw:/dev/ptmx"];
+    let mut bundle = ctx.bundle()?;
+    let rule = json!({ "allow": true, "type": "c", "major": 1, "minor": 5, "access": "rw" });
+    bundle.push("/linux/resources/devices", rule).ops(&ops);
+    let new = New { no_default_device_rules: true, ..ctx.new_of(&bundle)? };
+    let report = Report::parse(&ctx.driver.run(new).good()?.out)?;
+    for (op, wanted) in ops.iter().zip(["ok", "EPERM", "EPERM", "EPERM"]) {
+        same!(report.text(op), wanted, "{op}");
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::tests;
+use super::{seccomp, tests};
 use crate::bundle::Bundle;
 use crate::ctx::{Container, Ctx};
 use crate::driver::New;
@@ -22,6 +22,8 @@ tests! {
     hooks_of_a_user_namespace_run_in_it [Need::Users],
     hooks_get_their_arguments_and_environment_and_nothing_of_the_process,
     start_container_hooks_without_an_environment_get_the_process_s,
+    a_timeout_that_is_not_reached_changes_nothing,
+    hooks_before_the_program_run_under_its_filter,
     hooks_lead_a_group_and_have_three_descriptors,
     hooks_read_the_state,
     hooks_before_the_switch_find_the_mounts_below_the_rootfs,
@@ -256,6 +258,42 @@ fn start_container_hooks_without_an_environment_get_the_process_s(ctx: &Ctx<'_>)
     bundle.push("/hooks/startContainer", json!({ "path": "/probe", "args": ["probe", "to:/out/a", "env"] }));
     let _container = ctx.started(bundle.ops(&["sleep"]))?;
     same!(*report(&dir, "a")?.get("env"), json!(["HOME=/x", "C=3"]), "environment");
+    Ok(())
+}
+
+fn a_timeout_that_is_not_reached_changes_nothing(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    let dir = out(ctx, &mut bundle)?;
+    let kinds = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+    for kind in kinds {
+        let mut hook = probe(&bundle, kind, &place(&dir, kind, kind), &["env"]);
+        hook["timeout"] = json!(600);
+        bundle.push(&format!("/hooks/{kind}"), hook);
+    }
+    let container = ctx.started(bundle.ops(&["sleep"]))?;
+    container.delete_by_force()?;
+    for kind in kinds {
+        same!(*report(&dir, kind)?.get("env"), json!(["A=1", "B=two words"]), "environment of {kind}");
+    }
+    Ok(())
+}
+
+/// The filter is loaded before them, whichever of the two places it has; no other hook knows it.
+fn hooks_before_the_program_run_under_its_filter(ctx: &Ctx<'_>) -> Outcome {
+    let op = seccomp::call(&[0]);
+    for no_new_privileges in [true, false] {
+        let mut bundle = ctx.bundle()?;
+        let rule = seccomp::errno(&[seccomp::CALL], 77);
+        seccomp::profile(&mut bundle, "SCMP_ACT_ALLOW", &[rule]);
+        bundle.set("/process/noNewPrivileges", no_new_privileges);
+        let kinds = ["createRuntime", "createContainer", "startContainer", "poststart"];
+        let (container, dir) = watched(ctx, &mut bundle, &kinds, &[&op])?;
+        for kind in kinds {
+            let wanted = if kind == "startContainer" { "errno 77" } else { "ok" };
+            same!(report(&dir, kind)?.text(&op), wanted, "the call in {kind}");
+        }
+        container.delete_by_force()?;
+    }
     Ok(())
 }
 

@@ -16,6 +16,7 @@ mod hook_failures;
 mod hooks;
 mod hostile;
 mod joins;
+mod labels;
 mod lifecycle;
 mod mount_flags;
 mod mount_ids;
@@ -30,6 +31,7 @@ mod propagation;
 mod ps;
 mod races;
 mod real_rootfs;
+mod resctrl;
 mod resources;
 mod rootless;
 mod scheduling;
@@ -100,6 +102,7 @@ pub fn all() -> Vec<Test> {
         propagation::TESTS,
         devices::TESTS,
         process::TESTS,
+        labels::TESTS,
         seccomp::TESTS,
         seccomp_agent::TESTS,
         terminal::TESTS,
@@ -108,6 +111,7 @@ pub fn all() -> Vec<Test> {
         cgroups::TESTS,
         cgroup_mounts::TESTS,
         resources::TESTS,
+        resctrl::TESTS,
         errors::TESTS,
         hooks::TESTS,
         hook_failures::TESTS,

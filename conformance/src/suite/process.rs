@@ -16,8 +16,6 @@ tests! {
     root_without_groups_has_none,
     the_caller_s_groups_stay_if_an_annotation_says_so [Need::Cli],
     umask_defaults_to_0022,
-    an_apparmor_profile_without_apparmor_is_refused,
-    a_selinux_label_without_selinux_is_refused,
     umask_is_set,
     umask_of_the_caller_is_not_inherited [Need::Cli],
     umask_of_the_caller_does_not_shape_what_is_made [Need::Cli],
@@ -539,25 +537,4 @@ fn a_config_without_capabilities_rlimits_and_user_works(ctx: &Ctx<'_>) -> Outcom
     same!(report.status("CapEff"), "0".repeat(16), "effective set");
     same!(report.status("CapBnd"), "0".repeat(16), "bounding set");
     Ok(())
-}
-
-fn an_apparmor_profile_without_apparmor_is_refused(ctx: &Ctx<'_>) -> Outcome {
-    const TEXT: &str = "apparmor: config provided but apparmor not supported";
-    without_module(ctx, "/sys/module/apparmor", "/process/apparmorProfile", "unconfined", TEXT)
-}
-
-fn a_selinux_label_without_selinux_is_refused(ctx: &Ctx<'_>) -> Outcome {
-    const TEXT: &str = "selinux label is specified in config, but selinux is disabled or not supported";
-    const LABEL: &str = "system_u:system_r:container_t:s0";
-    without_module(ctx, "/sys/fs/selinux/enforce", "/process/selinuxLabel", LABEL, TEXT)
-}
-
-/// A container without its label would be less confined than was asked for.
-fn without_module(ctx: &Ctx<'_>, sign: &str, place: &str, label: &str, text: &str) -> Outcome {
-    if std::path::Path::new(sign).exists() {
-        return Err(crate::Trouble::Skipped(format!("the machine has {sign}")));
-    }
-    let mut bundle = ctx.bundle()?;
-    bundle.set(place, label);
-    ctx.refused(&bundle, &[text])
 }
