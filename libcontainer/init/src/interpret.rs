@@ -34,6 +34,7 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::Setsid {} => Ok(sys::setsid()?),
         Op::Keyring { name } => namespace::keyring(m, name),
         Op::Join { kind, namespace } => namespace::join(m, kind, namespace),
+        Op::JoinMade { kind, from } => namespace::join_made(m, kind, from),
         Op::Unshare { flags } => Ok(sys::unshare(flags)?),
         Op::Respawn { flags } => namespace::respawn(m, flags, None),
         Op::RespawnInto { cgroup } => namespace::respawn(m, 0, Some(cgroup)),

@@ -17,5 +17,5 @@ mod ops;
 mod path;
 pub mod program;
 pub mod sys;
-mod talk;
+pub mod talk;
 pub mod wire;

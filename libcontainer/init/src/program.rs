@@ -265,6 +265,8 @@ ops! {
     3 Keyring "keyring" { name: Str }
     /// Joins a namespace; `kind` is its CLONE_NEW* flag.
     4 Join "join" { kind: u32, namespace: Slot }
+    /// Joins a namespace that somebody is still making: it comes through the socket `from`, and init waits for it.
+    110 JoinMade "join-made" { kind: u32, from: Slot }
     /// Makes new namespaces in place (CLONE_NEW* flags).
     5 Unshare "unshare" { flags: u32 }
     /// Continues in a child that is the caller's child as well, with new namespaces (CLONE_NEW* flags); the first process ends.

@@ -1,15 +1,18 @@
-//! The one place that calls clone3: a child that shares our memory while we are suspended, with its namespaces and its cgroup from birth.
+//! The one place that calls clone3: init, which shares our memory while we are suspended, with its namespaces and its cgroup from birth; and a
+//! child that works beside us on our memory.
 //!
 //! The cost does not depend on the caller's size. Signals are blocked around the call, and the child starts with default dispositions, so no handler of
 //! the host runs on shared memory.
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::stub::{Task, stub};
 use crate::sys::Padded;
 use crate::sys::process::BlockedSignals;
+use crate::until::{Until, Woken};
 
 /// A process that was cloned, alive or a zombie until it is reaped.
 #[derive(Debug)]
@@ -43,29 +46,10 @@ pub(super) fn spawn(
         env: [0],
         errno: 0,
     };
-    let mut stack = vec![0u128; STACK_WORDS];
-    let mut pidfd = -1i32;
-    let mut args = Padded::new();
-    let shared = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
-    let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
-    args.put(FLAGS, &(u64::from(flags) | shared | CLONE_CLEAR_SIGHAND | into).to_ne_bytes());
-    args.put(PIDFD, &(std::ptr::from_mut(&mut pidfd) as u64).to_ne_bytes());
-    args.put(STACK, &(stack.as_mut_ptr() as u64).to_ne_bytes());
-    args.put(STACK_SIZE, &(size_of_val(stack.as_slice()) as u64).to_ne_bytes());
-    args.put(CGROUP, &cgroup.map_or(0, |fd| fd.as_raw_fd() as u64).to_ne_bytes());
-
-    let blocked = BlockedSignals::new();
-    // SAFETY: `args` is a valid `struct clone_args`; stack and task outlive the child's use of our memory, because CLONE_VFORK suspends us until it execs
-    // or exits; nobody else has them.
-    let result = unsafe { clone3(args.as_mut_ptr(), SIZE, std::ptr::from_mut(&mut task)) };
-    drop(blocked);
-    args.check();
-    if result < 0 {
-        return Err(io::Error::from_raw_os_error(i32::try_from(-result).unwrap_or(libc::EINVAL)));
-    }
-    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    let child = Child { pid: i32::try_from(result).unwrap_or(0), pidfd: crate::sys::fs::above_stdio(pidfd)? };
+    let mut stack = stack();
+    let flags = u64::from(flags) | libc::CLONE_VFORK as u64;
+    // SAFETY: stack and task outlive the child's use of our memory, because CLONE_VFORK suspends us until it execs or exits; nobody else has them.
+    let child = unsafe { start(flags, cgroup, &mut stack, stub, &raw mut task) }?;
     match task.errno {
         0 => Ok(child),
         errno => {
@@ -75,53 +59,136 @@ pub(super) fn spawn(
     }
 }
 
-/// The system call itself. In the child, which has the new stack, it goes on in `stub`.
+/// A child that works beside us, on our memory and with our descriptors, until it ends. Dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Beside<T: Sync> {
+    child: Child,
+    /// What it works on. Without an owner if the child could not be ended.
+    memory: ManuallyDrop<Box<(T, Stack)>>,
+    ended: bool,
+}
+
+impl<T: Sync> Beside<T> {
+    /// Starts `entry`, which shares `task` with us and may make raw system calls only.
+    pub fn start(task: T, entry: Entry<T>) -> io::Result<Self> {
+        let mut memory = Box::new((task, stack()));
+        let (task, stack) = &mut *memory;
+        // SAFETY: task and stack stay where they are until the child has ended: see `drop`. From here on we have no `&mut` to them.
+        let child = unsafe { start(libc::CLONE_FILES as u64, None, stack, entry, &raw mut *task) }?;
+        // Left alone it would often wait on this processor for us to sleep: to the scheduler an idle processor of a virtual machine is no better.
+        crate::sys::process::keep_away(child.pid);
+        Ok(Self { child, memory: ManuallyDrop::new(memory), ended: false })
+    }
+
+    /// Waits for its end and shows what it has left.
+    pub fn wait(&mut self, until: &Until) -> io::Result<(Woken, &T)> {
+        let woken = until.wait(&[self.child.pidfd.as_fd()], libc::POLLIN)?;
+        if woken == Woken::Ready {
+            super::reap::wait(&self.child.pidfd);
+            self.ended = true;
+        }
+        Ok((woken, &self.memory.0))
+    }
+}
+
+impl<T: Sync> Drop for Beside<T> {
+    fn drop(&mut self) {
+        if self.ended || super::reap::kill(&self.child.pidfd) {
+            // SAFETY: the child has ended, and nothing uses `memory` after this.
+            unsafe { ManuallyDrop::drop(&mut self.memory) };
+        }
+    }
+}
+
+type Stack = Vec<u128>;
+/// Where a child starts.
+type Entry<T> = extern "C" fn(*mut T) -> !;
+
+fn stack() -> Stack {
+    vec![0; STACK_WORDS]
+}
+
+/// Clones a child on our memory that starts in `entry`.
 ///
 /// # Safety
-/// `args` must point to a `struct clone_args` with a stack and CLONE_VM|CLONE_VFORK; `task` must be valid until the child execs.
+/// `stack` and `task` must be left alone until the child has ended or executed another program.
+unsafe fn start<T>(
+    flags: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+    stack: &mut Stack,
+    entry: Entry<T>,
+    task: *mut T,
+) -> io::Result<Child> {
+    let mut pidfd = -1i32;
+    let mut args = Padded::new();
+    let shared = (libc::CLONE_VM | libc::CLONE_PIDFD) as u64;
+    let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
+    args.put(FLAGS, &(flags | shared | CLONE_CLEAR_SIGHAND | into).to_ne_bytes());
+    args.put(PIDFD, &(std::ptr::from_mut(&mut pidfd) as u64).to_ne_bytes());
+    args.put(STACK, &(stack.as_mut_ptr() as u64).to_ne_bytes());
+    args.put(STACK_SIZE, &(size_of_val(stack.as_slice()) as u64).to_ne_bytes());
+    args.put(CGROUP, &cgroup.map_or(0, |fd| fd.as_raw_fd() as u64).to_ne_bytes());
+
+    let blocked = BlockedSignals::new();
+    // SAFETY: `args` is a valid `struct clone_args` with CLONE_VM, and the caller answers for stack and task.
+    let result = unsafe { clone3(args.as_mut_ptr(), SIZE, entry, task) };
+    drop(blocked);
+    args.check();
+    if result < 0 {
+        return Err(io::Error::from_raw_os_error(i32::try_from(-result).unwrap_or(libc::EINVAL)));
+    }
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok(Child { pid: i32::try_from(result).unwrap_or(0), pidfd: crate::sys::fs::above_stdio(pidfd)? })
+}
+
+/// The system call itself. In the child, which has the new stack, it goes on in `entry`.
+///
+/// # Safety
+/// `args` must point to a `struct clone_args` with a stack and CLONE_VM; stack and `task` must be valid until the child execs or ends.
 #[cfg(target_arch = "x86_64")]
-unsafe fn clone3(args: *mut u8, size: usize, task: *mut Task) -> isize {
+unsafe fn clone3<T>(args: *mut u8, size: usize, entry: Entry<T>, task: *mut T) -> isize {
     let result: isize;
     // SAFETY: the kernel's calling convention. The child never comes out of the block: it calls a function that does not return.
     unsafe {
         std::arch::asm!(
-            "syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r12", "call {stub}", "ud2", "2:",
-            stub = sym stub, inlateout("rax") libc::SYS_clone3 as isize => result, in("rdi") args, in("rsi") size, in("r12") task,
+            "syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r12", "call r13", "ud2", "2:",
+            inlateout("rax") libc::SYS_clone3 as isize => result, in("rdi") args, in("rsi") size, in("r12") task, in("r13") entry,
             lateout("rcx") _, lateout("r11") _,
         );
     }
     result
 }
 
-/// The system call itself. In the child, which has the new stack, it goes on in `stub`.
+/// The system call itself. In the child, which has the new stack, it goes on in `entry`.
 ///
 /// # Safety
 /// As above.
 #[cfg(target_arch = "aarch64")]
-unsafe fn clone3(args: *mut u8, size: usize, task: *mut Task) -> isize {
+unsafe fn clone3<T>(args: *mut u8, size: usize, entry: Entry<T>, task: *mut T) -> isize {
     let result: isize;
     // SAFETY: the kernel's calling convention. The child never comes out of the block: it calls a function that does not return.
     unsafe {
         std::arch::asm!(
-            "svc 0", "cbnz x0, 2f", "mov x29, xzr", "mov x0, x20", "bl {stub}", "brk 1", "2:",
-            stub = sym stub, in("x8") libc::SYS_clone3, inlateout("x0") args => result, in("x1") size, in("x20") task, lateout("x30") _,
+            "svc 0", "cbnz x0, 2f", "mov x29, xzr", "mov x0, x20", "blr x21", "brk 1", "2:",
+            in("x8") libc::SYS_clone3, inlateout("x0") args => result, in("x1") size, in("x20") task, in("x21") entry, lateout("x30") _,
         );
     }
     result
 }
 
-/// The system call itself. In the child, which has the new stack, it goes on in `stub`.
+/// The system call itself. In the child, which has the new stack, it goes on in `entry`.
 ///
 /// # Safety
 /// As above.
 #[cfg(target_arch = "riscv64")]
-unsafe fn clone3(args: *mut u8, size: usize, task: *mut Task) -> isize {
+unsafe fn clone3<T>(args: *mut u8, size: usize, entry: Entry<T>, task: *mut T) -> isize {
     let result: isize;
     // SAFETY: the kernel's calling convention. The child never comes out of the block: it calls a function that does not return.
     unsafe {
         std::arch::asm!(
-            "ecall", "bnez a0, 2f", "mv a0, s2", "call {stub}", "unimp", "2:",
-            stub = sym stub, in("a7") libc::SYS_clone3, inlateout("a0") args => result, in("a1") size, in("s2") task, lateout("ra") _,
+            "ecall", "bnez a0, 2f", "mv a0, s2", "jalr s3", "unimp", "2:",
+            in("a7") libc::SYS_clone3, inlateout("a0") args => result, in("a1") size, in("s2") task, in("s3") entry, lateout("ra") _,
         );
     }
     result

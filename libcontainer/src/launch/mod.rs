@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! caller                                     init
+//! [network namespace ─────────────────────── ]      made by a child beside all this, and sent to init by it: see network.rs
 //! program, descriptors ──────────┐           sent ahead, unless a limit has to wait for exec
 //! clone3, execveat ──────────────┼─────────► fresh image, one descriptor
 //! [late limits]                  └─────────► check, run the ops
@@ -27,6 +28,7 @@ pub(crate) mod hook;
 mod idmap;
 pub(crate) mod mount_ids;
 mod net_devices;
+pub(crate) mod network;
 mod peer;
 mod pid_file;
 pub(crate) mod reap;
@@ -124,6 +126,9 @@ impl Launch {
     fn converse(&mut self) -> Result<()> {
         if !self.prepared.plan.respawns {
             self.record()?;
+        }
+        if let Some(network) = self.prepared.network.take() {
+            network.finish(&self.prepared.until)?;
         }
         loop {
             let heard = self.peer.next(&self.prepared.plan)?;

@@ -26,11 +26,13 @@ pub(crate) fn wait_until(pidfd: &OwnedFd, deadline: Instant) -> Option<Option<En
 /// How long a killed process may take: the kernel may hold it in a call that no signal ends.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Kills a process and waits until it is gone.
-pub(crate) fn kill(pidfd: &OwnedFd) {
-    if pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL).is_ok()
-        && wait_until(pidfd, Instant::now() + PATIENCE).is_none()
-    {
+/// Kills a process and waits until it is gone; false if it does not go.
+pub(crate) fn kill(pidfd: &OwnedFd) -> bool {
+    // What cannot be killed any more is gone already, and may have to be reaped.
+    let _ = pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+    let gone = wait_until(pidfd, Instant::now() + PATIENCE).is_some();
+    if !gone {
         log::warn!("a killed process does not end");
     }
+    gone
 }

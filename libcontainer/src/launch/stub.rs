@@ -1,9 +1,15 @@
-//! The only code between clone3 and exec. It runs on the caller's memory, on a stack of its own, while the calling thread is suspended: raw system
-//! calls on what was prepared before, no heap, no lock, no libc, no panic.
+//! The only code between clone3 and exec, and the only code of a child that works beside the caller. It runs on the caller's memory, on a stack of its
+//! own: raw system calls on what was prepared before, no heap, no lock, no libc, no panic.
 #![allow(unsafe_code)]
 
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use teu_init::abi::{O_CLOEXEC, OpenHow};
 use teu_init::sys::{self, Fd};
-use teu_init::wire::SOCKET_FD;
+use teu_init::talk;
+use teu_init::wire::{Frame, READY, SOCKET_FD};
+
+use crate::plan::namespaces::kind;
 
 /// What the stub needs, prepared by the caller.
 #[repr(C)]
@@ -33,4 +39,37 @@ pub(super) extern "C" fn stub(task: *mut Task) -> ! {
         Err(errno) => errno,
     };
     sys::exit(1)
+}
+
+/// A network namespace in the making.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Making {
+    /// Where it goes when it is made: a descriptor of the caller, whose table the child shares.
+    pub socket: i32,
+    /// How it went, [`Making::UNDONE`] until then.
+    pub errno: AtomicI32,
+}
+
+impl Making {
+    /// The child has not come to its end.
+    pub const UNDONE: i32 = -1;
+}
+
+/// Makes a network namespace and sends it.
+pub(super) extern "C" fn make_network(making: *mut Making) -> ! {
+    // SAFETY: the caller keeps `making` until this process has ended, and has no `&mut` to it meanwhile.
+    let making = unsafe { &*making };
+    let sent = send_network(Fd(making.socket));
+    making.errno.store(sent.err().unwrap_or(0), Ordering::Release);
+    sys::exit(0)
+}
+
+fn send_network(socket: Fd) -> sys::Result<()> {
+    let how = OpenHow { flags: u64::from(O_CLOEXEC), ..OpenHow::default() };
+    sys::unshare(kind::NETWORK)?;
+    let namespace = sys::openat2(Fd::CWD, c"/proc/self/ns/net", &how)?;
+    let sent = talk::send_fd(socket, &Frame::word(READY), namespace);
+    namespace.close();
+    sent
 }

@@ -18,6 +18,7 @@ pub mod mount_options;
 mod mounts;
 pub mod namespaces;
 mod net_devices;
+pub mod network;
 mod process;
 mod procfs;
 pub mod program;
@@ -111,6 +112,8 @@ pub enum Source {
         /// The place in config.json.
         pointer: String,
     },
+    /// The socket through which the network namespace comes that is made while the caller goes on.
+    Network,
     /// A namespace.
     Namespace {
         /// Its CLONE_NEW* flag.
@@ -395,6 +398,7 @@ fn compile_program(
     });
     let resctrl = intel_rdt::entrances(subject.intel_rdt, &mut out, &mut sources);
     let entry = Entry::prepare(subject, &mut out, &mut sources);
+    let mut network = network::Network::prepare(subject, &mut out, &mut sources);
     let rootfs = rootfs::Rootfs::prepare(subject, &mut out, &mut sources)?;
     let mut mounts = mounts::Mounts::prepare(subject, &mut out, &mut sources)?;
     let mut devices = devices::Devices::of(subject);
@@ -405,6 +409,7 @@ fn compile_program(
     let procfs = Procfs::push(subject.config, &mut out);
     let labels = Labels::of(process, subject.host, procfs)?;
     push_session(id, subject, &labels, &mut out);
+    network.push_early(&mut out);
     if rootfs.peers() {
         mounts.push_sources(&mut out);
     }
@@ -415,7 +420,8 @@ fn compile_program(
     }
     let masks = masks::Masks::prepare(subject, &mut out);
     rootfs.push_root(subject.hooks, &mut out);
-    mounts.push(&mut out);
+    mounts.push(&mut network, &mut out);
+    network.push(&mut out);
     if own_dev {
         devices.push(&mut out);
     }
@@ -491,18 +497,12 @@ fn cgroup_entrances(subject: &Subject<'_>, out: &mut Builder, sources: &mut Vec<
     slots.collect()
 }
 
-/// What belongs to the session and the network before the rootfs is touched.
+/// What belongs to the session before the rootfs is touched.
 fn push_session(id: &Id, subject: &Subject<'_>, labels: &Labels<'_>, out: &mut Builder) {
     scheduling::push_own_affinity(subject.config, out);
     out.push(Op::Setsid {}, "");
     if !subject.shape.no_new_keyring && !own::keeps_keyring(subject.config) {
         push_keyring(id, labels, out);
-    }
-    if subject.namespaces.new & kind::NETWORK != 0 {
-        out.push(Op::Loopback {}, "/linux/namespaces");
-    }
-    if !net_devices::net_devices(subject.config).is_empty() {
-        out.push(Op::NetDevices {}, "/linux/netDevices");
     }
 }
 

@@ -11,6 +11,7 @@ use super::idmap::{Mapped, MountIds};
 use super::labels::MountLabel;
 use super::mount_options::{Attributes, MountOptions};
 use super::namespaces::kind;
+use super::network::{Network, sees_network};
 use super::program::Builder;
 use super::{Source, Subject, Tree, cgroup_mounts, rootfs};
 use crate::spec::INSIDE_PROC;
@@ -53,6 +54,11 @@ impl What<'_> {
     /// A bind of the mount at `path`.
     pub fn bind(path: PathBuf) -> Self {
         Self::Bind { tree: Tree::at(path) }
+    }
+
+    /// Whether it may depend on the network namespace of its maker.
+    fn sees_network(&self) -> bool {
+        matches!(self, Self::New { fs, .. } | Self::NewMapped { fs, .. } if sees_network(fs))
     }
 
     /// What the caller must open for it.
@@ -110,9 +116,12 @@ impl<'a> Mounts<'a> {
         }
     }
 
-    /// Mounts everything in order.
-    pub fn push(&self, out: &mut Builder) {
+    /// Mounts everything in order, the network namespace entered before the first that may look at it.
+    pub fn push(&self, network: &mut Network, out: &mut Builder) {
         for (simple, slot) in &self.list {
+            if simple.what.sees_network() {
+                network.push(out);
+            }
             simple.push(*slot, out);
         }
     }

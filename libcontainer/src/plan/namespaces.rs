@@ -137,6 +137,11 @@ impl Namespaces {
         self.new & kind::USER != 0 && !host.privileged
     }
 
+    /// Whether a new network namespace is made beside the rest: no user namespace has to own it.
+    pub fn network_beside(&self) -> bool {
+        self.new & kind::NETWORK != 0 && !self.has(kind::USER)
+    }
+
     /// Kinds for the first clone. The cgroup namespace is among them only if init is cloned into its cgroup.
     pub fn first(&self, into_cgroup: bool, host: &Host) -> u32 {
         let cgroup = if into_cgroup { 0 } else { kind::CGROUP };
@@ -144,13 +149,14 @@ impl Namespaces {
         let pid = if self.respawns(host) { kind::PID } else { 0 };
         match self.has(kind::USER) {
             true => 0, // they must belong to the user namespace
-            false => self.new & !(kind::TIME | cgroup | pid),
+            false => self.new & !(kind::TIME | kind::NETWORK | cgroup | pid),
         }
     }
 
     /// Kinds that init makes later: by a respawn, or alone.
     fn late(&self, into_cgroup: bool, host: &Host) -> u32 {
-        self.new & !kind::TIME & !self.first(into_cgroup, host)
+        let elsewhere = kind::TIME | if self.network_beside() { kind::NETWORK } else { 0 };
+        self.new & !elsewhere & !self.first(into_cgroup, host)
     }
 }
 

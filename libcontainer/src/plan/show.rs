@@ -87,6 +87,7 @@ impl Display for Source {
             Self::Extra(index) => write!(f, "extra {index}"),
             Self::Tree { tree, .. } => write!(f, "{tree}"),
             Self::MountIds { ids, .. } => write!(f, "ids {ids}"),
+            Self::Network => f.write_str("network namespace"),
             Self::Directory { path, .. } => write!(f, "directory {}", path.display()),
             Self::Namespace { kind, path, .. } => {
                 write!(f, "namespace {} {}", joined_word(*kind), path.display())
@@ -159,6 +160,7 @@ impl Program {
             Op::CloseFrom { first } => format!("{first}-"),
             Op::RespawnInto { cgroup } => format!("{{{}}}", cgroup.0),
             Op::Keyring { name } | Op::Hostname { name } | Op::Domainname { name } => quoted(self.text(name)),
+            Op::JoinMade { kind, from } => format!("{} {{{}}}", joined_word(kind), from.0),
             Op::Join { kind, namespace } => format!("{} {{{}}}", joined_word(kind), namespace.0),
             Op::Unshare { flags } | Op::Respawn { flags } => namespaces::words(flags).join(" "),
             Op::BecomeRoot { setgroups } => {

@@ -4,6 +4,7 @@ use teu_init::program::{Op, Operand, ask};
 
 use super::Program;
 use super::namespaces::kind;
+use super::network::sees_network;
 
 /// Checks every law.
 ///
@@ -47,6 +48,7 @@ const LAWS: &[(&str, Law)] = &[
     ),
     ("a filter is loaded with no_new_privs, or with CAP_SYS_ADMIN", filter_by_right),
     ("no clone makes a time namespace, and its offsets come right after it", time_alone),
+    ("what may look at the network namespace comes after it is entered", network_entered),
     ("devices and sysctls find the namespaces entered and nothing masked yet", settings_in_between),
     ("nothing but the gate, the hooks of start and exec follows ready", ready_then_gate),
     (
@@ -190,7 +192,8 @@ fn root_first(program: &Program) -> Option<usize> {
 }
 
 fn sources_before_switch(program: &Program) -> Option<usize> {
-    let host_path = |op: &Op| matches!(op, Op::OpenTree { .. } | Op::Root { .. } | Op::Join { .. });
+    let host_path =
+        |op: &Op| matches!(op, Op::OpenTree { .. } | Op::Root { .. } | Op::Join { .. } | Op::JoinMade { .. });
     ordered(program, host_path, is_switch)
         .or_else(|| ordered(program, |op| matches!(op, Op::OpenTree { .. }), is_mount))
 }
@@ -275,6 +278,17 @@ fn time_alone(program: &Program) -> Option<usize> {
         _ => false,
     };
     program.ops().iter().enumerate().position(is_bad)
+}
+
+fn network_entered(program: &Program) -> Option<usize> {
+    let looks = |op: &Op| match op {
+        Op::Mount { fs, .. } | Op::MountMapped { fs, .. } => sees_network(&program.text(*fs)),
+        Op::ProcWrite { paths, .. } => program.texts(*paths).any(|path| path.starts_with("sys/")),
+        other => {
+            matches!(other, Op::Loopback {} | Op::NetDevices {} | Op::Ask { .. } | Op::Hook { .. })
+        }
+    };
+    ordered(program, |op| matches!(op, Op::JoinMade { .. }), looks)
 }
 
 fn settings_in_between(program: &Program) -> Option<usize> {

@@ -6,6 +6,7 @@ mod claim;
 mod receiver;
 mod sources;
 
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -13,7 +14,9 @@ use self::claim::Claim;
 pub(crate) use self::receiver::Receivers;
 use crate::cgroup::{Cgroup, CgroupRecord, DeviceCache};
 use crate::container::Container;
+use crate::launch::network::Network;
 use crate::options::{CreateOptions, ExecOptions};
+use crate::plan::network::made_beside;
 use crate::plan::{self, Plan, Source, cgroup::CgroupPlan};
 use crate::resctrl::{self, Resctrl};
 use crate::state::{Record, clock, format};
@@ -34,6 +37,8 @@ pub struct Prepared {
     pub(crate) program: (Vec<u8>, usize),
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) receivers: Receivers,
+    /// The network namespace, while it is made.
+    pub(crate) network: Option<Network>,
     /// When init must be ready.
     pub(crate) until: Until,
 }
@@ -53,6 +58,10 @@ impl Plan {
         until.check()?;
         let receivers = Receivers::connect(options.console_socket.take(), options.pidfd_socket.take())?;
         let receivers = receivers.and_annotated(self.pidfd_receiver.as_deref())?;
+        let (network, end) = match made_beside(&self.sources) {
+            true => Network::begin().map(|(network, end)| (Some(network), RefCell::new(Some(end))))?,
+            false => Default::default(),
+        };
         let encoded = self.program.encode()?;
         let len = self
             .program
@@ -74,6 +83,7 @@ impl Plan {
         let opener = sources::Opener::new(options.stdio, options.fds);
         let slots = opener.open(&self.sources, |source| match source {
             Source::Gate => claim.dir().make_gate(),
+            Source::Network => end.take().ok_or_else(|| lacks(source)),
             Source::Door => claim.dir().make_door(),
             Source::CgroupEntrance(index) => cgroup.entrance(&self.cgroup, *index),
             Source::DelegateEntrance => cgroup.delegate_entrance(&self.cgroup),
@@ -94,6 +104,7 @@ impl Plan {
             pid_file,
             receivers,
             until,
+            network,
         })
     }
 

@@ -68,6 +68,24 @@ pub(crate) fn set_limit(pid: i32, resource: u32, soft: u64, hard: u64) -> io::Re
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Lets another process of ours run on any processor of this thread but the one that it is on.
+pub(crate) fn keep_away(pid: i32) {
+    // SAFETY: an all-zero cpu_set_t is a valid value.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    let size = size_of_val(&set);
+    // SAFETY: `set` is borrowed for writing with its size.
+    let got = unsafe { libc::sched_getaffinity(0, size, &mut set) };
+    // SAFETY: takes no pointer.
+    let cpu = unsafe { libc::sched_getcpu() };
+    if got != 0 || cpu < 0 {
+        return;
+    }
+    // SAFETY: `cpu` is the number of a processor.
+    unsafe { libc::CPU_CLR(cpu as usize, &mut set) };
+    // SAFETY: `set` is borrowed with its size. An empty one is refused, and the process stays where it is.
+    unsafe { libc::sched_setaffinity(pid, size, &set) };
+}
+
 /// Every signal of the calling thread blocked, also those that libc keeps for itself; dropping it sets the old mask.
 pub(crate) struct BlockedSignals(u64);
 

@@ -3,13 +3,24 @@
 use crate::abi::{AF_INET, AF_NETLINK, SOCK_CLOEXEC, SOCK_DGRAM};
 use crate::machine::{Machine, Outcome};
 use crate::program::{Slot, Str, ask};
-use crate::sys;
+use crate::sys::{self, Fd};
 use crate::talk;
 use crate::wire::{self, Frame};
 
 /// Joins a namespace and gives its descriptor back.
 pub fn join(machine: &Machine<'_>, kind: u32, namespace: Slot) -> Outcome {
     let namespace = machine.slot(namespace);
+    sys::setns(namespace, kind)?;
+    namespace.close();
+    Ok(())
+}
+
+/// Joins the namespace that comes through a socket. End of file means that it was not made: the caller knows why.
+pub fn join_made(machine: &Machine<'_>, kind: u32, from: Slot) -> Outcome {
+    let from = machine.slot(from);
+    let mut namespace = Fd::NONE;
+    talk::receive(from, |fd| namespace = fd)?;
+    from.close();
     sys::setns(namespace, kind)?;
     namespace.close();
     Ok(())

@@ -343,6 +343,24 @@ fn time_offsets() {
 }
 
 #[test]
+fn network() {
+    let law = "what may look at the network namespace comes after it is entered";
+    let join = Op::JoinMade { kind: 0x4000_0000, from: Slot(0) };
+    let with = |fs: &str| {
+        let mut out = Builder::default();
+        let mut ops = good(&mut out);
+        let (text, options) = (out.text(fs), out.texts([""; 0]));
+        let mount =
+            Op::Mount { fs: text, source: text, options, attr: 0, flags: 0, propagation: 0, target: text };
+        ops.splice(4..4, [mount, join]);
+        verify(&finish(out, &ops))
+    };
+    is_law(&with("sysfs").unwrap_err(), law);
+    assert_eq!(with("tmpfs"), Ok(()));
+    is_law(&broken(|ops| drop(ops.splice(4..4, [Op::Loopback {}, join]))), law);
+}
+
+#[test]
 fn settings() {
     let law = "devices and sysctls find the namespaces entered and nothing masked yet";
     is_law(

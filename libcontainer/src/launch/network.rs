@@ -1,0 +1,87 @@
+//! A network namespace that is made while the caller goes on: by a child that shares the caller's memory and descriptors, is never a process of the
+//! container, and sends the namespace to init as soon as there is one. Making one takes about as long as everything else of a create.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use super::clone::Beside;
+use super::stub::{Making, make_network};
+use super::{failed, pair};
+use crate::until::{self, Until, Woken};
+use crate::{Error, ErrorKind, Result};
+
+/// A network namespace on its way. Dropping it ends the child that makes it.
+#[derive(Debug)]
+pub(crate) struct Network {
+    child: Beside<Making>,
+    /// The child's end: it has no descriptors of its own.
+    _socket: OwnedFd,
+}
+
+impl Network {
+    /// Starts to make one; the descriptor is the socket from which init takes it.
+    ///
+    /// # Errors
+    /// The kernel refuses a process or a socket.
+    pub fn begin() -> Result<(Self, OwnedFd)> {
+        let (socket, theirs) = pair().map_err(failed("socketpair"))?;
+        let making = Making { socket: socket.as_raw_fd(), errno: AtomicI32::new(Making::UNDONE) };
+        let child = Beside::start(making, make_network).map_err(failed("clone the maker of the network"))?;
+        Ok((Self { child, _socket: socket }, theirs))
+    }
+
+    /// Waits until it is made and sent.
+    ///
+    /// # Errors
+    /// Why there is none: ENOSPC is /proc/sys/user/max_net_namespaces. `TimedOut` or `Cancelled` if the caller waits no longer.
+    pub fn finish(mut self, until: &Until) -> Result<()> {
+        let waited = self.child.wait(until).map_err(failed("wait for the maker of the network"))?;
+        match waited {
+            (Woken::Ready, making) => judge(making.errno.load(Ordering::Acquire)),
+            (Woken::Late, _) => Err(until::late().context(WHAT)),
+            (Woken::Cancelled, _) => Err(until::cancelled()),
+        }
+    }
+}
+
+const WHAT: &str = "unable to start container process: make the network namespace";
+
+fn judge(errno: i32) -> Result<()> {
+    const SITE: &str = "/linux/namespaces";
+    match errno {
+        // Nobody took it: why init is gone, only init can say.
+        0 | libc::EPIPE => Ok(()),
+        Making::UNDONE => Err(Error::new(ErrorKind::Died, format!("{WHAT}: its maker was killed")).at(SITE)),
+        libc::ENOSPC => {
+            let limit = "the limit is in /proc/sys/user/max_net_namespaces";
+            Err(Error::os(WHAT, errno).remark(limit).at(SITE))
+        }
+        errno => Err(Error::os(WHAT, errno).at(SITE)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_is_not_made_has_a_reason_and_one_that_nobody_took_is_no_failure() {
+        assert!(judge(0).is_ok() && judge(libc::EPIPE).is_ok());
+        let limit = judge(libc::ENOSPC).unwrap_err();
+        assert!(limit.to_string().contains("max_net_namespaces"), "{limit}");
+        assert_eq!(limit.pointer(), Some("/linux/namespaces"));
+        assert_eq!(judge(Making::UNDONE).unwrap_err().kind(), ErrorKind::Died);
+    }
+
+    #[test]
+    fn a_maker_that_is_given_up_is_ended_and_its_socket_closed() {
+        let (network, theirs) = Network::begin().unwrap();
+        drop(network);
+        let mut byte = [0; 64];
+        // What it sent before its end, if anything, and then the end of file.
+        let heard = (0..2).map(|_| crate::sys::socket::receive(theirs.as_fd(), &mut byte).unwrap().0);
+        assert!(heard.into_iter().any(|length| length == 0));
+    }
+}
