@@ -1,4 +1,4 @@
-//! The names and texts of Linux errno values, as Go words them: lower case, no suffix. Engines search our errors for these
+//! The texts of Linux errno values, as Go words them: lower case, no suffix. Engines search our errors for these
 //! words (`no such file or directory`, `permission denied`), so the C library's `strerror` is never used. Pure.
 
 use std::borrow::Cow;
@@ -6,162 +6,155 @@ use std::borrow::Cow;
 /// The text of `errno`, or `errno N` for a number that Linux does not use.
 pub fn text(errno: i32) -> Cow<'static, str> {
     match entry(errno) {
-        Some((_, text)) => Cow::Borrowed(text),
+        Some(text) => Cow::Borrowed(text),
         None => Cow::Owned(format!("errno {errno}")),
     }
 }
 
-/// The symbolic name of `errno` (`ENOENT`), or `EUNKNOWN` for a number that Linux does not use.
-// Printed plans and diagnostics name an errno; the core has no caller yet.
-#[allow(dead_code)]
-pub fn name(errno: i32) -> &'static str {
-    entry(errno).map_or("EUNKNOWN", |(name, _)| name)
-}
-
-fn entry(errno: i32) -> Option<(&'static str, &'static str)> {
+fn entry(errno: i32) -> Option<&'static str> {
     let index = TABLE.binary_search_by_key(&errno, |row| row.0).ok()?;
-    TABLE.get(index).map(|row| (row.1, row.2))
+    TABLE.get(index).map(|row| row.1)
 }
 
 /// Sorted by number. The numbers are those of the generic Linux ABI, shared by x86_64, aarch64 and riscv64.
 #[rustfmt::skip]
-const TABLE: &[(i32, &str, &str)] = &[
-    (1, "EPERM", "operation not permitted"),
-    (2, "ENOENT", "no such file or directory"),
-    (3, "ESRCH", "no such process"),
-    (4, "EINTR", "interrupted system call"),
-    (5, "EIO", "input/output error"),
-    (6, "ENXIO", "no such device or address"),
-    (7, "E2BIG", "argument list too long"),
-    (8, "ENOEXEC", "exec format error"),
-    (9, "EBADF", "bad file descriptor"),
-    (10, "ECHILD", "no child processes"),
-    (11, "EAGAIN", "resource temporarily unavailable"),
-    (12, "ENOMEM", "cannot allocate memory"),
-    (13, "EACCES", "permission denied"),
-    (14, "EFAULT", "bad address"),
-    (15, "ENOTBLK", "block device required"),
-    (16, "EBUSY", "device or resource busy"),
-    (17, "EEXIST", "file exists"),
-    (18, "EXDEV", "invalid cross-device link"),
-    (19, "ENODEV", "no such device"),
-    (20, "ENOTDIR", "not a directory"),
-    (21, "EISDIR", "is a directory"),
-    (22, "EINVAL", "invalid argument"),
-    (23, "ENFILE", "too many open files in system"),
-    (24, "EMFILE", "too many open files"),
-    (25, "ENOTTY", "inappropriate ioctl for device"),
-    (26, "ETXTBSY", "text file busy"),
-    (27, "EFBIG", "file too large"),
-    (28, "ENOSPC", "no space left on device"),
-    (29, "ESPIPE", "illegal seek"),
-    (30, "EROFS", "read-only file system"),
-    (31, "EMLINK", "too many links"),
-    (32, "EPIPE", "broken pipe"),
-    (33, "EDOM", "numerical argument out of domain"),
-    (34, "ERANGE", "numerical result out of range"),
-    (35, "EDEADLK", "resource deadlock avoided"),
-    (36, "ENAMETOOLONG", "file name too long"),
-    (37, "ENOLCK", "no locks available"),
-    (38, "ENOSYS", "function not implemented"),
-    (39, "ENOTEMPTY", "directory not empty"),
-    (40, "ELOOP", "too many levels of symbolic links"),
-    (42, "ENOMSG", "no message of desired type"),
-    (43, "EIDRM", "identifier removed"),
-    (44, "ECHRNG", "channel number out of range"),
-    (45, "EL2NSYNC", "level 2 not synchronized"),
-    (46, "EL3HLT", "level 3 halted"),
-    (47, "EL3RST", "level 3 reset"),
-    (48, "ELNRNG", "link number out of range"),
-    (49, "EUNATCH", "protocol driver not attached"),
-    (50, "ENOCSI", "no CSI structure available"),
-    (51, "EL2HLT", "level 2 halted"),
-    (52, "EBADE", "invalid exchange"),
-    (53, "EBADR", "invalid request descriptor"),
-    (54, "EXFULL", "exchange full"),
-    (55, "ENOANO", "no anode"),
-    (56, "EBADRQC", "invalid request code"),
-    (57, "EBADSLT", "invalid slot"),
-    (59, "EBFONT", "bad font file format"),
-    (60, "ENOSTR", "device not a stream"),
-    (61, "ENODATA", "no data available"),
-    (62, "ETIME", "timer expired"),
-    (63, "ENOSR", "out of streams resources"),
-    (64, "ENONET", "machine is not on the network"),
-    (65, "ENOPKG", "package not installed"),
-    (66, "EREMOTE", "object is remote"),
-    (67, "ENOLINK", "link has been severed"),
-    (68, "EADV", "advertise error"),
-    (69, "ESRMNT", "srmount error"),
-    (70, "ECOMM", "communication error on send"),
-    (71, "EPROTO", "protocol error"),
-    (72, "EMULTIHOP", "multihop attempted"),
-    (73, "EDOTDOT", "RFS specific error"),
-    (74, "EBADMSG", "bad message"),
-    (75, "EOVERFLOW", "value too large for defined data type"),
-    (76, "ENOTUNIQ", "name not unique on network"),
-    (77, "EBADFD", "file descriptor in bad state"),
-    (78, "EREMCHG", "remote address changed"),
-    (79, "ELIBACC", "can not access a needed shared library"),
-    (80, "ELIBBAD", "accessing a corrupted shared library"),
-    (81, "ELIBSCN", ".lib section in a.out corrupted"),
-    (82, "ELIBMAX", "attempting to link in too many shared libraries"),
-    (83, "ELIBEXEC", "cannot exec a shared library directly"),
-    (84, "EILSEQ", "invalid or incomplete multibyte or wide character"),
-    (85, "ERESTART", "interrupted system call should be restarted"),
-    (86, "ESTRPIPE", "streams pipe error"),
-    (87, "EUSERS", "too many users"),
-    (88, "ENOTSOCK", "socket operation on non-socket"),
-    (89, "EDESTADDRREQ", "destination address required"),
-    (90, "EMSGSIZE", "message too long"),
-    (91, "EPROTOTYPE", "protocol wrong type for socket"),
-    (92, "ENOPROTOOPT", "protocol not available"),
-    (93, "EPROTONOSUPPORT", "protocol not supported"),
-    (94, "ESOCKTNOSUPPORT", "socket type not supported"),
-    (95, "EOPNOTSUPP", "operation not supported"),
-    (96, "EPFNOSUPPORT", "protocol family not supported"),
-    (97, "EAFNOSUPPORT", "address family not supported by protocol"),
-    (98, "EADDRINUSE", "address already in use"),
-    (99, "EADDRNOTAVAIL", "cannot assign requested address"),
-    (100, "ENETDOWN", "network is down"),
-    (101, "ENETUNREACH", "network is unreachable"),
-    (102, "ENETRESET", "network dropped connection on reset"),
-    (103, "ECONNABORTED", "software caused connection abort"),
-    (104, "ECONNRESET", "connection reset by peer"),
-    (105, "ENOBUFS", "no buffer space available"),
-    (106, "EISCONN", "transport endpoint is already connected"),
-    (107, "ENOTCONN", "transport endpoint is not connected"),
-    (108, "ESHUTDOWN", "cannot send after transport endpoint shutdown"),
-    (109, "ETOOMANYREFS", "too many references: cannot splice"),
-    (110, "ETIMEDOUT", "connection timed out"),
-    (111, "ECONNREFUSED", "connection refused"),
-    (112, "EHOSTDOWN", "host is down"),
-    (113, "EHOSTUNREACH", "no route to host"),
-    (114, "EALREADY", "operation already in progress"),
-    (115, "EINPROGRESS", "operation now in progress"),
-    (116, "ESTALE", "stale file handle"),
-    (117, "EUCLEAN", "structure needs cleaning"),
-    (118, "ENOTNAM", "not a XENIX named type file"),
-    (119, "ENAVAIL", "no XENIX semaphores available"),
-    (120, "EISNAM", "is a named type file"),
-    (121, "EREMOTEIO", "remote I/O error"),
-    (122, "EDQUOT", "disk quota exceeded"),
-    (123, "ENOMEDIUM", "no medium found"),
-    (124, "EMEDIUMTYPE", "wrong medium type"),
-    (125, "ECANCELED", "operation canceled"),
-    (126, "ENOKEY", "required key not available"),
-    (127, "EKEYEXPIRED", "key has expired"),
-    (128, "EKEYREVOKED", "key has been revoked"),
-    (129, "EKEYREJECTED", "key was rejected by service"),
-    (130, "EOWNERDEAD", "owner died"),
-    (131, "ENOTRECOVERABLE", "state not recoverable"),
-    (132, "ERFKILL", "operation not possible due to RF-kill"),
-    (133, "EHWPOISON", "memory page has hardware error"),
+const TABLE: &[(i32, &str)] = &[
+    (1, "operation not permitted"), // EPERM
+    (2, "no such file or directory"), // ENOENT
+    (3, "no such process"), // ESRCH
+    (4, "interrupted system call"), // EINTR
+    (5, "input/output error"), // EIO
+    (6, "no such device or address"), // ENXIO
+    (7, "argument list too long"), // E2BIG
+    (8, "exec format error"), // ENOEXEC
+    (9, "bad file descriptor"), // EBADF
+    (10, "no child processes"), // ECHILD
+    (11, "resource temporarily unavailable"), // EAGAIN
+    (12, "cannot allocate memory"), // ENOMEM
+    (13, "permission denied"), // EACCES
+    (14, "bad address"), // EFAULT
+    (15, "block device required"), // ENOTBLK
+    (16, "device or resource busy"), // EBUSY
+    (17, "file exists"), // EEXIST
+    (18, "invalid cross-device link"), // EXDEV
+    (19, "no such device"), // ENODEV
+    (20, "not a directory"), // ENOTDIR
+    (21, "is a directory"), // EISDIR
+    (22, "invalid argument"), // EINVAL
+    (23, "too many open files in system"), // ENFILE
+    (24, "too many open files"), // EMFILE
+    (25, "inappropriate ioctl for device"), // ENOTTY
+    (26, "text file busy"), // ETXTBSY
+    (27, "file too large"), // EFBIG
+    (28, "no space left on device"), // ENOSPC
+    (29, "illegal seek"), // ESPIPE
+    (30, "read-only file system"), // EROFS
+    (31, "too many links"), // EMLINK
+    (32, "broken pipe"), // EPIPE
+    (33, "numerical argument out of domain"), // EDOM
+    (34, "numerical result out of range"), // ERANGE
+    (35, "resource deadlock avoided"), // EDEADLK
+    (36, "file name too long"), // ENAMETOOLONG
+    (37, "no locks available"), // ENOLCK
+    (38, "function not implemented"), // ENOSYS
+    (39, "directory not empty"), // ENOTEMPTY
+    (40, "too many levels of symbolic links"), // ELOOP
+    (42, "no message of desired type"), // ENOMSG
+    (43, "identifier removed"), // EIDRM
+    (44, "channel number out of range"), // ECHRNG
+    (45, "level 2 not synchronized"), // EL2NSYNC
+    (46, "level 3 halted"), // EL3HLT
+    (47, "level 3 reset"), // EL3RST
+    (48, "link number out of range"), // ELNRNG
+    (49, "protocol driver not attached"), // EUNATCH
+    (50, "no CSI structure available"), // ENOCSI
+    (51, "level 2 halted"), // EL2HLT
+    (52, "invalid exchange"), // EBADE
+    (53, "invalid request descriptor"), // EBADR
+    (54, "exchange full"), // EXFULL
+    (55, "no anode"), // ENOANO
+    (56, "invalid request code"), // EBADRQC
+    (57, "invalid slot"), // EBADSLT
+    (59, "bad font file format"), // EBFONT
+    (60, "device not a stream"), // ENOSTR
+    (61, "no data available"), // ENODATA
+    (62, "timer expired"), // ETIME
+    (63, "out of streams resources"), // ENOSR
+    (64, "machine is not on the network"), // ENONET
+    (65, "package not installed"), // ENOPKG
+    (66, "object is remote"), // EREMOTE
+    (67, "link has been severed"), // ENOLINK
+    (68, "advertise error"), // EADV
+    (69, "srmount error"), // ESRMNT
+    (70, "communication error on send"), // ECOMM
+    (71, "protocol error"), // EPROTO
+    (72, "multihop attempted"), // EMULTIHOP
+    (73, "RFS specific error"), // EDOTDOT
+    (74, "bad message"), // EBADMSG
+    (75, "value too large for defined data type"), // EOVERFLOW
+    (76, "name not unique on network"), // ENOTUNIQ
+    (77, "file descriptor in bad state"), // EBADFD
+    (78, "remote address changed"), // EREMCHG
+    (79, "can not access a needed shared library"), // ELIBACC
+    (80, "accessing a corrupted shared library"), // ELIBBAD
+    (81, ".lib section in a.out corrupted"), // ELIBSCN
+    (82, "attempting to link in too many shared libraries"), // ELIBMAX
+    (83, "cannot exec a shared library directly"), // ELIBEXEC
+    (84, "invalid or incomplete multibyte or wide character"), // EILSEQ
+    (85, "interrupted system call should be restarted"), // ERESTART
+    (86, "streams pipe error"), // ESTRPIPE
+    (87, "too many users"), // EUSERS
+    (88, "socket operation on non-socket"), // ENOTSOCK
+    (89, "destination address required"), // EDESTADDRREQ
+    (90, "message too long"), // EMSGSIZE
+    (91, "protocol wrong type for socket"), // EPROTOTYPE
+    (92, "protocol not available"), // ENOPROTOOPT
+    (93, "protocol not supported"), // EPROTONOSUPPORT
+    (94, "socket type not supported"), // ESOCKTNOSUPPORT
+    (95, "operation not supported"), // EOPNOTSUPP
+    (96, "protocol family not supported"), // EPFNOSUPPORT
+    (97, "address family not supported by protocol"), // EAFNOSUPPORT
+    (98, "address already in use"), // EADDRINUSE
+    (99, "cannot assign requested address"), // EADDRNOTAVAIL
+    (100, "network is down"), // ENETDOWN
+    (101, "network is unreachable"), // ENETUNREACH
+    (102, "network dropped connection on reset"), // ENETRESET
+    (103, "software caused connection abort"), // ECONNABORTED
+    (104, "connection reset by peer"), // ECONNRESET
+    (105, "no buffer space available"), // ENOBUFS
+    (106, "transport endpoint is already connected"), // EISCONN
+    (107, "transport endpoint is not connected"), // ENOTCONN
+    (108, "cannot send after transport endpoint shutdown"), // ESHUTDOWN
+    (109, "too many references: cannot splice"), // ETOOMANYREFS
+    (110, "connection timed out"), // ETIMEDOUT
+    (111, "connection refused"), // ECONNREFUSED
+    (112, "host is down"), // EHOSTDOWN
+    (113, "no route to host"), // EHOSTUNREACH
+    (114, "operation already in progress"), // EALREADY
+    (115, "operation now in progress"), // EINPROGRESS
+    (116, "stale file handle"), // ESTALE
+    (117, "structure needs cleaning"), // EUCLEAN
+    (118, "not a XENIX named type file"), // ENOTNAM
+    (119, "no XENIX semaphores available"), // ENAVAIL
+    (120, "is a named type file"), // EISNAM
+    (121, "remote I/O error"), // EREMOTEIO
+    (122, "disk quota exceeded"), // EDQUOT
+    (123, "no medium found"), // ENOMEDIUM
+    (124, "wrong medium type"), // EMEDIUMTYPE
+    (125, "operation canceled"), // ECANCELED
+    (126, "required key not available"), // ENOKEY
+    (127, "key has expired"), // EKEYEXPIRED
+    (128, "key has been revoked"), // EKEYREVOKED
+    (129, "key was rejected by service"), // EKEYREJECTED
+    (130, "owner died"), // EOWNERDEAD
+    (131, "state not recoverable"), // ENOTRECOVERABLE
+    (132, "operation not possible due to RF-kill"), // ERFKILL
+    (133, "memory page has hardware error"), // EHWPOISON
 ];
 
 #[cfg(test)]
 mod tests {
-    use super::{TABLE, name, text};
+    use super::{TABLE, text};
 
     #[test]
     fn the_table_is_sorted_and_complete() {
@@ -173,27 +166,12 @@ mod tests {
 
     #[test]
     fn texts_are_those_of_the_c_library_with_a_lower_case_start() {
-        for &(errno, name, text) in TABLE {
+        for &(errno, text) in TABLE {
             let libc = std::io::Error::from_raw_os_error(errno).to_string();
             let libc = libc.trim_end_matches(&format!(" (os error {errno})"));
-            assert!(libc.eq_ignore_ascii_case(text), "{name}: {libc} / {text}");
+            assert!(libc.eq_ignore_ascii_case(text), "{errno}: {libc} / {text}");
             let acronym = text.starts_with("RFS");
-            assert!(acronym || !text.starts_with(|c: char| c.is_uppercase()), "{name}: {text}");
-        }
-    }
-
-    #[test]
-    fn numbers_agree_with_libc() {
-        for (errno, expected) in [
-            (libc::EPERM, "EPERM"),
-            (libc::ENOENT, "ENOENT"),
-            (libc::ELOOP, "ELOOP"),
-            (libc::EOPNOTSUPP, "EOPNOTSUPP"),
-            (libc::ETIMEDOUT, "ETIMEDOUT"),
-            (libc::EDQUOT, "EDQUOT"),
-            (libc::EHWPOISON, "EHWPOISON"),
-        ] {
-            assert_eq!(name(errno), expected);
+            assert!(acronym || !text.starts_with(|c: char| c.is_uppercase()), "{errno}: {text}");
         }
     }
 
@@ -221,6 +199,5 @@ mod tests {
         assert_eq!(text(41), "errno 41");
         assert_eq!(text(-1), "errno -1");
         assert_eq!(text(i32::MAX), "errno 2147483647");
-        assert_eq!(name(524), "EUNKNOWN");
     }
 }

@@ -96,36 +96,42 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// SCMP_ARCH_*; an error is a negative errno.
-    pub fn add_arch(&self, arch: u32) -> Result<(), i32> {
-        match (self.library.arch_add)(self.context, arch) {
+    /// An error is a negative errno.
+    fn call(&self, function: impl Fn(&Library, Context) -> c_int) -> Result<(), i32> {
+        match function(&self.library, self.context) {
             0 => Ok(()),
-            // It is there already.
-            error if error == -libc::EEXIST => Ok(()),
             error => Err(error),
         }
     }
 
+    /// SCMP_ARCH_*
+    pub fn add_arch(&self, arch: u32) -> Result<(), i32> {
+        match self.call(|library, context| (library.arch_add)(context, arch)) {
+            // It is there already.
+            Err(error) if error == -libc::EEXIST => Ok(()),
+            other => other,
+        }
+    }
+
     pub fn remove_arch(&self, arch: u32) -> Result<(), i32> {
-        check((self.library.arch_remove)(self.context, arch))
+        self.call(|library, context| (library.arch_remove)(context, arch))
     }
 
     /// The tree that runc asks for.
     pub fn optimize(&self) -> Result<(), i32> {
-        check((self.library.attr_set)(self.context, OPTIMIZE, 2))
+        self.call(|library, context| (library.attr_set)(context, OPTIMIZE, 2))
     }
 
     pub fn add_rule(&self, action: u32, call: i32, args: &[ArgCmp]) -> Result<(), i32> {
         let count = c_uint::try_from(args.len()).map_err(|_| -libc::EINVAL)?;
-        check((self.library.rule_add)(self.context, action, call, count, args.as_ptr()))
+        self.call(|library, context| (library.rule_add)(context, action, call, count, args.as_ptr()))
     }
 
     /// The program, an instruction a word.
     pub fn program(&self) -> std::io::Result<Vec<u64>> {
         let mut file = memory_file()?;
-        if let Err(error) = check((self.library.export)(self.context, file.as_raw_fd())) {
-            return Err(std::io::Error::from_raw_os_error(-error));
-        }
+        self.call(|library, context| (library.export)(context, file.as_raw_fd()))
+            .map_err(|error| std::io::Error::from_raw_os_error(-error))?;
         let mut bytes = Vec::new();
         file.rewind()?;
         file.read_to_end(&mut bytes)?;
@@ -138,10 +144,6 @@ impl Drop for Filter {
     fn drop(&mut self) {
         (self.library.release)(self.context);
     }
-}
-
-fn check(result: c_int) -> Result<(), i32> {
-    if result == 0 { Ok(()) } else { Err(result) }
 }
 
 fn memory_file() -> std::io::Result<File> {
