@@ -58,8 +58,12 @@ impl Cgroup {
     /// The cgroup2 directory in which one more process of the container is born. A container that has made cgroups of its own below, with controllers, can have
     /// no process in the upper one any more: then it is init's.
     pub(crate) fn birthplace(&self, index: usize, init: Option<i32>) -> Result<OwnedFd> {
+        self.birthplace_by(index, || init.and_then(own_path))
+    }
+
+    fn birthplace_by(&self, index: usize, of_init: impl FnOnce() -> Option<String>) -> Result<OwnedFd> {
         let inner = self.dirs.get(index).and_then(|dir| dir.read("cgroup.subtree_control").ok());
-        let own = inner.filter(|controllers| !controllers.trim().is_empty()).and(init).and_then(own_path);
+        let own = inner.filter(|controllers| !controllers.trim().is_empty()).and_then(|_| of_init());
         match (self.dirs.get(index), own) {
             (Some(dir), Some(path)) if is_below(&path, &dir.path) => {
                 open_at(dir, path.trim_start_matches('/'), libc::O_PATH | libc::O_DIRECTORY)
@@ -121,7 +125,44 @@ fn is_set(file: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::super::Dir as OpenDir;
     use super::*;
+
+    /// Directories stand for cgroups: the rule only looks at names and at what is enabled.
+    #[test]
+    fn a_process_is_born_beside_init_only_where_controllers_went_below() {
+        let root = std::env::temp_dir().join(format!("teu-birthplace-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("web/init/deep")).unwrap();
+        std::fs::create_dir_all(root.join("website")).unwrap();
+        let root = root.canonicalize().unwrap();
+        let dir = OpenDir {
+            root: root.clone(),
+            path: "web".to_owned(),
+            hierarchy: String::new(),
+            inode: 0,
+            fd: None,
+            found: false,
+        };
+        let (late, ready) = (Vec::new(), Vec::new());
+        let cgroup = Cgroup { v2: true, dirs: vec![dir], late, ready, filter: None, rollback: false };
+        for (enabled, init, wanted) in [
+            ("\n", Some("/web/init"), "web"),
+            ("pids\n", Some("/web/init"), "web/init"),
+            ("cpu pids\n", Some("/web/init/deep"), "web/init/deep"),
+            ("pids\n", Some("/web"), "web"),
+            ("pids\n", Some("/website"), "web"),
+            ("pids\n", Some("/"), "web"),
+            ("pids\n", None, "web"),
+        ] {
+            std::fs::write(root.join("web/cgroup.subtree_control"), enabled).unwrap();
+            let born = cgroup.birthplace_by(0, || init.map(str::to_owned)).unwrap();
+            let born = std::fs::read_link(format!("/proc/self/fd/{}", born.as_raw_fd())).unwrap();
+            assert_eq!(born, root.join(wanted), "{enabled:?} {init:?}");
+        }
+        std::fs::remove_dir_all(&root).unwrap();
+    }
 
     #[test]
     fn a_group_that_dies_as_one_counts_unless_the_caller_is_in_it() {

@@ -1,6 +1,27 @@
 //! Limits and device filters.
 
 use super::*;
+use crate::plan::cgroup::FileWrite;
+
+fn on_v2() -> impl Iterator<Item = Host> {
+    hosts().into_iter().filter(|host| matches!(host.cgroup, CgroupLayout::V2 { .. }))
+}
+
+/// One character device that may be used so.
+fn allowing(major: u32, minor: u32, access: &str) -> String {
+    format!(
+        r#"{{"devices":[{{"allow":true,"type":"c","major":{major},"minor":{minor},"access":"{access}"}}]}}"#
+    )
+}
+
+/// Every file holds what was written to it.
+fn read_back<'a>(plan: &CgroupPlan, writes: impl Iterator<Item = &'a FileWrite>) {
+    for write in writes.filter(|write| write.controller() != "devices") {
+        let dir = plan.dirs.get(write.dir).unwrap();
+        let found = fs::read_to_string(dir.root.join(&dir.path).join(&*write.file)).unwrap();
+        assert_eq!(found.trim(), write.value, "{}", write.file);
+    }
+}
 
 #[test]
 fn the_device_filter_is_in_force_before_anything_runs() {
@@ -25,13 +46,7 @@ fn limits_are_in_force_or_the_missing_controller_is_named() {
         match create(&plan) {
             Ok(cgroup) => {
                 cgroup.apply_late().unwrap();
-                for write in
-                    plan.early.iter().chain(&plan.late).filter(|write| write.controller() != "devices")
-                {
-                    let dir = plan.dirs.get(write.dir).unwrap();
-                    let found = fs::read_to_string(dir.root.join(&dir.path).join(&*write.file)).unwrap();
-                    assert_eq!(found.trim(), write.value, "{}", write.file);
-                }
+                read_back(&plan, plan.early.iter().chain(&plan.late));
                 assert_eq!(cgroup.oom_kills(), Some(0));
             }
             Err(error) => {
@@ -67,11 +82,7 @@ fn limits_of_a_cgroup_that_is_used_again_may_grow_and_shrink() {
             match create(&plan) {
                 Ok(mut cgroup) => {
                     cgroup.commit();
-                    for write in plan.early.iter().filter(|write| write.controller() != "devices") {
-                        let dir = plan.dirs.get(write.dir).unwrap();
-                        let found = fs::read_to_string(dir.root.join(&dir.path).join(&*write.file)).unwrap();
-                        assert_eq!(found.trim(), write.value, "{}", write.file);
-                    }
+                    read_back(&plan, plan.early.iter());
                     last = Some(cgroup);
                 }
                 Err(error) => {
@@ -90,15 +101,7 @@ fn limits_of_a_cgroup_that_is_used_again_may_grow_and_shrink() {
 fn the_device_rules_of_a_v1_cgroup_that_is_used_again_are_changed_one_by_one() {
     for host in hosts().into_iter().filter(|host| matches!(host.cgroup, CgroupLayout::V1 { .. })) {
         let path = fresh_path();
-        let rule = |minor: u32| {
-            plan_at(
-                &host,
-                &path,
-                &format!(
-                    r#"{{"devices":[{{"allow":true,"type":"c","major":10,"minor":{minor},"access":"rw"}}]}}"#
-                ),
-            )
-        };
+        let rule = |minor: u32| plan_at(&host, &path, &allowing(10, minor, "rw"));
         let mut first = create(&rule(1)).unwrap();
         first.commit();
         let Some(dir) = first.dirs.iter().find(|dir| dir.serves("devices")) else { continue };
@@ -140,18 +143,16 @@ fn a_process_that_the_memory_limit_kills_is_counted() {
 
 #[test]
 fn equal_filters_are_loaded_once_and_few_are_kept() {
-    for host in hosts().into_iter().filter(|host| matches!(host.cgroup, CgroupLayout::V2 { .. })) {
+    for host in on_v2() {
         let cache = DeviceCache::default();
-        let rule = |minor: u32| {
-            format!(r#"{{"devices":[{{"allow":true,"type":"c","major":1,"minor":{minor},"access":"r"}}]}}"#)
+        let make = |minor: u32| {
+            Cgroup::create(&plan_at(&host, &fresh_path(), &allowing(1, minor, "r")), &cache).unwrap()
         };
-        let made: Vec<_> = (0..3)
-            .map(|_| Cgroup::create(&plan_at(&host, &fresh_path(), &rule(11)), &cache).unwrap())
-            .collect();
+        let made = [11, 11, 11].map(make);
         assert_eq!(cache.kept(), 1);
         drop(made);
         for minor in 20..40 {
-            drop(Cgroup::create(&plan_at(&host, &fresh_path(), &rule(minor)), &cache).unwrap());
+            drop(make(minor));
         }
         assert_eq!(cache.kept(), 8);
     }
@@ -160,17 +161,9 @@ fn equal_filters_are_loaded_once_and_few_are_kept() {
 #[test]
 fn a_filter_left_on_a_cgroup_is_replaced_and_those_of_others_stay() {
     use crate::sys::bpf;
-    for host in hosts().into_iter().filter(|host| matches!(host.cgroup, CgroupLayout::V2 { .. })) {
+    for host in on_v2() {
         let path = fresh_path();
-        let rule = |minor: u32| {
-            plan_at(
-                &host,
-                &path,
-                &format!(
-                    r#"{{"devices":[{{"allow":true,"type":"c","major":1,"minor":{minor},"access":"r"}}]}}"#
-                ),
-            )
-        };
+        let rule = |minor: u32| plan_at(&host, &path, &allowing(1, minor, "r"));
         let mut first = create(&rule(20)).unwrap();
         first.commit();
         let dir = first.dirs.first().unwrap().open(libc::O_RDONLY).unwrap();
@@ -196,7 +189,7 @@ fn a_filter_left_on_a_cgroup_is_replaced_and_those_of_others_stay() {
 #[test]
 fn the_cgroup_and_the_listed_files_are_given_away_and_no_limit() {
     use std::os::unix::fs::MetadataExt;
-    for host in hosts().into_iter().filter(|host| matches!(host.cgroup, CgroupLayout::V2 { .. })) {
+    for host in on_v2() {
         let delegate = crate::plan::cgroup::Delegate { dir: 0, name: "own".into(), owner: Some(4322) };
         let plan =
             CgroupPlan { owner: Some(4321), delegate: Some(delegate), ..plan_at(&host, &fresh_path(), "{}") };
@@ -224,7 +217,7 @@ fn the_cgroup_and_the_listed_files_are_given_away_and_no_limit() {
 
 #[test]
 fn a_list_of_many_device_rules_passes_the_verifier() {
-    for host in hosts().into_iter().filter(|host| matches!(host.cgroup, CgroupLayout::V2 { .. })) {
+    for host in on_v2() {
         let rule = |index: u32| {
             let (allow, kind, access) = (
                 index % 3 != 0,
