@@ -128,6 +128,83 @@ const MUTANTS: &[Mutant] = &[
             "caller::a_caller_in_a_deleted_directory_is_served",
         ],
     },
+    Mutant {
+        file: "libcontainer/init/src/ops/rootfs.rs",
+        text: "mode & S_IFMT && (found.rdev_major",
+        instead: "mode & S_IFMT || (found.rdev_major",
+        noticed_by: &[
+            "devices::a_node_of_the_rootfs_that_is_another_is_refused",
+            "devices::a_user_namespace_gets_no_other_node",
+        ],
+    },
+    Mutant {
+        file: "libcontainer/init/src/ops/terminal.rs",
+        text: "S_IFIFO => true,",
+        instead: "S_IFIFO => false,",
+        noticed_by: &["terminal::pipes_belong_to_the_user"],
+    },
+    Mutant {
+        file: "libcontainer/init/src/ops/terminal.rs",
+        text: "            _ => false,\n        };",
+        instead: "            _ => true,\n        };",
+        noticed_by: &["terminal::files_keep_their_owner"],
+    },
+    Mutant {
+        file: "libcontainer/src/launch/hook/state.rs",
+        text: "status: self.status.as_str(),",
+        instead: "status: \"running\",",
+        noticed_by: &["hooks::hooks_read_the_state"],
+    },
+    Mutant {
+        file: "libcontainer/src/launch/hook/streams.rs",
+        text: "(\"run.oci.hooks.stdout\", \"stdout\")",
+        instead: "(\"run.oci.hooks.output\", \"stdout\")",
+        noticed_by: &["hooks::files_of_annotations_get_the_output"],
+    },
+    Mutant {
+        file: "libcontainer/src/launch/hook/mod.rs",
+        text: "(Some(own), _) => (Some(own), End::Overrun),",
+        instead: "(Some(own), _) => (Some(own), End::Late),",
+        noticed_by: &["hook_failures::a_hook_that_takes_too_long_is_killed_with_its_children"],
+    },
+    Mutant {
+        file: "libcontainer/src/plan/hooks.rs",
+        text: "hook.env.as_ref().map_or(process_env, |env| out.texts(env));",
+        instead: "hook.env.as_ref().map_or(process_env, |_| process_env);",
+        noticed_by: &["hooks::hooks_get_their_arguments_and_environment_and_nothing_of_the_process"],
+    },
+    Mutant {
+        file: "libcontainer/src/spec/mod.rs",
+        text: "is_some_and(|value| value == \"1\")",
+        instead: "is_some_and(|value| value == \"2\")",
+        noticed_by: &["process::the_caller_s_groups_stay_if_an_annotation_says_so"],
+    },
+    Mutant {
+        file: "libcontainer/src/spec/own.rs",
+        text: "value(config, KEYRING) == Some(\"caller\")",
+        instead: "value(config, KEYRING) == Some(\"callers\")",
+        noticed_by: &[
+            "process::the_session_keyring_is_the_container_s_own_unless_an_annotation_says_otherwise",
+        ],
+    },
+    Mutant {
+        file: "libcontainer/src/spec/filter.rs",
+        text: "        profile.set_listener_path(receiver);",
+        instead: "        let _ = (profile, receiver);",
+        noticed_by: &["seccomp_agent::the_receiver_of_the_annotation_is_an_agent"],
+    },
+    Mutant {
+        file: "libcontainer/src/prepare/receiver.rs",
+        text: "const NO_TEXT: &str = \" \";",
+        instead: "const NO_TEXT: &str = \"standard\";",
+        noticed_by: &["terminal::the_pidfd_of_init_is_sent_to_the_receiver_of_the_annotation"],
+    },
+    Mutant {
+        file: "runtime-cli/src/amendment.rs",
+        text: "|document| name_receiver(document, &receiver)",
+        instead: "|document| name_receiver(document, receiver.get(..0).unwrap_or_default())",
+        noticed_by: &["seccomp_agent::the_receiver_of_the_environment_is_an_agent"],
+    },
 ];
 
 /// The lane.
