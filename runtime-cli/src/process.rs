@@ -43,9 +43,12 @@ impl ProcessSpec {
         self.0.get("terminal").and_then(Value::as_bool).unwrap_or(false)
     }
 
-    /// Gives its terminal a size, in rows and columns.
-    pub fn resize(&mut self, (rows, columns): (u16, u16)) {
-        self.set("consoleSize", json!({ "height": rows, "width": columns }));
+    /// Gives its terminal, if it has one, the size of the caller's, in rows and columns: the program runs before the caller carries
+    /// anything, and may ask for the size at once.
+    pub fn fit(&mut self, caller: Option<(u16, u16)>) {
+        if let Some((rows, columns)) = caller.filter(|_| self.terminal()) {
+            self.set("consoleSize", json!({ "height": rows, "width": columns }));
+        }
     }
 
     /// As JSON.
@@ -144,6 +147,20 @@ impl ProcessSpec {
 mod tests {
     use super::*;
     use crate::args::{parse as words, table};
+
+    #[test]
+    fn a_terminal_has_the_caller_s_size_before_its_program_runs() {
+        let fitted = |process: Value, caller| {
+            let mut process = ProcessSpec(process);
+            process.fit(caller);
+            process.0.get("consoleSize").cloned()
+        };
+        let terminal = json!({ "terminal": true, "consoleSize": { "height": 1, "width": 2 } });
+        assert_eq!(fitted(terminal.clone(), Some((33, 77))), Some(json!({ "height": 33, "width": 77 })));
+        assert_eq!(fitted(terminal.clone(), None), terminal.get("consoleSize").cloned());
+        assert_eq!(fitted(json!({ "terminal": false }), Some((33, 77))), None);
+        assert_eq!(fitted(json!({}), Some((33, 77))), None);
+    }
 
     fn changed(line: &str, process: Value) -> Result<Value> {
         let options = table::Command::named("exec").unwrap().options;

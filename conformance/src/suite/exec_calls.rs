@@ -279,6 +279,9 @@ fn a_process_of_a_paused_container_runs_when_it_goes_on(ctx: &Ctx<'_>) -> Outcom
             while count()? < 2 && !thread.is_finished() && std::time::Instant::now() < end {
                 std::thread::sleep(std::time::Duration::from_millis(2));
             }
+            check!(count()? == 2, "no process came into the cgroup");
+            // In there it is frozen, and nothing that it is asked for can happen.
+            check!(!thread.is_finished(), "exec returned while the container was paused");
             Ok(thread)
         })?;
         waiting.join().map_err(|_| Trouble::from("a thread panicked"))

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::tests;
 use crate::bundle::Bundle;
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, refusal};
 use crate::driver::New;
 use crate::host::Need;
 use crate::probe::Report;
@@ -25,6 +25,7 @@ tests! {
     a_cwd_behind_links_stays_inside,
     masked_and_read_only_paths_behind_links_stay_inside,
     a_masked_path_over_a_replaced_null_device_shows_nothing,
+    a_masked_path_over_a_bound_null_device_shows_nothing,
     program_paths_by_descriptor_lead_nowhere,
     a_waiting_init_holds_no_directory_of_the_host,
     a_waiting_init_runs_from_a_copy_of_its_own,
@@ -128,17 +129,45 @@ fn a_masked_path_over_a_replaced_null_device_shows_nothing(ctx: &Ctx<'_>) -> Out
     bundle.dir("dev", 0o755)?;
     symlink("/proc/sysrq-trigger", bundle.path("dev/null"))?;
     bundle.file("secret", "secret", 0o644)?;
-    let mounts = json!([{ "destination": "/proc", "type": "proc", "source": "proc" }]);
-    bundle.set("/mounts", mounts).set("/linux/maskedPaths", json!(["/secret", "/proc/cpuinfo"]));
-    bundle.set("/root/readonly", false);
-    let reply = ctx.run(bundle.ops(&["stat:/secret", "stat:/proc/cpuinfo"]))?;
+    bundle.set("/mounts", json!([{ "destination": "/proc", "type": "proc", "source": "proc" }]));
+    masked_or_refused(ctx, &mut bundle)
+}
+
+/// Nothing is made in a bound /dev, so what is there as null stays until the masks.
+fn a_masked_path_over_a_bound_null_device_shows_nothing(ctx: &Ctx<'_>) -> Outcome {
+    for name in ["link", "zero", "file"] {
+        let dev = ctx.dir.join(name);
+        fs::create_dir(&dev)?;
+        match name {
+            "link" => symlink("/proc/sysrq-trigger", dev.join("null"))?,
+            "zero" => {
+                use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+                mknod(&dev.join("null"), SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(1, 5))?;
+            }
+            _ => fs::write(dev.join("null"), "shown")?,
+        }
+        let mut bundle = ctx.bundle()?;
+        bundle.file("secret", "secret", 0o644)?;
+        bundle.set("/mounts", json!([{ "destination": "/proc", "type": "proc", "source": "proc" }]));
+        bundle.bind(&dev, "/dev", &["bind"]);
+        masked_or_refused(ctx, &mut bundle).map_err(|trouble| trouble.at(name))?;
+    }
+    Ok(())
+}
+
+/// Either the masks are the real null device, or there is no container and the error names what is wrong.
+fn masked_or_refused(ctx: &Ctx<'_>, bundle: &mut Bundle) -> Outcome {
+    bundle.set("/linux/maskedPaths", json!(["/secret", "/proc/cpuinfo"])).set("/root/readonly", false);
+    let ops = ["stat:/secret", "stat:/proc/cpuinfo", "read:/secret"];
+    let reply = ctx.run(bundle.ops(&ops))?;
     if reply.code != 0 {
-        return Ok(());
+        return refusal(&reply, &["/dev/null"]);
     }
     let report = Report::parse(&reply.out)?;
     for op in ["stat:/secret", "stat:/proc/cpuinfo"] {
-        same!(report.field(op, "rdev"), "1:3", "{op}");
+        same!((report.field(op, "kind"), report.field(op, "rdev")), ("c".into(), "1:3".into()), "{op}");
     }
+    same!(report.text("read:/secret"), "", "what is masked");
     Ok(())
 }
 

@@ -23,9 +23,8 @@ fn enter(invocation: &Invocation, args: &Arguments) -> Result<u8> {
     let container = invocation.runtime()?.open(&Id::new(args.id())?)?;
     let mut process = process::resolve(&container, args)?;
     check_terminal(process.terminal(), options.console_socket.is_some(), detach)?;
-    if let Some(size) = terminal::size().filter(|_| process.terminal() && !detach) {
-        // The program runs before the bridge does, and may ask for the size at once.
-        process.resize(size);
+    if !detach {
+        process.fit(terminal::size());
     }
     let signals = Blocked::all()?;
     match container.exec(process.json().as_bytes(), options) {
