@@ -43,6 +43,7 @@ mod sysctl;
 mod terminal;
 mod time;
 mod update;
+mod usage;
 
 /// One behaviour.
 #[derive(Clone, Copy)]
@@ -113,6 +114,7 @@ pub fn all() -> Vec<Test> {
         resources::TESTS,
         resctrl::TESTS,
         errors::TESTS,
+        usage::TESTS,
         hooks::TESTS,
         hook_failures::TESTS,
         exec::TESTS,

@@ -144,9 +144,7 @@ fn wrong_usage_is_told_in_the_words_that_clients_search() {
         ("list a", "exactly 0 argument(s)"),
         ("kill", "a minimum of 1 argument(s)"),
         ("kill a 9 b", "a maximum of 2 argument(s)"),
-        // Commands of later versions are not there yet.
-        ("events id", "unknown command"),
-        ("update id", "unknown command"),
+        ("frobnicate id", "unknown command"),
         // Engines look for these words to learn what restore can do.
         ("restore --lsm-mount-context", "flag needs an argument: --lsm-mount-context"),
         ("ps", "a minimum of 1 argument(s)"),
@@ -155,6 +153,35 @@ fn wrong_usage_is_told_in_the_words_that_clients_search() {
     ];
     for (line, expected) in table {
         assert_eq!(shown(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn every_option_of_every_command_takes_what_the_table_says() {
+    for command in COMMANDS {
+        for option in command.options.iter().copied().flatten() {
+            let line = |word: String| shown(&format!("{} {word}", command.name));
+            match option.kind {
+                Kind::Flag => {
+                    let text = format!("invalid boolean value \"x\" for -{}: parse error", option.long);
+                    assert_eq!(line(format!("--{}=x", option.long)), text, "{}", command.name);
+                }
+                Kind::Value(_) | Kind::List(_) => {
+                    let text = format!("flag needs an argument: --{}", option.long);
+                    assert_eq!(line(format!("--{}", option.long)), text, "{}", command.name);
+                    assert_eq!(line(format!("-{}", option.long)), text, "{}", command.name);
+                }
+            }
+        }
+        let stranger = shown(&format!("{} --no-such-option=1 id", command.name));
+        assert_eq!(stranger, "flag provided but not defined: -no-such-option", "{}", command.name);
+        if command.arity.min > 0 {
+            assert!(shown(command.name).ends_with(" argument(s)"), "{}", command.name);
+        }
+        if command.arity.max < usize::MAX {
+            let many = "x ".repeat(command.arity.max + 1);
+            assert!(shown(&format!("{} {many}", command.name)).ends_with(" argument(s)"), "{}", command.name);
+        }
     }
 }
 
