@@ -21,6 +21,8 @@ pub struct Client {
     pub prepare: &'static [&'static str],
     /// What it must be able to do.
     pub cases: &'static [Case],
+    /// One run from its beginning to its end, to take the time of; without what cleans up.
+    pub race: Case,
     /// Client calls after each case, which may fail.
     pub cleanup: &'static [&'static [&'static str]],
     /// Shell lines after the last case, which may fail.

@@ -7,7 +7,8 @@ use std::time::Instant;
 use crate::client::Client;
 use crate::clients;
 use crate::leftovers;
-use crate::sandbox::HOME;
+use crate::record::Corpus;
+use crate::sandbox::{HOME, RECORD};
 use crate::session::{Runtime, Session};
 use crate::step::Case;
 
@@ -27,8 +28,9 @@ enum Trouble {
 }
 
 /// Plays what the filters choose.
-pub fn run(rootfs: &Path, filters: &[String]) -> Result<ExitCode, String> {
-    let subject = Runtime { name: "teu".to_owned(), path: Path::new(HOME).join("teu") };
+pub fn run(rootfs: &Path, filters: &[String], record: bool) -> Result<ExitCode, String> {
+    let subject = subject(record);
+    let mut corpus = record.then(|| Corpus::new(Path::new(RECORD)));
     let mut totals = Totals::default();
     for client in clients::ALL {
         let wanted = |case: &&Case| {
@@ -37,7 +39,7 @@ pub fn run(rootfs: &Path, filters: &[String]) -> Result<ExitCode, String> {
         };
         let cases: Vec<&Case> = client.cases.iter().filter(wanted).collect();
         if !cases.is_empty() {
-            let found = play(client, &subject, rootfs, &cases);
+            let found = play(client, &subject, rootfs, &cases, &mut corpus);
             tell(client, &judge(client, &reference(client), rootfs, found), &mut totals);
         }
     }
@@ -45,7 +47,14 @@ pub fn run(rootfs: &Path, filters: &[String]) -> Result<ExitCode, String> {
     Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn reference(client: &Client) -> Runtime {
+/// The runtime that is tried, itself or behind the recorder.
+pub fn subject(record: bool) -> Runtime {
+    let program = if record { "recorder/teu" } else { "teu" };
+    Runtime { name: "teu".to_owned(), path: Path::new(HOME).join(program) }
+}
+
+/// The runtime that shows what the machine allows.
+pub fn reference(client: &Client) -> Runtime {
     let path = PathBuf::from(client.reference);
     Runtime { name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(), path }
 }
@@ -56,7 +65,13 @@ struct Played<'c> {
     clean: Result<(), String>,
 }
 
-fn play<'c>(client: &Client, runtime: &Runtime, rootfs: &Path, cases: &[&'c Case]) -> Played<'c> {
+fn play<'c>(
+    client: &Client,
+    runtime: &Runtime,
+    rootfs: &Path,
+    cases: &[&'c Case],
+    corpus: &mut Option<Corpus<'_>>,
+) -> Played<'c> {
     let before = match leftovers::look(client.keeps) {
         Ok(before) => before,
         Err(error) => return all_fail(cases, &error.to_string()),
@@ -69,6 +84,13 @@ fn play<'c>(client: &Client, runtime: &Runtime, rootfs: &Path, cases: &[&'c Case
     for (number, case) in cases.iter().enumerate() {
         let started = Instant::now();
         let result = session.play(case, number);
+        session.clean_up(number);
+        let result = result.and_then(|()| match corpus {
+            Some(corpus) => {
+                corpus.take(client.name, case.name).map_err(|error| format!("the corpus: {error}"))
+            }
+            None => Ok(()),
+        });
         let word = if result.is_ok() { "ok" } else { "no" };
         println!(
             "{} {word} {} ({} ms)",
@@ -95,8 +117,11 @@ fn judge<'c>(
     found: Played<'c>,
 ) -> Vec<(&'c str, Result<(), Trouble>)> {
     let failed: Vec<&Case> = found.results.iter().filter(|one| one.1.is_err()).map(|one| one.0).collect();
-    let mut control =
-        if failed.is_empty() { Vec::new() } else { play(client, reference, rootfs, &failed).results };
+    let mut control = if failed.is_empty() {
+        Vec::new()
+    } else {
+        play(client, reference, rootfs, &failed, &mut None).results
+    };
     let mut verdicts: Vec<_> = found
         .results
         .into_iter()

@@ -12,6 +12,8 @@ mod clients;
 mod lane;
 mod leftovers;
 mod process;
+mod race;
+mod record;
 mod rootfs;
 mod sandbox;
 mod session;
@@ -21,7 +23,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: teu-engines --root DEBIAN --runtime PATH [--filter TEXT]";
+const USAGE: &str = "usage: teu-engines --root DEBIAN --runtime PATH [--filter TEXT] [--recorder PATH --record DIR | --race ROUNDS]";
 
 /// The command line.
 #[derive(Debug, Default)]
@@ -29,6 +31,9 @@ struct Options {
     root: PathBuf,
     runtime: PathBuf,
     filters: Vec<String>,
+    recorder: Option<PathBuf>,
+    record: Option<PathBuf>,
+    race: Option<usize>,
     inside: bool,
 }
 
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
 
 fn parse(arguments: &[OsString]) -> Result<Options, String> {
     use lexopt::Arg::Long;
+    use lexopt::ValueExt;
     let mut options = Options::default();
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
@@ -59,6 +65,9 @@ fn parse(arguments: &[OsString]) -> Result<Options, String> {
             "root" => options.root = value.into(),
             "runtime" => options.runtime = value.into(),
             "filter" => options.filters.push(value.to_string_lossy().into_owned()),
+            "recorder" => options.recorder = Some(value.into()),
+            "record" => options.record = Some(value.into()),
+            "race" => options.race = Some(value.parse().map_err(|error| format!("--race: {error}"))?),
             _ => return Err(USAGE.to_owned()),
         }
     }
@@ -73,9 +82,14 @@ fn run(options: &Options, arguments: &[OsString]) -> Result<ExitCode, String> {
         let status = sandbox::run(arguments).map_err(|error| format!("the sandbox: {error}"))?;
         return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    let files = [(options.runtime.as_path(), "teu")];
-    sandbox::enter(&options.root, &files).map_err(|error| format!("the sandbox: {error}"))?;
+    let mut files = vec![(options.runtime.as_path(), "teu")];
+    files.extend(options.recorder.iter().map(|path| (path.as_path(), "recorder/teu")));
+    sandbox::enter(&options.root, &files, options.record.as_deref())
+        .map_err(|error| format!("the sandbox: {error}"))?;
     let rootfs = PathBuf::from(sandbox::HOME).join("rootfs");
     rootfs::make(&rootfs).map_err(|error| format!("{}: {error}", rootfs.display()))?;
-    lane::run(&rootfs, &options.filters)
+    if let Some(rounds) = options.race {
+        return race::run(&rootfs, &options.filters, rounds).map(|()| ExitCode::SUCCESS);
+    }
+    lane::run(&rootfs, &options.filters, options.record.is_some())
 }

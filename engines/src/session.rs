@@ -11,6 +11,10 @@ use crate::client::{Client, Daemon};
 use crate::process::{self, GLANCE, LIMIT, Running};
 use crate::step::{self, Act, Case, Reply, Step, one_line};
 
+/// What every program finds, wherever this was called.
+const ENVIRONMENT: [(&str, &str); 2] =
+    [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root")];
+
 /// A runtime under its name in the results.
 #[derive(Debug, Clone)]
 pub struct Runtime {
@@ -105,16 +109,18 @@ impl<'a> Session<'a> {
 
     /// Plays a case; `number` keeps its names apart from those of others.
     pub fn play(&mut self, case: &Case, number: usize) -> Result<(), String> {
-        let id = format!("teu{number}");
-        let result =
-            case.steps.iter().enumerate().try_for_each(|(at, step)| {
-                self.step(step, &id).map_err(|why| format!("step {}: {why}", at + 1))
-            });
+        let id = name(number);
+        case.steps
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, step)| self.step(step, &id).map_err(|why| format!("step {}: {why}", at + 1)))
+    }
+
+    /// Removes what a case has made; what is there depends on how far it went.
+    pub fn clean_up(&self, number: usize) {
         for words in self.client.cleanup {
-            // What is there depends on how far the case went.
-            let _ = self.call(&step::client(words), &id, 0);
+            let _ = self.call(&step::client(words), &name(number), 0);
         }
-        result
     }
 
     fn step(&mut self, step: &Step, id: &str) -> Result<(), String> {
@@ -163,7 +169,7 @@ impl<'a> Session<'a> {
         let reply = if step.terminal {
             let mut leader = Command::new("setsid");
             leader.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
-            leader.envs(self.env(id)).current_dir(&self.dir);
+            leader.env_clear().envs(ENVIRONMENT).envs(self.env(id)).current_dir(&self.dir);
             process::on_terminal(leader, step.stdin)
         } else {
             command.current_dir(&self.dir);
@@ -188,7 +194,7 @@ impl<'a> Session<'a> {
     fn command(&self, words: &[&str], id: &str, n: u32) -> Command {
         let mut words = words.iter().map(|word| self.fill(word, id, n));
         let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).envs(self.env(id)).current_dir(&self.dir);
+        command.args(words).env_clear().envs(ENVIRONMENT).envs(self.env(id)).current_dir(&self.dir);
         command
     }
 
@@ -206,6 +212,11 @@ impl<'a> Session<'a> {
         ];
         places.iter().fold(text.to_owned(), |text, (place, value)| text.replace(place, value))
     }
+}
+
+/// The name of a case's containers.
+fn name(number: usize) -> String {
+    format!("teu{number}")
 }
 
 /// The client's words before those of a call, and its options behind `run`.

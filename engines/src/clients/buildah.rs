@@ -20,8 +20,9 @@ pub const BUILDAH: Client = Client {
     ],
     daemons: &[],
     prepare: &[
-        "{client} from --name=base scratch && {client} add base {rootfs} / && {client} commit base localhost/base && {client} rm base",
+        "{client} from --name=base scratch && {client} add base {rootfs} / && {client} commit base localhost/base && {client} rm base && {client} from --name=race localhost/base",
     ],
+    race: Case { name: "race", steps: &[client(&["run", "race", "true"])] },
     cases: CASES,
     cleanup: &[&["rm", "{id}"]],
     finish: &[],

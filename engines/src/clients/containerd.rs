@@ -16,6 +16,7 @@ pub const CTR: Client = Client {
         ready: &["version"],
     }],
     prepare: &[],
+    race: Case { name: "race", steps: &[client(&["run", "--rm", "{rootfs}", "{id}", "true"])] },
     cases: CASES,
     cleanup: &[&["task", "rm", "--force", "{id}"], &["container", "rm", "{id}"]],
     finish: &[],

@@ -18,6 +18,7 @@ pub const DOCKER: Client = Client {
     files: &[("seccomp.json", SECCOMP), ("Dockerfile", DOCKERFILE), ("compose.yaml", COMPOSE)],
     daemons: &[Daemon { words: DOCKERD, ready: &["version"] }],
     prepare: &["tar -C {rootfs} -c . | docker import - base"],
+    race: Case { name: "race", steps: &[client(&["run", "--rm", "base", "true"])] },
     cases: CASES,
     cleanup: &[&["rm", "--force", "--volumes", "{id}"]],
     finish: &[],

@@ -23,6 +23,7 @@ pub const ROOT: Client = Client {
     files: FILES,
     daemons: &[],
     prepare: &["tar -C {rootfs} -c . | {client} import - base"],
+    race: Case { name: "race", steps: &[client(&["run", "--rm", "base", "true"])] },
     cases: CASES,
     cleanup: &[&["rm", "--force", "--time=0", "{id}"], &["pod", "rm", "--force", "--time=0", "pod-{id}"]],
     finish: &[],
@@ -62,6 +63,7 @@ pub const ROOTLESS: Client = Client {
         "mkdir -m 700 {dir}/xdg && chown -R 1000:1000 {dir}",
         "tar -C {rootfs} -c . | {client} import - base",
     ],
+    race: Case { name: "race", steps: &[client(&["run", "--rm", "base", "true"])] },
     cases: ROOTLESS_CASES,
     cleanup: &[&["rm", "--force", "--time=0", "{id}"]],
     // The process that holds the user namespace.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 pub use cgroups::Cgroups;
-pub use root::{HOME, enter};
+pub use root::{HOME, RECORD, enter};
 
 /// Runs this program again, inside.
 pub fn run(arguments: &[std::ffi::OsString]) -> io::Result<ExitStatus> {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -22,8 +23,11 @@ const WRITABLE: &[(&str, &str)] = &[
     ("var/tmp", "mode=1777"),
 ];
 
-/// Makes the Debian root this process's own, with copies of the files in [`HOME`].
-pub fn enter(root: &Path, files: &[(&Path, &str)]) -> io::Result<()> {
+/// Where the directory for recordings is seen.
+pub const RECORD: &str = "/run/engines/record";
+
+/// Makes the Debian root this process's own, with copies of the files in [`HOME`] and the directory at [`RECORD`].
+pub fn enter(root: &Path, files: &[(&Path, &str)], record: Option<&Path>) -> io::Result<()> {
     let bind = MsFlags::MS_BIND | MsFlags::MS_REC;
     attach(Some(root), root, "", bind, "")?;
     attach(None, root, "", MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, "")?;
@@ -35,9 +39,16 @@ pub fn enter(root: &Path, files: &[(&Path, &str)]) -> io::Result<()> {
     attach(Some(Path::new("/dev")), &root.join("dev"), "", bind, "")?;
     cgroups(root)?;
     let home = root.join(HOME.trim_start_matches('/'));
-    fs::create_dir_all(&home)?;
+    // Callers without privilege come here too.
+    for dir in ["recorder", "calls", "record"] {
+        fs::create_dir_all(home.join(dir))?;
+        fs::set_permissions(home.join(dir), fs::Permissions::from_mode(0o777))?;
+    }
     for (file, name) in files {
         fs::copy(file, home.join(name))?;
+    }
+    if let Some(record) = record {
+        attach(Some(record), &home.join("record"), "", MsFlags::MS_BIND, "")?;
     }
     ordinary_user(root, &home)?;
     pivot(root)?;
