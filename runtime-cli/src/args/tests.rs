@@ -247,3 +247,60 @@ fn help_begins_with_the_name_and_shows_every_option_and_operand() {
     assert!(text.starts_with("NAME:\n   runc - "), "{text}");
     assert!(COMMANDS.iter().all(|command| text.contains(&format!("   {} ", command.name))), "{text}");
 }
+
+/// Every command line that `cargo xt record` has heard: file, words.
+fn recorded() -> Vec<(String, Vec<OsString>)> {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../engines/corpus");
+    let files = |dir: &std::path::Path| {
+        let mut paths: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
+    };
+    let clients = files(corpus.as_ref()).into_iter().filter(|path| path.is_dir());
+    let read = |file: std::path::PathBuf| {
+        let calls: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let words = |call: &serde_json::Value| {
+            call["words"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().into()).collect()
+        };
+        calls.iter().map(|call| (file.display().to_string(), words(call))).collect::<Vec<_>>()
+    };
+    clients.flat_map(|client| files(&client)).flat_map(read).collect()
+}
+
+#[test]
+fn the_recorded_command_lines_of_engines_are_understood() {
+    let all = recorded();
+    assert!(all.len() > 200, "{} recordings", all.len());
+    let mut heard = std::collections::BTreeSet::new();
+    for (file, words) in all {
+        let line = words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ");
+        if line == "--version" {
+            continue;
+        }
+        let (globals, command, args) =
+            parsed(&line).unwrap_or_else(|error| panic!("{file}: {line}: {error}"));
+        heard.insert(command.name);
+        let given = |from: &Arguments, groups: &[&'static [super::table::Opt]]| {
+            let options = groups.iter().flat_map(|group| group.iter());
+            let texts: Vec<_> =
+                options.filter_map(|option| from.text(option.long)).map(String::from).collect();
+            texts
+        };
+        // A value that looks like an option was taken from the next one.
+        for value in given(&globals, &[GLOBAL]).iter().chain(&given(&args, command.options)) {
+            assert!(value == "-" || !value.starts_with('-'), "{file}: {line}: {value}");
+        }
+        let is_container =
+            |id: &str| id.starts_with("id") || id.starts_with("teu") || id.starts_with("buildah-");
+        assert!(
+            command.arity.max == 0 || is_container(&args.id()) || args.flag("help"),
+            "{file}: {line}: {}",
+            args.id()
+        );
+    }
+    for command in
+        ["create", "start", "run", "exec", "kill", "delete", "pause", "resume", "update", "features", "state"]
+    {
+        assert!(heard.contains(command), "nobody calls {command}");
+    }
+}
