@@ -75,6 +75,12 @@ const COMMANDS: &[Command] = &[
         lanes: Vec::new,
     },
     Command {
+        name: "engines",
+        about: "container engines with teu: --race N takes times beside runc, --record writes engines/corpus anew (root)",
+        run: engines::run,
+        lanes: Vec::new,
+    },
+    Command {
         name: "spec-support",
         about: "measure which fields the behaviours set (root), and write docs/spec-support.md",
         run: support::run,

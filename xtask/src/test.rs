@@ -36,7 +36,7 @@ const LANES: &[Lane] = &[
         ..lane(
             "engines",
             "only by name: containerd, Docker, podman and buildah with teu as their runtime",
-            engines::run,
+            engines::lane,
         )
     },
     Lane {
