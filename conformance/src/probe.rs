@@ -58,6 +58,12 @@ impl Report {
         list.iter().rev().find(|entry| entry["point"] == point).unwrap_or(&Value::Null)
     }
 
+    /// How many mounts lie on each other at a point.
+    pub fn mounts_at(&self, point: &str) -> usize {
+        let list = self.0["mounts"].as_array().map(Vec::as_slice).unwrap_or_default();
+        list.iter().filter(|entry| entry["point"] == point).count()
+    }
+
     /// True if the mount at a point has an option, of the mount or of the filesystem.
     pub fn mounted_with(&self, point: &str, option: &str) -> bool {
         let entry = self.mount(point);

@@ -12,8 +12,12 @@ const FILE_LIMIT: u64 = 1 << 20;
 /// Longest line that is looked at.
 const LINE_LIMIT: usize = 64 << 10;
 
-/// The home directory of `uid` in the passwd of a rootfs; `None` if there is no such file or user.
-pub(crate) fn home(rootfs: &Path, uid: u32) -> Option<String> {
+/// The home directory of `uid` in the passwd of a rootfs; as runc, `/` if there is no such file or user.
+pub(crate) fn home(rootfs: &Path, uid: u32) -> String {
+    find(rootfs, uid).unwrap_or_else(|| "/".to_owned())
+}
+
+fn find(rootfs: &Path, uid: u32) -> Option<String> {
     let root = open_directory_plain(rootfs).ok()?;
     // Without O_NONBLOCK a fifo in its place would keep us waiting.
     let passwd =
@@ -35,6 +39,12 @@ fn home_of(line: &[u8], uid: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_unknown_is_at_home_in_the_root() {
+        assert_eq!(home(Path::new("/nonexistent"), 0), "/");
+        assert_eq!(home(Path::new("/"), u32::MAX - 7), "/");
+    }
 
     #[test]
     fn a_home_is_the_sixth_field_of_the_line_with_that_uid() {

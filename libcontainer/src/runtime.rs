@@ -90,7 +90,7 @@ impl Runtime {
         let spec = notified.as_ref().unwrap_or(spec);
         let mut shape = Shape::of(options)?;
         if let (Some(uid), Ok(rootfs)) = (plan::wants_home(spec), plan::rootfs_path(spec)) {
-            shape.home = image::home(&rootfs, uid).map(|home| format!("HOME={home}"));
+            shape.home = Some(format!("HOME={}", image::home(&rootfs, uid)));
         }
         let mut host = self.host()?;
         if plan::wants_security_modules(spec.config()) {

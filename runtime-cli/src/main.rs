@@ -71,12 +71,18 @@ fn dispatch(log: &Log, invocation: &Invocation, argv0: &OsStr, globals: Argument
         return done(log, output::print(&help::program(program)).map(|()| 0));
     };
     let Some(command) = Command::named(&word.to_string_lossy()) else {
-        return fatal(log, &format!("unknown command {:?}", word.to_string_lossy()));
+        let asked = wants_help || words.any(|word| word == "-h" || word == "--help");
+        return fatal(log, &no_command(&word.to_string_lossy(), asked));
     };
     if wants_help {
         return done(log, output::print(&help::command(program, command)).map(|()| 0));
     }
     execute(log, invocation, argv0, command, words)
+}
+
+/// As runc: who asks for help is told that there is none.
+fn no_command(word: &str, asked_for_help: bool) -> String {
+    if asked_for_help { format!("No help topic for '{word}'") } else { format!("unknown command {word:?}") }
 }
 
 fn execute(

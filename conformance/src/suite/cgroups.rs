@@ -28,6 +28,7 @@ tests! {
     cpuset_is_written [Need::Controller("cpuset")],
     pids_limit_is_written [Need::Controller("pids")],
     an_unlimited_pids_limit_is_max [Need::Controller("pids")],
+    a_pids_limit_of_zero_is_one [Need::Controller("pids")],
     pids_limit_is_enforced [Need::Controller("pids")],
     memory_limit_is_enforced [Need::Controller("memory")],
     a_memory_limit_too_low_to_start_says_so [Need::Controller("memory")],
@@ -213,6 +214,10 @@ fn pids_limit_is_written(ctx: &Ctx<'_>) -> Outcome {
 
 fn an_unlimited_pids_limit_is_max(ctx: &Ctx<'_>) -> Outcome {
     writes(ctx, "pids", &json!({ "pids": { "limit": -1 } }), &[("pids.max", "max")], &[("pids.max", "max")])
+}
+
+fn a_pids_limit_of_zero_is_one(ctx: &Ctx<'_>) -> Outcome {
+    writes(ctx, "pids", &json!({ "pids": { "limit": 0 } }), &[("pids.max", "1")], &[("pids.max", "1")])
 }
 
 fn pids_limit_is_enforced(ctx: &Ctx<'_>) -> Outcome {

@@ -217,11 +217,11 @@ fn home_comes_from_the_container_s_image(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     bundle.file("etc/passwd", "root:x:0:0::/r:/bin/sh\nme:x:1000:1000::/home/of-me:/bin/sh\n", 0o644)?;
     let (container, _) = ctx.sleeping(&mut bundle, &[])?;
-    // Of a user whom the image does not know nothing is made up.
+    // As runc: a user whom the image does not know is at home in the root.
     let wanted = [
         (0, vec!["PATH=/bin", "HOME=/r"]),
         (1000, vec!["PATH=/bin", "HOME=/home/of-me"]),
-        (7, vec!["PATH=/bin"]),
+        (7, vec!["PATH=/bin", "HOME=/"]),
     ];
     for (uid, variables) in wanted {
         let mut process = process(&["env"]);

@@ -168,7 +168,7 @@ fn create_container_hooks_run_in_the_container_s_namespaces_on_the_host_s_root(c
         let wanted = sys::namespace(&container.pid.to_string(), namespace)?;
         same!(hook.field("ns", namespace), wanted, "{namespace}");
     }
-    same!(hook.text("cwd"), bundle.dir.to_string_lossy(), "directory");
+    same!(hook.text("cwd"), bundle.dir.join("rootfs").to_string_lossy(), "directory");
     same!(hook.field(&seen, "kind"), "f", "a file of the host");
     Ok(())
 }

@@ -23,6 +23,7 @@ tests! {
     kill_sends_the_signal_to_init,
     kill_understands_names_and_numbers,
     kill_of_a_created_container_stops_it,
+    a_created_container_is_not_deaf_to_signals_that_end_a_process,
     kill_with_an_unknown_signal_is_refused,
     kill_of_a_stopped_container_is_refused,
     kill_all_of_a_stopped_container_is_quiet,
@@ -170,6 +171,18 @@ fn kill_of_a_created_container_stops_it(ctx: &Ctx<'_>) -> Outcome {
     container.kill("KILL")?;
     container.ended()?;
     same!(container.status()?, "stopped", "status");
+    Ok(())
+}
+
+/// Although it is the first process of its pid namespace, and has not asked for any signal.
+fn a_created_container_is_not_deaf_to_signals_that_end_a_process(ctx: &Ctx<'_>) -> Outcome {
+    for signal in ["TERM", "INT", "HUP"] {
+        let mut bundle = ctx.bundle()?;
+        let container = ctx.created(bundle.ops(&["pid"]))?;
+        container.kill(signal)?;
+        container.ended().map_err(|trouble| trouble.at(signal))?;
+        same!(container.status()?, "stopped", "status after {signal}");
+    }
     Ok(())
 }
 

@@ -192,7 +192,7 @@ fn access_times_of_a_bind_stay_until_one_is_named(ctx: &Ctx<'_>) -> Outcome {
         (&["bind", "suid", "norelatime"], "noatime"),
         (&["bind", "suid", "nodiratime"], "nodiratime,relatime"),
         (&["bind", "suid", "nodiratime", "strictatime"], "nodiratime"),
-        (&["bind", "suid", "atime"], "relatime"),
+        (&["bind", "suid", "atime"], "noatime"),
     ];
     for (options, wanted) in cases {
         same!(bound(ctx, options, false)?, wanted, "{options:?}");

@@ -185,6 +185,7 @@ fn masked_directories_share_one_filesystem(ctx: &Ctx<'_>) -> Outcome {
         same!(report.mount(&point)["device"], report.mount("/one")["device"], "device of {name}");
         same!(report.get(&format!("list:{point}")), &json!([]), "names in {name}");
         check!(report.mounted_with(&point, "ro"), "not read-only: {}", report.mount(&point));
+        same!(report.mounts_at(&point), 1, "mounts at {point}");
     }
     Ok(())
 }

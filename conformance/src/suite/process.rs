@@ -232,6 +232,9 @@ fn home_comes_from_the_container_s_passwd(ctx: &Ctx<'_>) -> Outcome {
         "environment: {:?}",
         environment(&report)
     );
+    bundle.set("/process/user/uid", 7);
+    let report = ctx.see(&mut bundle, &["env"])?;
+    same!(environment(&report).last(), Some(&"HOME=/"), "home of an unknown user");
     Ok(())
 }
 

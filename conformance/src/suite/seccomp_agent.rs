@@ -109,7 +109,7 @@ fn a_missing_agent_is_refused(ctx: &Ctx<'_>) -> Outcome {
     let (bundle, agent) = asking(ctx)?;
     let path = agent.path.clone();
     drop(agent);
-    let failed = ["failed to give the listener to the seccomp agent"];
+    let failed = ["failed to connect with seccomp agent"];
     ctx.refused(&bundle, &failed).map_err(|trouble| trouble.at("connection refused"))?;
     std::fs::remove_file(&path)?;
     ctx.refused(&bundle, &failed).map_err(|trouble| trouble.at("no socket"))

@@ -96,7 +96,7 @@ impl Container {
     pub fn plan_exec(&self, spec: &Spec, options: &ExecOptions) -> Result<Plan> {
         let mut shape = Shape::of_exec(options)?;
         if let Some(uid) = plan::wants_home(spec) {
-            shape.home = image::home(&self.record.rootfs, uid).map(|home| format!("HOME={home}"));
+            shape.home = Some(format!("HOME={}", image::home(&self.record.rootfs, uid)));
         }
         let mut host = Host::probe()?;
         if plan::wants_security_modules(spec.config()) {

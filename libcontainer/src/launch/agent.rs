@@ -44,9 +44,14 @@ pub(super) fn introduce(subject: &Subject<'_>, child: &Child, heard: Heard) -> R
         }
     };
     let state = process_state(subject, agent, child.pid);
-    hand_over(agent, &state, &listener).map_err(|error| {
+    let at = |error: Error| error.at(agent.pointer.clone());
+    let socket = reach(agent).map_err(|error| {
+        let what = format!("failed to connect with seccomp agent at {}", agent.path.display());
+        at(Error::io(what, &error))
+    })?;
+    hand_over(&socket, &state, &listener).map_err(|error| {
         let what = format!("failed to give the listener to the seccomp agent at {}", agent.path.display());
-        Error::io(what, &error).at(agent.pointer.clone())
+        at(Error::io(what, &error))
     })
 }
 
@@ -72,12 +77,16 @@ fn process_state(subject: &Subject<'_>, agent: &Listener, pid: i32) -> Vec<u8> {
     message.to_string().into_bytes()
 }
 
-/// One message, one descriptor, and the end.
-fn hand_over(agent: &Listener, state: &[u8], listener: &OwnedFd) -> io::Result<()> {
+fn reach(agent: &Listener) -> io::Result<OwnedFd> {
     let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let socket = sys::fs::above_stdio(socket)?;
     setsockopt(&socket, SendTimeout, &TimeVal::seconds(SECONDS))?;
     connect(socket.as_raw_fd(), &UnixAddr::new(&agent.path)?)?;
+    Ok(socket)
+}
+
+/// One message, one descriptor, and the end.
+fn hand_over(socket: &OwnedFd, state: &[u8], listener: &OwnedFd) -> io::Result<()> {
     let fds = [listener.as_raw_fd()];
     let mut rights = [ControlMessage::ScmRights(&fds)].to_vec();
     let mut rest = state;

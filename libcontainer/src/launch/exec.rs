@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use teu_init::wire;
 
 use super::peer::Peer;
-use super::{agent, hook, idmap, pid_file, report, talk};
+use super::{agent, hook, idmap, pid_file, report, talk, trace};
 use crate::plan::Plan;
 use crate::prepare::Receivers;
 use crate::terminal::Terminal;
@@ -41,6 +41,7 @@ impl Entering {
     /// Brings the process in, up to the execution of its program.
     pub fn enter(mut self, pid_file: Option<PathBuf>) -> Result<((i32, OwnedFd), Option<Terminal>)> {
         self.peer.spawn(0, None)?;
+        trace::cloned(&self.plan, self.peer.pid());
         if let Some(score) = self.plan.oom_score_adj {
             idmap::write_oom_score(self.peer.pid(), score)?;
         }
@@ -49,6 +50,7 @@ impl Entering {
         super::set_limits(&self.plan.rlimits, self.peer.pid())?;
         self.peer.hand_out(&self.receivers, "setns")?;
         let written = pid_file.map(|path| pid_file::write(&path, self.peer.pid())).transpose()?;
+        log::debug!("setns_init: about to exec");
         self.peer.say(wire::COMMIT)?;
         self.executed()?;
         if let Some(written) = written {
@@ -63,7 +65,10 @@ impl Entering {
         loop {
             let Some(heard) = self.peer.next(&self.plan)? else { return Err(self.obituary()) };
             match heard.frame.kind {
-                wire::READY => return Ok(()),
+                wire::READY => {
+                    log::debug!("child process in init(): ready");
+                    return Ok(());
+                }
                 wire::LISTENER => self.introduce_agent(heard)?,
                 other => return Err(Error::new(ErrorKind::Internal, format!("init said {other}"))),
             }

@@ -35,6 +35,7 @@ pub(crate) mod reap;
 mod report;
 mod stub;
 mod talk;
+mod trace;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -116,7 +117,9 @@ impl Launch {
     fn spawn(&mut self) -> Result<()> {
         let Prepared { plan, cgroup, .. } = &self.prepared;
         let cgroup = plan.into_cgroup.and_then(|dir| cgroup.directory(&plan.cgroup, dir));
-        self.peer.spawn(plan.clone_flags, cgroup)
+        self.peer.spawn(plan.clone_flags, cgroup)?;
+        trace::cloned(plan, self.peer.pid());
+        Ok(())
     }
 
     fn feed(&mut self) -> Result<()> {
@@ -134,7 +137,10 @@ impl Launch {
             let heard = self.peer.next(&self.prepared.plan)?;
             let Some(heard) = heard else { return Err(self.obituary()) };
             match heard.frame.kind {
-                wire::READY => break,
+                wire::READY => {
+                    log::debug!("child process in init(): ready");
+                    break;
+                }
                 wire::LISTENER => self.introduce_agent(heard)?,
                 wire::ASK => {
                     self.offered = heard.fd;
@@ -175,6 +181,7 @@ impl Launch {
         let pid_file = self.prepared.pid_file.take();
         let pid_file = pid_file.map(|path| pid_file::write(&path, self.peer.pid())).transpose()?;
         self.prepared.claim.dir().publish_gate()?;
+        log::debug!("init: closing the pipe to signal completion");
         self.peer.say(wire::COMMIT)?;
         if let Some(devices) = self.devices.take() {
             devices.keep();

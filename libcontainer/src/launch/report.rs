@@ -200,7 +200,7 @@ fn mount(what: &str, errno: i32, detail: u32, note: &str) -> Error {
         (Some(why), _) => Error::new(ErrorKind::Mount, format!("{what}: {why}")),
         (None, step::TARGET) if errno == libc::ELOOP => Error::new(
             ErrorKind::Mount,
-            format!("{what}: the target must be an ordinary directory, not a symlink"),
+            format!("{what}: must be mounted on ordinary directory, not on a symlink"),
         ),
         (None, step::OPTION | step::COPY) => Error::os(format!("{what}{} {note}", part(detail)), errno),
         _ if note.is_empty() => Error::os(format!("{what}{}", part(detail)), errno),

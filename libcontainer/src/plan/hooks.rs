@@ -146,14 +146,14 @@ impl Hooks {
         })
     }
 
-    /// Between the last mount and the switch of the root.
-    pub(super) fn push_before_switch(&self, bundle: &std::path::Path, out: &mut Builder) {
+    /// Between the last mount and the switch of the root. As runc's, hooks of the container start in its root.
+    pub(super) fn push_before_switch(&self, rootfs: &std::path::Path, out: &mut Builder) {
         let runtime = [HookKind::Prestart, HookKind::CreateRuntime];
         if let Some(kind) = runtime.into_iter().find(|kind| !self.list(*kind).is_empty()) {
             out.push(Op::Ask { what: ask::RUNTIME_HOOKS }, format!("/hooks/{}", kind.as_str()));
         }
         for (index, hook) in (0..).zip(&self.create_container) {
-            let cwd = out.text(bundle.as_os_str().as_encoded_bytes());
+            let cwd = out.text(rootfs.as_os_str().as_encoded_bytes());
             let env = out.texts(hook.env.as_deref().unwrap_or_default());
             push(hook, HookKind::CreateContainer, index, Place { env, cwd }, out);
         }

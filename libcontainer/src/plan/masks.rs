@@ -35,7 +35,13 @@ impl<'a> Masks<'a> {
             let path = out.text(path);
             out.push(Op::Readonly { path }, format!("/linux/readonlyPaths/{index}"));
         }
+        let mut seen = Vec::with_capacity(self.masked.len());
         for (index, path) in self.masked.iter().enumerate() {
+            // Once is enough: each cover would be one more mount.
+            if seen.contains(&path) {
+                continue;
+            }
+            seen.push(path);
             let path = out.text(path);
             out.push(Op::Mask { null: self.null, path }, format!("/linux/maskedPaths/{index}"));
         }

@@ -425,7 +425,7 @@ fn compile_program(
     if own_dev {
         devices.push(&mut out);
     }
-    subject.hooks.push_before_switch(subject.bundle, &mut out);
+    subject.hooks.push_before_switch(&subject.rootfs, &mut out);
     rootfs.push_switch(subject, &mut out);
     push_cwd(process, &mut out);
     if let Some(slave) = terminal::push(process, true, &mut out) {

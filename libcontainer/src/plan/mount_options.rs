@@ -271,7 +271,8 @@ impl<'a> MountOptions<'a> {
             SetAll(bit) => self.all.set(bit),
             ClearAll(bit) => self.all.clear(bit),
             Atime(mode) => self.top.atime(mode),
-            NotAtime(mode) => self.top.not_atime(mode, mode == NOATIME),
+            // As runc and mount(8): for one mount the word alone says nothing.
+            NotAtime(mode) => self.top.not_atime(mode, false),
             AtimeAll(mode) => self.all.atime(mode),
             NotAtimeAll(mode) => self.all.not_atime(mode, true),
             Super(flag) => {
@@ -367,9 +368,9 @@ mod tests {
         assert_eq!(atime("noatime,atime"), (RELATIME, true));
         assert_eq!(atime("noatime,norelatime"), (NOATIME, true));
         assert_eq!(atime("strictatime,nostrictatime"), (RELATIME, true));
-        assert_eq!(atime("atime"), (RELATIME, true));
+        assert_eq!(atime("atime"), (0, false));
         assert_eq!(atime("norelatime"), (0, false));
-        assert!(parse("rnorelatime").all.has_atime());
+        assert!(parse("rnorelatime").all.has_atime() && parse("ratime").all.has_atime());
         assert_eq!(parse("rnoatime,rnostrictatime").all.set, NOATIME);
     }
 

@@ -35,6 +35,7 @@ pub fn relax(document: &mut Value, warnings: &mut Vec<Warning>) {
     drop_empty_strings(document);
     drop_empty_seccomp(document);
     rename_scheduler_flags(document);
+    rename_page_sizes(document);
 }
 
 /// Go reads null as absence, whatever the type. The recursion is bounded by the parser's depth of 128.
@@ -113,6 +114,16 @@ fn rename_scheduler_flags(document: &mut Value) {
     for flag in flags.into_iter().flatten() {
         if let Some((_, expected)) = SCHEDULER_FLAGS.iter().find(|(name, _)| flag == name) {
             *flag = json!(expected);
+        }
+    }
+}
+
+/// Go reads a key in any case, and this one is met in lower case.
+fn rename_page_sizes(document: &mut Value) {
+    let limits = document.pointer_mut("/linux/resources/hugepageLimits").and_then(Value::as_array_mut);
+    for limit in limits.into_iter().flatten().filter_map(Value::as_object_mut) {
+        if let Some(size) = limit.remove("pagesize") {
+            limit.entry("pageSize").or_insert(size);
         }
     }
 }

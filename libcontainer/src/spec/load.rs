@@ -60,7 +60,7 @@ pub fn parse(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
     };
     refuse_nul(json)?;
     let lost = lost::find(json);
-    if lost.odd_capability && warnings.is_empty() {
+    if (lost.odd_capability || lost::has_no_page_size(&config)) && warnings.is_empty() {
         config = parse_leniently(json, warnings)?;
     }
     if !lost.pids_limit {
@@ -82,12 +82,25 @@ fn parse_leniently(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
     let mut value: Value = serde_json::from_slice(json).map_err(|error| syntax(&error))?;
     lenient::relax(&mut value, warnings);
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let refusal = invalid(one_line(&error.inner().to_string()));
+        let refusal = one_line(&error.inner().to_string());
         match pointer::from_path(error.path()) {
-            Some(pointer) => refusal.at(pointer),
-            None => refusal,
+            Some(pointer) => invalid(known_words(&pointer, refusal)).at(pointer),
+            None => invalid(refusal),
         }
     })
+}
+
+/// Where clients know a fault by runc's words, these come first.
+const WORDS: [(&str, &str); 2] = [
+    ("/linux/memoryPolicy/flags/", "invalid memory policy flag"),
+    ("/linux/memoryPolicy", "invalid memory policy mode"),
+];
+
+fn known_words(pointer: &str, refusal: String) -> String {
+    match WORDS.iter().find(|(place, _)| pointer.starts_with(place)) {
+        Some((_, words)) => format!("{words}: {refusal}"),
+        None => refusal,
+    }
 }
 
 /// Parses `json`, which must be an object, as it is; `what` names it in errors.

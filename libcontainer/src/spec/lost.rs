@@ -66,6 +66,13 @@ pub fn forget_pids_limit(config: &mut Config) {
     }
 }
 
+/// Whether a limit of huge pages has no size: its key may be one that only Go reads.
+pub fn has_no_page_size(config: &Config) -> bool {
+    let resources = config.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+    let limits = resources.and_then(|resources| resources.hugepage_limits().as_deref());
+    limits.unwrap_or_default().iter().any(|limit| limit.page_size().is_empty())
+}
+
 /// `CAP_` and capital letters. The types also read other spellings, and would grant what runc does not.
 pub fn is_spelt_out(name: &str) -> bool {
     name.strip_prefix("CAP_").is_some_and(|rest| {

@@ -1,8 +1,14 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Spec, example};
+use super::Spec;
+use super::example::text;
 use crate::{Error, ErrorKind};
+
+/// The example of a host with cgroup v2, on every host.
+fn example(rootless: bool) -> String {
+    text(rootless, true)
+}
 
 /// The example without its terminal, which has wishes of its own.
 fn base() -> Value {
@@ -470,4 +476,16 @@ proptest! {
             prop_assert!(!error.to_string().contains('\n'));
         }
     }
+}
+
+#[test]
+fn page_sizes_are_read_under_the_key_that_only_go_reads() {
+    let mut document = base();
+    document["linux"]["resources"]["hugepageLimits"] =
+        json!([{"pagesize": "2MB", "limit": 9}, {"pageSize": "1GB", "pagesize": "2MB", "limit": 8}]);
+    let spec = Spec::from_json("/bundle", document.to_string().as_bytes()).unwrap();
+    let resources = spec.config().linux().as_ref().unwrap().resources().as_ref().unwrap();
+    let sizes: Vec<_> =
+        resources.hugepage_limits().iter().flatten().map(|limit| limit.page_size().as_str()).collect();
+    assert_eq!(sizes, ["2MB", "1GB"]);
 }

@@ -25,8 +25,9 @@ const RECORD_NEW: &str = ".state.json.new";
 /// The configuration as `create` read it.
 const CONFIG: &str = "config.json";
 const CONFIG_NEW: &str = ".config.json.new";
-const GATE: &str = "gate";
-const GATE_NEW: &str = "gate.new";
+/// The name that runc has for it: who looks at the descriptors of a created container knows it.
+const GATE: &str = "exec.fifo";
+const GATE_NEW: &str = "exec.fifo.new";
 const DOOR: &str = "door";
 /// Room for a record, so that one read is enough mostly.
 const RECORD_USUAL: usize = 4096;

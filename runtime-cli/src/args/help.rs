@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::table::{COMMANDS, Command, GLOBAL, HELP, Kind, Opt};
 
 /// What the program is.
-pub const ABOUT: &str = "OCI container runtime";
+pub const ABOUT: &str = "Open Container Initiative runtime";
 
 /// The help of the whole program; `program` is the name to show.
 pub fn program(program: &str) -> String {

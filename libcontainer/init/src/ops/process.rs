@@ -3,8 +3,8 @@
 use crate::abi::{
     E2BIG, EACCES, EINVAL, EISDIR, ENOENT, ENOEXEC, ENOMEM, ENOTDIR, EPERM, PR_CAP_AMBIENT,
     PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
-    PR_SET_NO_NEW_PRIVS, PR_SET_TIMERSLACK, S_IFDIR, S_IFMT, SCHED_OTHER, SIGKILL, SIGNALS, SIGSTOP,
-    SchedAttr, X_OK,
+    PR_SET_NO_NEW_PRIVS, PR_SET_TIMERSLACK, S_IFDIR, S_IFMT, SCHED_OTHER, SIGHUP, SIGINT, SIGKILL, SIGNALS,
+    SIGQUIT, SIGSTOP, SIGTERM, SchedAttr, X_OK,
 };
 use crate::machine::{Fault, Machine, Outcome};
 use crate::program::{List, Slot};
@@ -13,10 +13,16 @@ use crate::talk;
 use crate::wire::{self, Frame, step};
 use core::ffi::CStr;
 
+/// What ends init while it waits, although the first process of a pid namespace is deaf to signals that it has not asked for. The program gets the defaults.
+const ENDING: [u32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+
 /// Undoes what came from the calling thread. What may not be undone (a lower nice value without the right) stays as it is.
 pub fn reset(machine: &mut Machine<'_>) -> Outcome {
     for signal in (1..=SIGNALS).filter(|signal| ![SIGKILL, SIGSTOP].contains(signal)) {
-        sys::signal_default(signal)?;
+        match ENDING.contains(&signal) {
+            true => sys::signal_ends(signal)?,
+            false => sys::signal_default(signal)?,
+        }
     }
     sys::unblock_signals()?;
     machine.umask = sys::umask(0);

@@ -5,6 +5,7 @@
 //! for the hook of an index, the answer carries its streams, init tells its end.
 
 pub(crate) mod helper;
+mod signals;
 pub(crate) mod started;
 mod state;
 mod streams;
@@ -240,9 +241,8 @@ fn open(path: &Path) -> io::Result<OwnedFd> {
 fn outcome(status: u32) -> String {
     let status = status as i32;
     if libc::WIFSIGNALED(status) {
-        let signal = libc::WTERMSIG(status);
-        let name = nix::sys::signal::Signal::try_from(signal).map_or("unknown", |signal| signal.as_str());
-        format!("signal: {signal} ({name})")
+        let core = if libc::WCOREDUMP(status) { " (core dumped)" } else { "" };
+        format!("signal: {}{core}", signals::words(libc::WTERMSIG(status)))
     } else {
         format!("exit status {}", libc::WEXITSTATUS(status))
     }

@@ -37,5 +37,6 @@ pub(crate) fn converse(socket: &OwnedFd, stage: &Stage<'_>) -> Result<()> {
 pub(crate) fn unexecuted(program: &str, errno: i32) -> Error {
     let kind =
         if errno == libc::ENOENT { ErrorKind::CommandNotFound } else { ErrorKind::CommandNotExecutable };
-    Error::os(format!("exec: {program:?}"), errno).kind_is(kind)
+    // The file was found before: without the quotes that runc has around a name it looks for.
+    Error::os(format!("exec {program}"), errno).kind_is(kind)
 }

@@ -7,7 +7,8 @@ use crate::spec::pointer;
 
 pub(super) fn pids(resources: &LinuxResources) -> Option<String> {
     let limit = resources.pids().as_ref()?.limit();
-    Some(if limit < 0 { "max".to_owned() } else { limit.to_string() })
+    // As runc: no container lives with 0, and systemd does not know it.
+    Some(if limit < 0 { "max".to_owned() } else { limit.max(1).to_string() })
 }
 
 pub(super) fn hugepages(resources: &LinuxResources) -> Vec<Item> {

@@ -79,7 +79,7 @@ pub(super) const TABLE: &[Row] = &[
     row("cpu/burst",            one("cpu.cfs_burst_us", cpu::burst).absent_means(&["0"]).again(),   one("cpu.max.burst", cpu::burst).absent_means(&["0"]).again()),
     row("cpu/period",           one("cpu.cfs_period_us", cpu::period).again(),                      one("cpu.max", cpu::max_without_quota)),
     row("cpu/quota",            one("cpu.cfs_quota_us", cpu::quota),                                one("cpu.max", cpu::max)),
-    row("pids/limit",           one("pids.max", other::pids),                                       one("pids.max", other::pids).late(is_zero)),
+    row("pids/limit",           one("pids.max", other::pids),                                       one("pids.max", other::pids)),
     row("memory/reservation",   one("memory.soft_limit_in_bytes", memory::reservation),             one("memory.low", memory::low)),
     // v1 counts memory and swap together, and together they may not be below memory. On v2 swap comes first.
     row("memory/limit",         one("memory.limit_in_bytes", memory::limit).usage("memory.usage_in_bytes", memory::checked).again(), OTHER_ROW),
@@ -128,10 +128,6 @@ fn always(_: &str, _: &str) -> bool {
 }
 
 /// A clone into a cgroup is counted before it exists: with a limit of 0 init could not be cloned.
-fn is_zero(_: &str, value: &str) -> bool {
-    value == "0"
-}
-
 /// Up to its exec init shares memory with its creator, whom an OOM kill could choose; and it has to be cloned at all.
 fn is_about_memory_or_processes(file: &str, _: &str) -> bool {
     file.starts_with("memory.") || file.starts_with("pids.")

@@ -224,7 +224,8 @@ fn reset_undoes_what_a_host_thread_leaves_behind() {
             |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
         assert_eq!(field("SigBlk:"), "0000000000000000");
         assert_eq!(field("SigIgn:"), "0000000000000000");
-        assert_eq!(field("SigCgt:"), "0000000000000000");
+        // 1, 2, 3 and 15, which end even the first process of a pid namespace.
+        assert_eq!(field("SigCgt:"), "0000000000004007");
         assert_eq!(field("Umask:"), "0000");
         assert!(machine.nofile.is_some());
         // SAFETY: asks for a number.
@@ -237,6 +238,23 @@ fn reset_undoes_what_a_host_thread_leaves_behind() {
             assert_eq!(raised, -1, "only without CAP_SYS_NICE the way up is closed: {policy} {nice}");
         }
     });
+}
+
+#[test]
+fn a_handled_signal_ends_with_the_status_of_a_shell() {
+    // SAFETY: the child runs what may run after a fork, and leaves.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let _ = sys::signal_ends(crate::abi::SIGTERM);
+        // SAFETY: takes a number.
+        unsafe { libc::raise(libc::SIGTERM) };
+        sys::exit(1);
+    }
+    let mut status = 0;
+    // SAFETY: the status is borrowed for writing.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert!(libc::WIFEXITED(status));
+    assert_eq!(libc::WEXITSTATUS(status), 128 + 15);
 }
 
 #[test]

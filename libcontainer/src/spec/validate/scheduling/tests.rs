@@ -116,16 +116,20 @@ fn memory_policies_take_the_nodes_that_their_mode_wants() {
 #[test]
 fn memory_policies_have_known_modes_and_flags() {
     let rows: &[Row] = &[
-        (&[("/linux/memoryPolicy", json!({}))], "/linux/memoryPolicy", "mode"),
+        (
+            &[("/linux/memoryPolicy", json!({}))],
+            "/linux/memoryPolicy",
+            "invalid memory policy mode: missing field",
+        ),
         (
             &[("/linux/memoryPolicy", json!({"mode": "MPOL_X"}))],
             "/linux/memoryPolicy/mode",
-            "unknown variant",
+            "invalid memory policy mode: unknown variant",
         ),
         (
             &[("/linux/memoryPolicy", json!({"mode": "MPOL_LOCAL", "flags": ["MPOL_F_X"]}))],
             "/linux/memoryPolicy/flags/0",
-            "unknown variant",
+            "invalid memory policy flag: unknown variant",
         ),
         (
             &[(
