@@ -35,6 +35,7 @@ tests! {
     duplicate_namespaces_are_refused,
     an_unknown_namespace_is_refused,
     kill_ends_every_process_of_a_shared_pid_namespace,
+    kill_ends_what_outlives_init_in_a_shared_pid_namespace,
     delete_by_force_ends_every_process_of_a_shared_pid_namespace,
     user_namespace_maps_root_to_the_host_id [Need::Users],
     user_namespace_takes_several_mappings [Need::Users],
@@ -234,6 +235,15 @@ fn kill_ends_every_process_of_a_shared_pid_namespace(ctx: &Ctx<'_>) -> Outcome {
     container.kill("KILL")?;
     container.ended()?;
     container.delete()
+}
+
+fn kill_ends_what_outlives_init_in_a_shared_pid_namespace(ctx: &Ctx<'_>) -> Outcome {
+    family(ctx, |container| {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(container.pid), nix::sys::signal::SIGKILL)?;
+        container.ended()?;
+        same!(container.status()?, "stopped", "status");
+        container.kill("KILL")
+    })
 }
 
 fn delete_by_force_ends_every_process_of_a_shared_pid_namespace(ctx: &Ctx<'_>) -> Outcome {

@@ -160,18 +160,23 @@ impl Container {
         })
     }
 
-    /// Sends a signal to init. SIGKILL reaches every process of a container that shares its pid namespace.
+    /// Sends a signal to init. SIGKILL reaches every process of a container that shares its pid namespace, also those that have outlived init.
     ///
     /// # Errors
     /// `NotRunning` if the container has stopped; `InvalidArgument` for a number that is no signal.
     pub fn kill(&self, signal: i32) -> Result<()> {
         self.current(|now| {
             let status = now.observe()?;
-            let init =
-                now.pidfd.as_ref().filter(|_| permits(status, Operation::Kill)).ok_or_else(not_running)?;
+            let permitted = permits(status, Operation::Kill);
             if signal == libc::SIGKILL && !now.record.own_pid_namespace {
-                return Cgroup::open(&now.record.cgroup)?.kill_all(signal);
+                let cgroup = Cgroup::open(&now.record.cgroup)?;
+                return if permitted || !cgroup.procs()?.is_empty() {
+                    cgroup.kill_all(signal)
+                } else {
+                    Err(not_running())
+                };
             }
+            let init = now.pidfd.as_ref().filter(|_| permitted).ok_or_else(not_running)?;
             send(init, signal)?;
             if signal == libc::SIGKILL && status == Status::Paused {
                 // A frozen process of cgroup v1 dies only when it is thawed.
