@@ -187,8 +187,9 @@ fn a_bind_with_a_flag_loses_the_others(ctx: &Ctx<'_>) -> Outcome {
 }
 
 fn access_times_of_a_bind_stay_until_one_is_named(ctx: &Ctx<'_>) -> Outcome {
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["bind", "suid"], "noatime"),
+        (&["bind", "diratime"], "noatime"),
         (&["bind", "suid", "norelatime"], "noatime"),
         (&["bind", "suid", "nodiratime"], "nodiratime,relatime"),
         (&["bind", "suid", "nodiratime", "strictatime"], "nodiratime"),

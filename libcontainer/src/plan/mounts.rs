@@ -402,10 +402,12 @@ fn bind_flags(options: &MountOptions<'_>) -> u32 {
     table.iter().filter(|(wanted, _)| *wanted).fold(0, |flags, (_, flag)| flags | flag)
 }
 
-/// The access times of a bind change together: naming one of them leaves none of the source's.
+/// The access times of a bind change together: asking for one of them leaves none of the source's. As runc, taking one back alone changes nothing.
 fn reset_atime(top: &mut Attributes) {
     if top.has_atime() || top.set & MOUNT_ATTR_NODIRATIME != 0 {
         top.clear |= MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME & !top.set;
+    } else {
+        top.clear &= !MOUNT_ATTR_NODIRATIME;
     }
 }
 
@@ -531,6 +533,22 @@ mod tests {
         assert_eq!(proc_flags("/proc/sys/net", "bind", true).unwrap(), mount_flag::IN_PROC);
         assert!(proc_flags("/proc/sys/net", "bind", false).is_err());
         assert_eq!(proc_flags("/process", "tmpfs", false).unwrap(), 0);
+    }
+
+    #[test]
+    fn access_times_of_a_bind_change_together_and_not_by_being_taken_back() {
+        let cleared = |options: &str| {
+            let mut top = MountOptions::parse(options.split(',')).top;
+            reset_atime(&mut top);
+            top.clear
+        };
+        let all = MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME;
+        assert_eq!(cleared("relatime"), all);
+        assert_eq!(cleared("relatime,nodiratime"), MOUNT_ATTR__ATIME);
+        assert_eq!(cleared("nodiratime"), MOUNT_ATTR__ATIME);
+        for nothing in ["diratime", "atime", "norelatime", "nostrictatime"] {
+            assert_eq!(cleared(nothing), 0, "{nothing}");
+        }
     }
 
     #[test]
