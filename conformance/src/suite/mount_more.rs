@@ -25,6 +25,9 @@ tests! {
     masked_directories_share_one_filesystem,
     a_null_stream_is_the_container_s_own,
     long_options_of_an_overlay_arrive,
+    a_source_in_the_rootfs_is_what_the_mounts_before_have_made,
+    a_source_in_the_rootfs_does_not_lead_out_of_it,
+    a_destination_that_names_the_rootfs_lies_in_it,
 }
 
 fn tmpcopyup_starts_with_what_is_covered(ctx: &Ctx<'_>) -> Outcome {
@@ -225,5 +228,49 @@ fn a_null_stream_is_the_container_s_own(ctx: &Ctx<'_>) -> Outcome {
     same!(report.text("openrw:/proc/self/fd/0"), "ok", "opening it");
     let fds: Vec<&String> = report.get("fds").as_object().map(|fds| fds.keys().collect()).unwrap_or_default();
     same!(fds, ["0", "1", "2"], "descriptors");
+    Ok(())
+}
+
+/// A tree of the host on /mnt, and what is below the rootfs's path of it on /seen.
+fn seen_again(ctx: &Ctx<'_>, below: &str, users: bool) -> Result<crate::bundle::Bundle, crate::Trouble> {
+    let outer = ctx.dir.join("outer");
+    fs::create_dir_all(outer.join("x"))?;
+    fs::create_dir_all(ctx.dir.join("host"))?;
+    fs::write(outer.join("x/file"), "of the mount")?;
+    let _ = symlink(ctx.dir.join("host"), outer.join("out"));
+    let mut bundle = ctx.bundle()?;
+    if users {
+        bundle.map_users(&[(0, 100_000, 65_536)])?;
+    }
+    bundle.file("mnt/x/file", "of the image", 0o644)?;
+    bundle.bind(&outer, "/mnt", &["bind"]);
+    let source = bundle.path(below);
+    bundle.bind(&source, "/seen", &["rbind"]);
+    Ok(bundle)
+}
+
+fn a_source_in_the_rootfs_is_what_the_mounts_before_have_made(ctx: &Ctx<'_>) -> Outcome {
+    let cases = [
+        ("mnt", "read:/seen/x/file", false),
+        ("mnt/x", "read:/seen/file", false),
+        ("mnt", "read:/seen/x/file", true),
+    ];
+    for (below, file, users) in cases {
+        let report = ctx.see(&mut seen_again(ctx, below, users)?, &[file])?;
+        same!(report.text(file), "of the mount", "{below}, user namespace {users}");
+    }
+    Ok(())
+}
+
+fn a_source_in_the_rootfs_does_not_lead_out_of_it(ctx: &Ctx<'_>) -> Outcome {
+    ctx.refused(&seen_again(ctx, "mnt/out", false)?, &["open the source", "no such file or directory"])
+}
+
+fn a_destination_that_names_the_rootfs_lies_in_it(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    let target = bundle.path("here").to_string_lossy().into_owned();
+    bundle.mount(&target, "tmpfs", "tmpfs", &[]);
+    let report = ctx.see(&mut bundle, &["mounts"])?;
+    check!(!report.mount("/here").is_null(), "no mount at /here");
     Ok(())
 }

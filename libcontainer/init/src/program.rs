@@ -279,7 +279,7 @@ ops! {
     8 BecomeRoot "become-root" { setgroups: u32 }
     /// Changes the propagation of the present root mount (MS_* bits with MS_REC).
     9 Propagation "propagation" { flags: u32 }
-    /// Opens a tree of mounts as a detached copy, before any target exists. `flags` are bits of [`tree_flag`].
+    /// Opens a tree of mounts as a detached copy: of the host, before any target exists, or of the container. `flags` are bits of [`tree_flag`].
     10 OpenTree "open-tree" { path: Str, flags: u32, tree: NewSlot }
     /// Makes a tree the root handle; `attach` 1 mounts it over the present root first, 2 on the directory at `path`, where hooks look for it,
     /// 0 takes a plain directory as it is.
@@ -421,6 +421,8 @@ pub mod tree_flag {
     pub const RECURSIVE: u32 = 1;
     /// A path that is a symbolic link is opened itself.
     pub const KEEP_LINK: u32 = 2;
+    /// The path lies below the root handle: a source that earlier mounts of the container have made.
+    pub const IN_ROOT: u32 = 4;
 }
 
 /// How the caller gets the listener of [`Op::Seccomp`].

@@ -44,6 +44,8 @@ pub(super) enum What<'a> {
     NewMapped { fs: &'a str, source: Cow<'a, str>, options: Vec<Cow<'a, str>>, ids: MountIds },
     /// A tree of the host.
     Bind { tree: Tree },
+    /// A tree below the rootfs that earlier mounts have made, by its path there.
+    Inner { path: String, recursive: bool, keep_link: bool },
     /// A symbolic link, part of a v1 cgroup mount.
     Link { to: String },
     /// What is there already: options for its filesystem, in the form of the program.
@@ -91,6 +93,7 @@ impl<'a> Mounts<'a> {
             let simples =
                 simplify(subject, mount, &pointer, before).map_err(|error| error.at(pointer.clone()))?;
             for mut simple in simples {
+                inner(subject, &mut simple, list.iter().map(|(before, _)| before));
                 if let Some(label) = &label {
                     label.add(&mut simple);
                 }
@@ -122,7 +125,17 @@ impl<'a> Mounts<'a> {
             if simple.what.sees_network() {
                 network.push(out);
             }
-            simple.push(*slot, out);
+            let slot = match &simple.what {
+                What::Inner { path, recursive, keep_link } => {
+                    let link = if *keep_link { tree_flag::KEEP_LINK } else { 0 };
+                    let all = if *recursive { tree_flag::RECURSIVE } else { 0 };
+                    let opened =
+                        open_with(out, Path::new(path), tree_flag::IN_ROOT | link | all, &simple.pointer);
+                    Some(Slot(opened.0))
+                }
+                _ => *slot,
+            };
+            simple.push(slot, out);
         }
     }
 
@@ -176,7 +189,7 @@ impl Simple<'_> {
                 let propagation = propagation.next().unwrap_or(0);
                 Op::MountMapped { userns: slot, fs, source, options, attr: set, flags, propagation, target }
             }
-            What::Bind { .. } => Op::Bind {
+            What::Bind { .. } | What::Inner { .. } => Op::Bind {
                 tree: slot,
                 set,
                 clear,
@@ -225,7 +238,7 @@ fn simplify<'a: 'b, 'b>(
 ) -> Result<Vec<Simple<'a>>> {
     let listed = mount.options().as_deref().unwrap_or(&[]);
     let options = MountOptions::parse(listed.iter().map(String::as_str));
-    let target = target(mount)?;
+    let target = target(&subject.rootfs, mount)?;
     let kind = mount.typ().as_deref().unwrap_or("");
     kernel_knows(subject, &options).map_err(|error| error.at(format!("{pointer}/options")))?;
     if options.remount {
@@ -258,13 +271,17 @@ pub(super) fn plain<'a>(options: &MountOptions<'_>, target: Cow<'a, str>, pointe
     }
 }
 
-fn target(mount: &Mount) -> Result<Cow<'_, str>> {
+fn target<'a>(rootfs: &Path, mount: &'a Mount) -> Result<Cow<'a, str>> {
     let text = mount
         .destination()
         .to_str()
         .ok_or_else(|| Error::new(ErrorKind::InvalidSpec, "mount destination is not valid UTF-8"))?;
-    // As runc: a relative destination is relative to the root.
-    let target = if text.starts_with('/') { Cow::Borrowed(text) } else { Cow::Owned(format!("/{text}")) };
+    // As runc: a relative destination is relative to the root, and one that names the rootfs lies in it.
+    let target = match below(rootfs, mount.destination()) {
+        Some(inside) => Cow::Owned(inside),
+        None if text.starts_with('/') => Cow::Borrowed(text),
+        None => Cow::Owned(format!("/{text}")),
+    };
     if components(&target).is_empty() {
         let message = format!(
             "error mounting {:?} to rootfs at {text:?}: mountpoint is on the top of rootfs",
@@ -289,6 +306,35 @@ fn components(path: &str) -> Vec<&str> {
         }
     }
     kept
+}
+
+/// As runc, whose mounts are made at the path of the rootfs: a source below it is found as the mounts before have left it. Where they have not touched it,
+/// it is opened with all others. One that is mapped is the host's: who maps it does not see the container.
+fn inner<'a: 'b, 'b>(
+    subject: &Subject<'_>,
+    simple: &mut Simple<'a>,
+    mut before: impl Iterator<Item = &'b Simple<'a>>,
+) {
+    let What::Bind { tree } = &simple.what else { return };
+    let Some(path) = below(&subject.rootfs, &tree.path).filter(|_| tree.ids.is_none()) else { return };
+    let source = components(&path);
+    let touches = |earlier: &Simple<'_>| {
+        let target = components(&earlier.target);
+        target.starts_with(&source) || source.starts_with(&target)
+    };
+    if before.any(touches) {
+        let (recursive, keep_link) = (tree.recursive, tree.keep_link);
+        simple.what = What::Inner { path, recursive, keep_link };
+    }
+}
+
+/// The part of a path of the host that lies below `root`, if it does and the root is not all there is.
+fn below(root: &Path, path: &Path) -> Option<String> {
+    if root == Path::new("/") {
+        return None;
+    }
+    let rest = path.strip_prefix(root).ok()?.to_str()?;
+    Some(format!("/{rest}"))
 }
 
 /// What the target means for procfs: allowed there, only procfs, or refused.

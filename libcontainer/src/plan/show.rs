@@ -170,7 +170,11 @@ impl Program {
                 format!("/ {}", mount_options::words(Attributes::default(), flags).join(","))
             }
             Op::OpenTree { path, flags, tree } => {
-                let words = [(tree_flag::RECURSIVE, "rec "), (tree_flag::KEEP_LINK, "keep-link ")];
+                let words = [
+                    (tree_flag::IN_ROOT, "in-root "),
+                    (tree_flag::RECURSIVE, "rec "),
+                    (tree_flag::KEEP_LINK, "keep-link "),
+                ];
                 let words = words.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, word)| *word);
                 format!("{} {}-> {{{}}}", quoted(self.text(path)), words.collect::<String>(), tree.0)
             }

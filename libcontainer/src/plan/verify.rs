@@ -1,6 +1,6 @@
 //! The ordering laws of a finished program. They hold for every plan: golden tests and generated configurations are checked against them.
 
-use teu_init::program::{Op, Operand, ask};
+use teu_init::program::{Op, Operand, ask, tree_flag};
 
 use super::Program;
 use super::namespaces::kind;
@@ -192,10 +192,13 @@ fn root_first(program: &Program) -> Option<usize> {
 }
 
 fn sources_before_switch(program: &Program) -> Option<usize> {
+    let opens = |op: &Op, inside: bool| matches!(op, Op::OpenTree { flags, .. } if (flags & tree_flag::IN_ROOT != 0) == inside);
     let host_path =
-        |op: &Op| matches!(op, Op::OpenTree { .. } | Op::Root { .. } | Op::Join { .. } | Op::JoinMade { .. });
+        |op: &Op| opens(op, false) || matches!(op, Op::Root { .. } | Op::Join { .. } | Op::JoinMade { .. });
     ordered(program, host_path, is_switch)
-        .or_else(|| ordered(program, |op| matches!(op, Op::OpenTree { .. }), is_mount))
+        .or_else(|| ordered(program, |op| opens(op, false), is_mount))
+        .or_else(|| ordered(program, |op| matches!(op, Op::Root { .. }), |op| opens(op, true)))
+        .or_else(|| ordered(program, |op| opens(op, true), is_switch))
 }
 
 fn read_only_late(program: &Program) -> Option<usize> {

@@ -56,12 +56,24 @@ pub fn propagation(flags: u32) -> Outcome {
     Ok(sys::mount_flags(None, c"/", flags.into())?)
 }
 
-/// Copies a tree of mounts of the host, detached.
+/// Copies a tree of mounts, detached: of the host, or of the container as it is by now.
 pub fn open_tree(machine: &mut Machine<'_>, path: Str, flags: u32, tree: NewSlot) -> Outcome {
-    let link = if flags & tree_flag::KEEP_LINK != 0 { AT_SYMLINK_NOFOLLOW } else { 0 };
+    let keep_link = flags & tree_flag::KEEP_LINK != 0;
     let all = if flags & tree_flag::RECURSIVE != 0 { AT_RECURSIVE } else { 0 };
-    let opened =
-        sys::open_tree(Fd::CWD, machine.text(path), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | link | all)?;
+    let how = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | all;
+    let path = machine.text(path);
+    let opened = if flags & tree_flag::IN_ROOT != 0 {
+        let source = if keep_link {
+            path::open_link(machine.root, path)?
+        } else {
+            path::open(machine.root, path, false)?
+        };
+        let opened = sys::open_tree(source, c"", how | AT_EMPTY_PATH);
+        source.close();
+        opened?
+    } else {
+        sys::open_tree(Fd::CWD, path, if keep_link { how | AT_SYMLINK_NOFOLLOW } else { how })?
+    };
     machine.fill(tree, opened);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Each law catches the op list that breaks it, and no other law does it in its place.
 
-use teu_init::program::{Blob, List, NewSlot, Op, Slot, Str, ask};
+use teu_init::program::{Blob, List, NewSlot, Op, Slot, Str, ask, tree_flag};
 
 use super::super::program::Builder;
 use super::{Program, verify};
@@ -227,6 +227,23 @@ fn host_paths() {
         }),
         law,
     );
+}
+
+#[test]
+fn sources_in_the_container() {
+    let law = "nothing is opened by path of the host after the root was switched";
+    let with = |at: usize| {
+        move |ops: &mut Vec<Op>| {
+            let Op::OpenTree { path, .. } = ops[2] else { panic!() };
+            ops.insert(at, Op::OpenTree { path, flags: tree_flag::IN_ROOT, tree: NewSlot(2) });
+        }
+    };
+    is_law(&broken(with(3)), law);
+    is_law(&broken(with(6)), law);
+    let mut out = Builder::default();
+    let mut ops = good(&mut out);
+    with(5)(&mut ops);
+    assert_eq!(verify(&finish(out, &ops)), Ok(()));
 }
 
 #[test]
