@@ -93,7 +93,7 @@ const MUTANTS: &[Mutant] = &[
         file: "libcontainer/src/plan/masks.rs",
         text: "Path::new(\"/dev/null\")",
         instead: "Path::new(\"/dev/zero\")",
-        noticed_by: &["hostile::a_masked_path_over_a_replaced_null_device_shows_nothing"],
+        noticed_by: &["hostile::a_masked_path_over_a_bound_null_device_shows_nothing"],
     },
     Mutant {
         file: "runtime-cli/src/version.rs",
