@@ -9,7 +9,7 @@ use crate::clients;
 use crate::leftovers;
 use crate::record::Corpus;
 use crate::sandbox::{HOME, RECORD};
-use crate::session::{Runtime, Session};
+use crate::session::{Fault, Runtime, Session};
 use crate::step::Case;
 
 /// Passed, failed, skipped, as the summary of all lanes counts them.
@@ -61,7 +61,7 @@ pub fn reference(client: &Client) -> Runtime {
 
 /// What one runtime made of the cases, and what it left behind.
 struct Played<'c> {
-    results: Vec<(&'c Case, Result<(), String>)>,
+    results: Vec<(&'c Case, Result<(), Fault>)>,
     clean: Result<(), String>,
 }
 
@@ -86,9 +86,9 @@ fn play<'c>(
         let result = session.play(case, number);
         session.clean_up(number);
         let result = result.and_then(|()| match corpus {
-            Some(corpus) => {
-                corpus.take(client.name, case.name).map_err(|error| format!("the corpus: {error}"))
-            }
+            Some(corpus) => corpus
+                .take(client.name, case.name)
+                .map_err(|error| Fault { step: case.steps.len(), why: format!("the corpus: {error}") }),
             None => Ok(()),
         });
         let word = if result.is_ok() { "ok" } else { "no" };
@@ -105,7 +105,8 @@ fn play<'c>(
 }
 
 fn all_fail<'c>(cases: &[&'c Case], reason: &str) -> Played<'c> {
-    let results = cases.iter().map(|case| (*case, Err(reason.to_owned()))).collect();
+    let fault = || Fault { step: 0, why: reason.to_owned() };
+    let results = cases.iter().map(|case| (*case, Err(fault()))).collect();
     Played { results, clean: Ok(()) }
 }
 
@@ -126,20 +127,22 @@ fn judge<'c>(
         .results
         .into_iter()
         .map(|(case, result)| {
-            (case.name, result.map_err(|why| trouble(why, control.remove(0).1.err(), reference)))
+            (case.name, result.map_err(|fault| trouble(fault, control.remove(0).1.err(), reference)))
         })
         .collect();
     verdicts.push(("nothing_is_left_behind", found.clean.map_err(Trouble::Failed)));
     verdicts
 }
 
-fn trouble(why: String, control: Option<String>, reference: &Runtime) -> Trouble {
+/// Only what goes wrong at the same step is the same trouble.
+fn trouble(fault: Fault, control: Option<Fault>, reference: &Runtime) -> Trouble {
+    let name = &reference.name;
     match control {
-        None => Trouble::Failed(why),
-        Some(same) => Trouble::Skipped(format!(
-            "{} cannot either, in the same place: {same}; teu: {why}",
-            reference.name
-        )),
+        None => Trouble::Failed(fault.to_string()),
+        Some(same) if same.step == fault.step => {
+            Trouble::Skipped(format!("{name} cannot either, in the same place: {same}; teu: {}", fault.why))
+        }
+        Some(other) => Trouble::Failed(format!("{fault}; {name} at another: {other}")),
     }
 }
 
@@ -161,4 +164,22 @@ fn tell(client: &Client, verdicts: &[(&str, Result<(), Trouble>)], totals: &mut 
 
 fn full_name(client: &Client, case: &Case) -> String {
     format!("{}::{}", client.name, case.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_reference_cannot_do_at_the_same_step_is_a_skip() {
+        let reference = Runtime { name: "runc".to_owned(), path: PathBuf::from("/runc") };
+        let fault = |step| Fault { step, why: format!("no {step}") };
+        let judge = |control| trouble(fault(2), control, &reference);
+        assert_eq!(judge(None), Trouble::Failed("step 2: no 2".to_owned()));
+        assert_eq!(
+            judge(Some(fault(1))),
+            Trouble::Failed("step 2: no 2; runc at another: step 1: no 1".to_owned())
+        );
+        assert!(matches!(judge(Some(fault(2))), Trouble::Skipped(_)));
+    }
 }

@@ -3,7 +3,7 @@
 //! Words: a *client* is a program that calls a runtime, with the daemons it needs; a *session* is a client with one runtime, ready to work; a
 //! *case* is one behaviour of a client, a row of its table. Everything happens in a *sandbox* of namespaces on a Debian root filesystem.
 //!
-//! Law: a case that fails is played again with the reference runtime in the same place. If it fails there as well, the reason is not the
+//! Law: a case that fails is played again with the reference runtime in the same place. If it fails at the same step there, the reason is not the
 //! subject's: it is a skip, with both reasons.
 #![forbid(unsafe_code)]
 

@@ -42,7 +42,7 @@ fn race(client: &Client, rootfs: &Path, rounds: usize) -> Result<[Duration; 2], 
     for round in 0..=rounds {
         for (session, times) in sessions.iter_mut().zip(&mut times) {
             let started = Instant::now();
-            session.play(&client.race, round)?;
+            session.play(&client.race, round).map_err(|fault| fault.to_string())?;
             times.push(started.elapsed());
         }
     }

@@ -1,5 +1,6 @@
 //! A session: one client with one runtime, its daemons up, everything of it below one directory.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,21 @@ pub struct Runtime {
     pub name: String,
     /// Its program.
     pub path: PathBuf,
+}
+
+/// What went wrong in a case, and at which of its steps; 0 is the start of the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The number of the step.
+    pub step: usize,
+    /// What was not as expected.
+    pub why: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "step {}: {}", self.step, self.why)
+    }
 }
 
 /// A client that is ready to work.
@@ -108,19 +124,24 @@ impl<'a> Session<'a> {
     }
 
     /// Plays a case; `number` keeps its names apart from those of others.
-    pub fn play(&mut self, case: &Case, number: usize) -> Result<(), String> {
-        let id = name(number);
+    pub fn play(&mut self, case: &Case, number: usize) -> Result<(), Fault> {
+        let id = self.name(number);
         case.steps
             .iter()
             .enumerate()
-            .try_for_each(|(at, step)| self.step(step, &id).map_err(|why| format!("step {}: {why}", at + 1)))
+            .try_for_each(|(at, step)| self.step(step, &id).map_err(|why| Fault { step: at + 1, why }))
     }
 
     /// Removes what a case has made; what is there depends on how far it went.
     pub fn clean_up(&self, number: usize) {
         for words in self.client.cleanup {
-            let _ = self.call(&step::client(words), &name(number), 0);
+            let _ = self.call(&step::client(words), &self.name(number), 0);
         }
+    }
+
+    /// The name of a case's containers. What one runtime leaves behind must not trouble another.
+    fn name(&self, number: usize) -> String {
+        format!("{}{number}", self.runtime.name)
     }
 
     fn step(&mut self, step: &Step, id: &str) -> Result<(), String> {
@@ -214,9 +235,11 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The name of a case's containers.
-fn name(number: usize) -> String {
-    format!("teu{number}")
+impl Drop for Session<'_> {
+    /// A session that could not be prepared has daemons too.
+    fn drop(&mut self) {
+        let _ = self.stop_daemons();
+    }
 }
 
 /// The client's words before those of a call, and its options behind `run`.
