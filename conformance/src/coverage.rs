@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::defaults;
 use crate::driver::{Cli, Driver, Exec, New, Reply};
+use crate::{Outcome, Trouble};
 
 /// The fields of one behaviour: JSON pointers of values that differ from the default configuration, `*` for an index.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -168,6 +169,12 @@ impl Driver for Recorder<'_> {
     fn update(&self, id: &str, resources: &str) -> Reply {
         self.inner.update(id, resources)
     }
+    fn stats(&self, id: &str) -> Reply {
+        self.inner.stats(id)
+    }
+    fn events(&self, id: &str, acts: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble> {
+        self.inner.events(id, acts)
+    }
     fn list(&self) -> Reply {
         self.inner.list()
     }
@@ -224,6 +231,12 @@ impl Driver for Mute<'_> {
     }
     fn update(&self, _: &str, _: &str) -> Reply {
         Self::refusal()
+    }
+    fn stats(&self, _: &str) -> Reply {
+        Self::refusal()
+    }
+    fn events(&self, _: &str, _: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble> {
+        Ok(Self::refusal())
     }
     fn list(&self) -> Reply {
         Self::refusal()

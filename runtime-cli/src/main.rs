@@ -8,6 +8,7 @@ mod args;
 mod clock;
 mod commands;
 mod creation;
+mod durations;
 mod foreground;
 mod invocation;
 mod json;

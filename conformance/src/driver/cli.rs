@@ -4,14 +4,15 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::{Driver, Exec, New, Reply};
-use crate::sys;
+use crate::ctx::Lines;
+use crate::{Outcome, Trouble, sys};
 
 /// The longest any command may take; `delete --force` alone is allowed ten seconds by the contract.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -73,6 +74,13 @@ impl Cli {
         let mut command = self.command();
         command.args(args);
         spawn(command, None)
+    }
+
+    /// The same, with a stdout of the test's choice.
+    pub fn spawn_to<S: AsRef<OsStr>>(&self, args: &[S], stdout: OwnedFd) -> io::Result<Running> {
+        let mut command = self.command();
+        command.args(args);
+        spawn(command, Some(New { stdout: Some(stdout), ..New::default() }))
     }
 
     /// Starts `run` in the foreground and leaves it under way.
@@ -206,6 +214,35 @@ impl Driver for Cli {
             Ok((_file, path)) => self.call(&["update", "--resources", &path, id]),
             Err(error) => failed(&error),
         }
+    }
+
+    fn stats(&self, id: &str) -> Reply {
+        let mut reply = self.call(&["events", "--stats", id]);
+        let line: Option<serde_json::Value> = serde_json::from_str(&reply.out).ok();
+        if let Some(line) = line {
+            reply.out = line["data"].to_string();
+        }
+        reply
+    }
+
+    fn events(&self, id: &str, acts: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble> {
+        let (out, stdout) = sys::pipe()?;
+        let running = self.spawn_to(&["events", "--interval", "20ms", id], stdout)?;
+        let (mut lines, mut told) = (Lines::new(out), String::new());
+        // The first line tells that it listens; without one it has refused.
+        if lines.next(sys::PATIENCE)?.is_none() {
+            return Ok(running.finish());
+        }
+        let mut acts = acts.iter();
+        acts.next().map_or(Ok(()), |act| act())?;
+        while let Some(line) = lines.next(sys::PATIENCE)? {
+            if !line.starts_with("{\"type\":\"stats\"") {
+                told += &format!("{line}\n");
+                acts.next().map_or(Ok(()), |act| act())?;
+            }
+        }
+        let reply = running.finish();
+        Ok(Reply { out: format!("{told}end\n"), ..reply })
     }
 
     fn list(&self) -> Reply {

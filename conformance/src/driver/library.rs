@@ -4,16 +4,18 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use teu::events::{Event, EventOptions};
 use teu::{
     Container, CreateOptions, Delete, Error, ErrorKind, ExecCgroup, ExecOptions, Id, Receiver, Runtime, Spec,
     State, Stdio, UpdateOptions,
 };
 
 use super::{Driver, Exec, New, Reply};
-use crate::sys;
+use crate::{Outcome, Trouble, sys};
 
 /// The library with one state root.
 #[derive(Debug)]
@@ -205,6 +207,32 @@ impl Driver for Library {
         let options = UpdateOptions::default();
         let updated = self.open(id).and_then(|container| container.update(resources.as_bytes(), &options));
         reply(updated.map(drop))
+    }
+
+    fn stats(&self, id: &str) -> Reply {
+        let stats = self.open(id).and_then(|container| container.stats());
+        stats.map_or_else(refused, |stats| Reply { out: stats.runc_json(), ..Reply::default() })
+    }
+
+    fn events(&self, id: &str, acts: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble> {
+        let listening = self.open(id).and_then(|container| container.events(&EventOptions::default()));
+        let mut events = match listening {
+            Ok(events) => events,
+            Err(error) => return Ok(refused(error)),
+        };
+        let mut acts = acts.iter();
+        let (mut out, deadline) = (String::new(), Instant::now() + sys::PATIENCE);
+        while !out.ends_with("end\n") {
+            acts.next().map_or(Ok(()), |act| act())?;
+            match events.wait(Some(deadline)) {
+                Ok(Some(Event::Oom { .. })) => out += &format!("{{\"type\":\"oom\",\"id\":\"{id}\"}}\n"),
+                Ok(Some(Event::Exit)) => out += "end\n",
+                Ok(Some(event)) => out += &format!("{event:?}\n").to_lowercase(),
+                Ok(None) => return Err(format!("no end was told: {out}").into()),
+                Err(error) => return Ok(refused(error)),
+            }
+        }
+        Ok(Reply { out, ..Reply::default() })
     }
 
     fn list(&self) -> Reply {

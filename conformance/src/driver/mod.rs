@@ -4,6 +4,8 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use crate::{Outcome, Trouble};
+
 mod cli;
 mod library;
 
@@ -112,6 +114,11 @@ pub trait Driver: Sync {
     fn processes(&self, id: &str) -> Reply;
     /// Changes limits: `resources` is a `linux.resources` as JSON.
     fn update(&self, id: &str, resources: &str) -> Reply;
+    /// What the container uses, as runc's JSON on `out`.
+    fn stats(&self, id: &str) -> Reply;
+    /// Listens, does the first of `acts` and after each event the next one, and tells what happened until the end: a line on `out` for each event but
+    /// stats, the last one `end`.
+    fn events(&self, id: &str, acts: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble>;
     /// All containers as a JSON array on `out`.
     fn list(&self) -> Reply;
     /// The command line behind this driver, for behaviours that only a command has.

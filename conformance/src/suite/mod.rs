@@ -9,6 +9,7 @@ mod cgroup_mounts;
 mod cgroups;
 mod devices;
 mod errors;
+mod events;
 mod exec;
 mod exec_calls;
 mod exec_cgroup;
@@ -90,6 +91,7 @@ pub fn all() -> Vec<Test> {
         pause::TESTS,
         ps::TESTS,
         update::TESTS,
+        events::TESTS,
         namespaces::TESTS,
         joins::TESTS,
         time::TESTS,

@@ -96,7 +96,7 @@ pub(super) fn read(fd: BorrowedFd<'_>) -> io::Result<String> {
 }
 
 /// The number behind `name` in a file of `name number` lines.
-pub(super) fn key(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn key(text: &str, name: &str) -> Option<u64> {
     let number = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
     text.lines().find_map(number)
 }

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 pub use self::devices::DeviceCache;
 pub(crate) use self::enter::kills_groups;
+pub(crate) use self::files::key;
 pub use self::record::{CgroupRecord, RecordedDir};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -131,6 +132,17 @@ impl Cgroup {
     /// The kernel does not tell. A cgroup that is gone has no processes.
     pub fn procs(&self) -> Result<Vec<i32>> {
         self.members().map_or(Ok(Vec::new()), Dir::procs)
+    }
+
+    /// The container's cgroup is in one cgroup2 hierarchy.
+    pub(crate) fn is_v2(&self) -> bool {
+        self.v2
+    }
+
+    /// The directory that a controller counts in; the empty name is that of cgroup2.
+    pub(crate) fn hierarchy(&self, controller: &str) -> Option<OwnedFd> {
+        let dir = self.dirs.iter().find(|dir| dir.serves(controller))?;
+        dir.open(libc::O_PATH).ok()
     }
 
     /// The hierarchy that is asked which processes there are: the one in which a cgroup tells when it is empty, else the

@@ -1,10 +1,12 @@
 //! A container that exists: its state, its start, its signals, its end.
 
+mod events;
 mod exec;
 mod notify;
 mod pause;
 pub(crate) mod remove;
 mod start;
+mod stats;
 mod update;
 
 use std::io;

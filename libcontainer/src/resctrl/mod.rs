@@ -179,7 +179,8 @@ fn tasks(group: &Path) -> Result<OwnedFd> {
         .map_err(|error| failed(format!("open {}", file.display()), &error))
 }
 
-fn places(plan: &RdtPlan) -> (PathBuf, Option<PathBuf>) {
+/// The group of a plan, and the monitoring group below it.
+pub(crate) fn places(plan: &RdtPlan) -> (PathBuf, Option<PathBuf>) {
     let group = match plan.group.name() {
         "" => plan.root.clone(),
         name => plan.root.join(name),

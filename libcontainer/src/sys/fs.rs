@@ -107,6 +107,9 @@ pub(crate) fn open_directory_plain(path: &Path) -> io::Result<OwnedFd> {
     above_stdio(openat2(here, &path, &mut how)?)
 }
 
+/// No file that is read at once is larger.
+const MAX_SMALL: usize = 1 << 20;
+
 /// The text of a small file of procfs or sysfs: open, read and close, where the standard library asks for its size and its end as well.
 pub(crate) fn read_small(path: &str) -> io::Result<String> {
     use std::io::Read;
@@ -118,6 +121,18 @@ pub(crate) fn read_small(path: &str) -> io::Result<String> {
         file.read_to_end(&mut text)?;
     }
     String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+/// Reads a small file from its start into `buffer`, which grows if it must; gives how much it is. The files of cgroups give themselves in one read.
+pub(crate) fn read_at_start(file: &OwnedFd, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    loop {
+        match nix::sys::uio::pread(file, buffer, 0) {
+            Ok(length) if length < buffer.len() || length >= MAX_SMALL => return Ok(length),
+            Ok(length) => buffer.resize(length.saturating_mul(2).max(4096), 0),
+            Err(nix::Error::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
 }
 
 /// Locks or unlocks an open file (LOCK_*). False if somebody else holds it and the operation does not wait.

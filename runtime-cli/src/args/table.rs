@@ -160,6 +160,11 @@ const SPEC: &[Opt] = &[
 
 const PS: &[Opt] = &[value("format", "f", "table|json", "how the answer looks (default: table)")];
 
+const EVENTS: &[Opt] = &[
+    value("interval", "", "TIME", "time between two lines of stats, such as 500ms or 1m30s (default: 5s)"),
+    flag("stats", "", "print one line of stats and end"),
+];
+
 const UPDATE: &[Opt] = &[
     value(
         "resources",
@@ -274,6 +279,17 @@ pub const COMMANDS: &[Command] = &[
         details: "The container must be stopped, or created and never started, unless --force is given.",
         failure: FAILURE,
         run: commands::delete::run,
+    },
+    Command {
+        name: "events",
+        about: "print what a container uses, and when its memory runs out",
+        operands: ID,
+        arity: ONE,
+        operand_ends_options: false,
+        options: &[EVENTS],
+        details: "One JSON object a line, until the container ends.",
+        failure: FAILURE,
+        run: commands::events::run,
     },
     Command {
         name: "exec",

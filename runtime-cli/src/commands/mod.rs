@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod completion;
 pub mod create;
 pub mod delete;
+pub mod events;
 pub mod exec;
 pub mod features;
 pub mod kill;

@@ -1,0 +1,285 @@
+//! What a container uses and what happens to it: compared with the files of its cgroup, and seen when it is made to happen.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::exec::process;
+use super::tests;
+use crate::ctx::{Container, Ctx, refusal};
+use crate::driver::Exec;
+use crate::host::Need;
+use crate::{Outcome, Trouble, check, same, sys};
+
+const MEMORY: Need = Need::Controller("memory");
+
+tests! {
+    stats_are_what_the_files_say [Need::V1, MEMORY, Need::Controller("pids"), Need::Controller("cpuacct")],
+    stats_of_a_layout_without_controllers_have_no_numbers [Need::V2],
+    time_on_cpus_grows_with_work,
+    a_created_and_a_paused_container_have_stats [Need::Controller("freezer")],
+    a_stopped_and_an_unknown_container_have_no_stats,
+    memory_that_ran_out_is_told_before_the_end [MEMORY],
+    an_oom_of_a_process_that_is_not_init_is_told [MEMORY],
+    the_end_is_told,
+    a_frozen_container_is_told [Need::V2],
+    stats_are_one_line_of_json [Need::Cli],
+    events_print_stats_at_each_interval_until_the_end [Need::Cli],
+    events_print_that_memory_ran_out [Need::Cli, MEMORY],
+    bad_intervals_are_refused [Need::Cli],
+    a_container_without_a_cgroup_has_no_stats [Need::Cli],
+}
+
+/// The stats of a container, as `events --stats` prints them below `data`.
+fn stats(ctx: &Ctx<'_>, id: &str) -> Result<Value, Trouble> {
+    let text = ctx.driver.stats(id).good()?.out;
+    serde_json::from_str(&text).map_err(|error| format!("{error}: {text}").into())
+}
+
+fn number(stats: &Value, pointer: &str) -> Result<u64, Trouble> {
+    let number = stats.pointer(pointer).and_then(Value::as_u64);
+    number.ok_or_else(|| format!("no number at {pointer} of {stats}").into())
+}
+
+fn read(ctx: &Ctx<'_>, controller: &str, id: &str, file: &str) -> Result<String, Trouble> {
+    let dir = ctx.host.cgroup(controller, id).ok_or_else(|| format!("no {controller}"))?;
+    let text = fs::read_to_string(dir.join(file)).map_err(|error| format!("{file}: {error}"))?;
+    Ok(text.trim_end().to_owned())
+}
+
+fn limited<'a>(ctx: &'a Ctx<'_>, resources: &Value) -> Result<Container<'a>, Trouble> {
+    let mut bundle = ctx.bundle()?;
+    for (key, value) in resources.as_object().into_iter().flatten() {
+        bundle.set(&format!("/linux/resources/{key}"), value.clone());
+    }
+    Ok(ctx.sleeping(&mut bundle, &["touch:4194304"])?.0)
+}
+
+fn stats_are_what_the_files_say(ctx: &Ctx<'_>) -> Outcome {
+    let container = limited(ctx, &json!({ "pids": { "limit": 77 }, "memory": { "limit": 64 << 20 } }))?;
+    let id = &container.id;
+    let stats = stats(ctx, id)?;
+    same!(number(&stats, "/pids/current")?, 1, "processes");
+    same!(number(&stats, "/pids/limit")?, 77, "limit of processes");
+    same!(number(&stats, "/memory/usage/limit")?, 64 << 20, "limit of memory");
+    // The container sleeps: what it used before stays what it was.
+    for (controller, file, pointer) in [
+        ("cpuacct", "cpuacct.usage", "/cpu/usage/total"),
+        ("memory", "memory.usage_in_bytes", "/memory/usage/usage"),
+        ("memory", "memory.max_usage_in_bytes", "/memory/usage/max"),
+        ("memory", "memory.memsw.usage_in_bytes", "/memory/swap/usage"),
+        ("memory", "memory.memsw.limit_in_bytes", "/memory/swap/limit"),
+        ("memory", "memory.failcnt", "/memory/usage/failcnt"),
+    ] {
+        same!(number(&stats, pointer)?.to_string(), read(ctx, controller, id, file)?, "{pointer} and {file}");
+    }
+    for line in read(ctx, "memory", id, "memory.stat")?.lines() {
+        let (name, value) = line.split_once(' ').ok_or("a line without a number")?;
+        same!(stats["memory"]["raw"][name].to_string(), value, "raw {name}");
+    }
+    let percpu = read(ctx, "cpuacct", id, "cpuacct.usage_percpu")?;
+    let percpu: Vec<u64> = percpu.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    same!(stats["cpu"]["usage"]["percpu"], json!(percpu), "time on each CPU");
+    Ok(())
+}
+
+/// Every group of cgroup2 counts time, also where nothing can be limited.
+fn stats_of_a_layout_without_controllers_have_no_numbers(ctx: &Ctx<'_>) -> Outcome {
+    let container = limited(ctx, &json!({}))?;
+    let stats = stats(ctx, &container.id)?;
+    check!(number(&stats, "/cpu/usage/total")? > 0, "no time on CPUs: {stats}");
+    if ctx.host.controller("memory").is_none() {
+        same!(stats["memory"]["usage"], json!({ "limit": 0, "failcnt": 0 }), "memory");
+    }
+    if ctx.host.controller("pids").is_none() {
+        same!(stats["pids"], json!({}), "processes");
+    }
+    Ok(())
+}
+
+fn time_on_cpus_grows_with_work(ctx: &Ctx<'_>) -> Outcome {
+    let container = limited(ctx, &json!({}))?;
+    let before = number(&stats(ctx, &container.id)?, "/cpu/usage/total")?;
+    let process = process(&["touch:33554432", "exit:0"]);
+    ctx.driver.exec(Exec { id: &container.id, process: process.to_string(), ..Exec::default() }).good()?;
+    let after = number(&stats(ctx, &container.id)?, "/cpu/usage/total")?;
+    check!(after > before, "{after} ns after work, {before} ns before it");
+    Ok(())
+}
+
+fn a_created_and_a_paused_container_have_stats(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    let container = ctx.created(bundle.ops(&["sleep"]))?;
+    stats(ctx, &container.id)?;
+    container.start()?;
+    ctx.driver.pause(&container.id).good()?;
+    stats(ctx, &container.id)?;
+    ctx.driver.resume(&container.id).good()?;
+    Ok(())
+}
+
+fn a_stopped_and_an_unknown_container_have_no_stats(ctx: &Ctx<'_>) -> Outcome {
+    refusal(&ctx.driver.stats("nobody"), &["container does not exist"])?;
+    let mut bundle = ctx.bundle()?;
+    let container = ctx.started(bundle.ops(&[]))?;
+    container.ended()?;
+    refusal(&ctx.driver.stats(&container.id), &["is not running", "container not running"])?;
+    refusal(&ctx.driver.events(&container.id, &[&|| Ok(())])?, &["is not running", "container not running"])?;
+    container.delete()
+}
+
+/// The lines of events until the end, of which the last of `acts` is the cause.
+fn told(ctx: &Ctx<'_>, id: &str, acts: &[&dyn Fn() -> Outcome]) -> Result<Vec<String>, Trouble> {
+    let text = ctx.driver.events(id, acts)?.good()?.out;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// The lines of memory that ran out, and of the end.
+fn words(id: &str) -> [String; 2] {
+    [format!("{{\"type\":\"oom\",\"id\":\"{id}\"}}"), "end".to_owned()]
+}
+
+/// The container's own program takes more than there is.
+fn memory_that_ran_out_is_told_before_the_end(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/linux/resources/memory", json!({ "limit": 16 << 20, "swap": 16 << 20 }));
+    let container = ctx.created(bundle.ops(&["touch:268435456", "sleep"]))?;
+    let lines = told(ctx, &container.id, &[&|| container.start()])?;
+    let [oom, end] = words(&container.id);
+    check!(lines.contains(&oom), "no oom among {lines:?}");
+    same!(lines.last(), Some(&end), "the last line");
+    Ok(())
+}
+
+/// The one that is killed is not init, which ends when it is told to.
+fn an_oom_of_a_process_that_is_not_init_is_told(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/linux/resources/memory", json!({ "limit": 16 << 20, "swap": 16 << 20 }));
+    let container = ctx.sleeping(&mut bundle, &[])?.0;
+    let lines = told(
+        ctx,
+        &container.id,
+        &[&|| {
+            let process = process(&["touch:268435456"]);
+            let reply =
+                ctx.driver.exec(Exec { id: &container.id, process: process.to_string(), ..Exec::default() });
+            same!(reply.code, 137, "exit code of the process that took too much");
+            container.kill("KILL")
+        }],
+    )?;
+    let [oom, end] = words(&container.id);
+    check!(lines.contains(&oom), "no oom among {lines:?}");
+    same!(lines.last(), Some(&end), "the last line");
+    Ok(())
+}
+
+fn the_end_is_told(ctx: &Ctx<'_>) -> Outcome {
+    let container = ctx.sleeping(&mut ctx.bundle()?, &[])?.0;
+    let lines = told(ctx, &container.id, &[&|| container.kill("KILL")])?;
+    let [oom, end] = words(&container.id);
+    check!(!lines.contains(&oom), "memory ran out: {lines:?}");
+    same!(lines.last(), Some(&end), "the last line");
+    Ok(())
+}
+
+fn a_frozen_container_is_told(ctx: &Ctx<'_>) -> Outcome {
+    if ctx.driver.cli().is_some() {
+        return Err(Trouble::Skipped("the command prints no such event".into()));
+    }
+    let container = ctx.sleeping(&mut ctx.bundle()?, &[])?.0;
+    let acts: [&dyn Fn() -> Outcome; 3] = [
+        &|| ctx.driver.pause(&container.id).good().map(drop).map_err(Trouble::from),
+        &|| ctx.driver.resume(&container.id).good().map(drop).map_err(Trouble::from),
+        &|| container.kill("KILL"),
+    ];
+    let lines = told(ctx, &container.id, &acts)?;
+    same!(lines.get(..2), Some(["frozen".to_owned(), "thawed".to_owned()].as_slice()), "the first two lines");
+    same!(lines.last().map(String::as_str), Some("end"), "the last line");
+    Ok(())
+}
+
+fn parsed(line: &str) -> Result<Value, Trouble> {
+    serde_json::from_str(line).map_err(|error| format!("{error}: {line}").into())
+}
+
+fn stats_are_one_line_of_json(ctx: &Ctx<'_>) -> Outcome {
+    let container = limited(ctx, &json!({}))?;
+    let text = ctx.cli()?.call(&["events", "--stats", &container.id]).good()?.out;
+    check!(text.ends_with("}\n") && text.lines().count() == 1, "output: {text}");
+    check!(
+        text.starts_with(&format!(
+            "{{\"type\":\"stats\",\"id\":\"{}\",\"data\":{{\"cpu\":{{\"usage\":",
+            container.id
+        )),
+        "output: {text}"
+    );
+    let line = parsed(&text)?;
+    for key in ["cpu", "cpuset", "memory", "pids", "blkio", "hugetlb", "intel_rdt", "network_interfaces"] {
+        check!(line["data"].get(key).is_some(), "no {key} in {text}");
+    }
+    Ok(())
+}
+
+fn events_print_stats_at_each_interval_until_the_end(ctx: &Ctx<'_>) -> Outcome {
+    let container = ctx.sleeping(&mut ctx.bundle()?, &[])?.0;
+    let (out, stdout) = sys::pipe()?;
+    let events = ctx.cli()?.spawn_to(&["events", "--interval", "10ms", &container.id], stdout)?;
+    let mut lines = crate::ctx::Lines::new(out);
+    for _ in 0..3 {
+        let line = lines.next(sys::PATIENCE)?.ok_or("the lines ended")?;
+        same!(parsed(&line)?["type"], "stats", "type");
+    }
+    container.kill("KILL")?;
+    while lines.next(sys::PATIENCE)?.is_some() {}
+    same!(events.finish().code, 0, "exit code");
+    Ok(())
+}
+
+fn events_print_that_memory_ran_out(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/linux/resources/memory", json!({ "limit": 16 << 20, "swap": 16 << 20 }));
+    let container = ctx.sleeping(&mut bundle, &[])?.0;
+    let (out, stdout) = sys::pipe()?;
+    let events = ctx.cli()?.spawn_to(&["events", "--interval=20ms", &container.id], stdout)?;
+    let mut lines = crate::ctx::Lines::new(out);
+    // A first line of stats tells that it listens.
+    lines.next(sys::PATIENCE)?.ok_or("the lines ended")?;
+    let process = process(&["touch:268435456"]);
+    ctx.driver.exec(Exec { id: &container.id, process: process.to_string(), ..Exec::default() });
+    let wanted = words(&container.id)[0].clone();
+    while lines.next(sys::PATIENCE)?.ok_or("the lines ended without an oom")? != wanted {}
+    container.kill("KILL")?;
+    while lines.next(sys::PATIENCE)?.is_some() {}
+    same!(events.finish().code, 0, "exit code");
+    Ok(())
+}
+
+fn bad_intervals_are_refused(ctx: &Ctx<'_>) -> Outcome {
+    let container = ctx.sleeping(&mut ctx.bundle()?, &[])?.0;
+    for (interval, text) in [
+        ("0", "duration interval must be greater than 0"),
+        ("0s", "duration interval must be greater than 0"),
+        ("-5s", "duration interval must be greater than 0"),
+        ("soon", "invalid value \"soon\" for flag -interval: parse error"),
+    ] {
+        refusal(&ctx.cli()?.call(&["events", "--interval", interval, &container.id]), &[text])?;
+    }
+    refusal(&ctx.cli()?.call(&["events", "nobody"]), &["container does not exist"])?;
+    container.kill("KILL")?;
+    container.ended()?;
+    let text = format!("container with id {} is not running", container.id);
+    refusal(&ctx.cli()?.call(&["events", &container.id]), &[&text])?;
+    refusal(&ctx.cli()?.call(&["events", "--stats", &container.id]), &[&text])
+}
+
+fn a_container_without_a_cgroup_has_no_stats(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.remove("/linux/cgroupsPath").remove("/linux/resources").ops(&["sleep"]).write()?;
+    let (cli, dir) = (ctx.cli()?, bundle.dir.to_string_lossy().into_owned());
+    cli.call(&["--cgroup-manager", "disabled", "run", "-d", "-b", &dir, &bundle.id]).good()?;
+    let reply = cli.call(&["events", "--stats", &bundle.id]);
+    let pid = ctx.state(&bundle.id)?["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+    ctx.driver.delete(&bundle.id, true).good()?;
+    sys::reap_one(pid.ok_or("no pid")?);
+    refusal(&reply, &["cgroup not exist"])
+}
