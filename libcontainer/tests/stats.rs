@@ -4,10 +4,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use teu::events::{Event, EventOptions, PressureResource, PressureTrigger};
 use teu::stats::Stats;
-use teu::{CreateOptions, Delete, Id, Runtime, Spec};
+use teu::{Container, CreateOptions, Delete, ErrorKind, Id, Runtime, Spec};
 
 /// The system's allocator, counting what this thread asks for.
 struct Counting;
@@ -47,15 +48,32 @@ fn is_root() -> bool {
     std::fs::read_to_string("/proc/self/status").unwrap().contains("\nUid:\t0\t0\t")
 }
 
-/// A bundle whose program is never executed.
-fn bundle() -> (PathBuf, Spec) {
-    let bundle = std::env::temp_dir().join(format!("teu-stats-{}", std::process::id()));
-    std::fs::create_dir_all(bundle.join("rootfs/proc")).unwrap();
-    std::fs::copy(std::env::current_exe().unwrap(), bundle.join("rootfs/program")).unwrap();
-    let json = r#"{"ociVersion": "1.3.0", "root": {"path": "rootfs"}, "process": {"cwd": "/", "args": ["/program"]},
-        "linux": {"namespaces": [{"type": "mount"}, {"type": "pid"}]}}"#;
-    let spec = Spec::from_json(&bundle, json.as_bytes()).unwrap();
-    (bundle, spec)
+/// A created container whose program is never executed, and its bundle.
+struct Made {
+    container: Container,
+    bundle: PathBuf,
+}
+
+impl Made {
+    fn new(name: &str) -> Self {
+        let id = format!("teu-{name}-{}", std::process::id());
+        let bundle = std::env::temp_dir().join(&id);
+        std::fs::create_dir_all(bundle.join("rootfs/proc")).unwrap();
+        std::fs::copy("/bin/true", bundle.join("rootfs/program")).unwrap();
+        let json = r#"{"ociVersion": "1.3.0", "root": {"path": "rootfs"}, "process": {"cwd": "/", "args": ["/program"]},
+            "linux": {"namespaces": [{"type": "mount"}, {"type": "pid"}]}}"#;
+        let spec = Spec::from_json(&bundle, json.as_bytes()).unwrap();
+        let runtime = Runtime::at(bundle.join("state")).unwrap();
+        let container = runtime.create(&Id::new(id).unwrap(), &spec, CreateOptions::default()).unwrap();
+        Self { container, bundle }
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let _ = self.container.delete(Delete::Force);
+        let _ = std::fs::remove_dir_all(&self.bundle);
+    }
 }
 
 #[test]
@@ -64,11 +82,8 @@ fn asking_again_takes_no_memory() {
         println!("skipped: making containers needs root");
         return;
     }
-    let (bundle, spec) = bundle();
-    let runtime = Runtime::at(bundle.join("state")).unwrap();
-    let id = Id::new(format!("teu-stats-{}", std::process::id())).unwrap();
-    let container = runtime.create(&id, &spec, CreateOptions::default()).unwrap();
-    let (mut reader, mut stats) = (container.stats_reader().unwrap(), Stats::default());
+    let made = Made::new("stats");
+    let (mut reader, mut stats) = (made.container.stats_reader().unwrap(), Stats::default());
     for _ in 0..3 {
         reader.fill(&mut stats).unwrap();
     }
@@ -77,11 +92,46 @@ fn asking_again_takes_no_memory() {
     for _ in 0..100 {
         reader.fill(&mut stats).unwrap();
     }
-    let each = start.elapsed() / 100;
+    println!("each {:?}", start.elapsed() / 100);
     let allocations = COUNT.with(Cell::get) - before;
-    container.delete(Delete::Force).unwrap();
-    std::fs::remove_dir_all(&bundle).unwrap();
-    println!("each {each:?}");
     assert!(stats.cpu.usage.is_some(), "{stats:?}");
     assert_eq!(allocations, 0, "allocations of a hundred fills");
+}
+
+/// A trigger is set on the machine's own files; that it fires is for the machine to decide, and the end of the container is told in any case.
+#[test]
+fn thresholds_are_set_and_the_end_is_told_by_the_descriptor() {
+    if !is_root() {
+        println!("skipped: making containers needs root");
+        return;
+    }
+    let made = Made::new("events");
+    let trigger = |window| PressureTrigger {
+        resource: PressureResource::Memory,
+        full: false,
+        stall: Duration::from_millis(100),
+        window: Duration::from_secs(window),
+    };
+    let options = |window| EventOptions { pressure: vec![trigger(window)], ..EventOptions::default() };
+    let error = made.container.events(&options(11)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    let mut events = match made.container.events(&options(2)) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            println!("skipped: {error}");
+            return;
+        }
+        events => events.unwrap(),
+    };
+    assert_eq!(events.next().unwrap(), None);
+    made.container.kill(9).unwrap();
+    let mut told = Vec::new();
+    while told.last() != Some(&Event::Exit) {
+        told.extend(events.wait(None).unwrap());
+    }
+    assert!(
+        told.iter().all(|event| matches!(event, Event::Exit | Event::Empty | Event::Pressure(0))),
+        "{told:?}"
+    );
+    let error = made.container.events(&EventOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotRunning);
 }

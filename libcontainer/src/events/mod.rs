@@ -95,10 +95,9 @@ impl Events {
         let epoll = Epoll(above_stdio(epoll.0).map_err(|error| Error::io("epoll_create1", &error))?);
         let mut events =
             Self { epoll, sources: Vec::new(), pending: VecDeque::with_capacity(8), buffer: vec![0; 4096] };
-        if !options.no_oom {
-            if let Some(oom) = OomSource::open(cgroup, &mut events.buffer)? {
-                events.add(Source::Oom(oom))?;
-            }
+        let oom = if options.no_oom { None } else { OomSource::open(cgroup, &mut events.buffer)? };
+        if let Some(oom) = oom {
+            events.add(Source::Oom(oom))?;
         }
         if let Some(source) = events.cgroup_source(cgroup) {
             events.add(Source::Cgroup(source))?;
