@@ -17,6 +17,7 @@ mod mutants;
 mod packages;
 mod pages;
 mod project;
+mod runc_suite;
 mod setup;
 mod step;
 mod summary;
@@ -90,6 +91,12 @@ const COMMANDS: &[Command] = &[
         name: "release",
         about: "build the command as it is shipped, static and with musl, with its manual pages and completions",
         run: musl::run,
+        lanes: Vec::new,
+    },
+    Command {
+        name: "runc-suite",
+        about: "runc's integration tests, --checkout DIR from outside, against runc and teu; --page writes the page",
+        run: runc_suite::run,
         lanes: Vec::new,
     },
     Command {
