@@ -93,7 +93,8 @@ fn upsert(present: &mut Value, entries: &[Value], keys: &[&str]) {
     let Some(list) = present.as_array_mut() else { return };
     for entry in entries {
         let same = |other: &&mut Value| keys.iter().all(|key| other.get(*key) == entry.get(*key));
-        match list.iter_mut().find(same) {
+        // Of duplicates the last is the one in force.
+        match list.iter_mut().rfind(same) {
             Some(other) => lay_over(other, entry, "entry"),
             None => list.push(entry.clone()),
         }
@@ -178,6 +179,13 @@ mod tests {
             "rdma": { "a": { "hcaHandles": 9, "hcaObjects": 2 } },
         });
         assert_eq!(merged(present, given), expected);
+    }
+
+    #[test]
+    fn of_duplicates_the_one_in_force_is_replaced() {
+        let list = |rates: [u32; 2]| json!({ "hugepageLimits": rates.map(|limit| json!({ "pageSize": "2MB", "limit": limit })) });
+        let given = json!({ "hugepageLimits": [{ "pageSize": "2MB", "limit": 9 }] });
+        assert_eq!(merged(list([1, 1]), given), list([1, 9]));
     }
 
     #[test]

@@ -97,7 +97,11 @@ const OURS: &[(&str, &str, &str)] = &[
         "result in a warning",
         "the sets are as expected; teu writes no warnings at the default level, because a log is read as one object",
     ),
-    ("checkpoint", "bad --parent-path", "teu cannot save and restore containers yet, and says no more than that"),
+    (
+        "checkpoint",
+        "bad --parent-path",
+        "teu cannot save and restore containers yet, and says no more than that",
+    ),
     ("events", "", "`events` is not there yet"),
     ("help", "command -h", "`events` is not there yet"),
     (
