@@ -73,6 +73,7 @@ const SKIPS: &[(&str, &str)] = &[
     ("libseccomp", "runc's libseccomp is too old for it here"),
     ("cgroups_", "the cgroup2 mount has no such controller here"),
     ("requires hugetlb", "the cgroup2 mount has no such controller here"),
+    ("requires memory", "the cgroup2 mount has no such controller here"),
     ("requires pids", "the cgroup2 mount has no such controller here"),
     ("requires psi", "no pressure figures here"),
     ("requires cpuset", "the cgroup2 mount has no such controller here"),
@@ -114,6 +115,11 @@ const OURS: &[(&str, &str, &str)] = &[
         "run",
         "/proc/self/exe clone",
         "asks for words about runc's copy of itself; teu's init is a program of its own",
+    ),
+    (
+        "update",
+        "minimal transition rules",
+        "teu refuses a letter in a device rule's access that the specification does not have",
     ),
 ];
 
