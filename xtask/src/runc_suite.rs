@@ -61,7 +61,7 @@ fn parse(args: &[String]) -> Result<Request, String> {
             "--checkout" => request.checkout = Some(PathBuf::from(value()?)),
             "--runtime" => request.runtimes.push(named(&value()?)?),
             "--view" => request.views.push(view(value()?)?),
-            "--file" => request.files.push(value()?),
+            "--file" => request.files.push(value()?.trim_end_matches(".bats").to_owned()),
             "--page" => request.page = true,
             _ => return Err(format!("runc-suite takes no \"{word}\"")),
         }
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn the_command_line_is_read() {
         let request =
-            parse(&words("--checkout /x --runtime a=/b --view v2 --file ps --file tty --page")).unwrap();
+            parse(&words("--checkout /x --runtime a=/b --view v2 --file ps --file tty.bats --page")).unwrap();
         assert_eq!(request.checkout, Some(PathBuf::from("/x")));
         assert_eq!(request.runtimes, [("a".to_owned(), PathBuf::from("/b"))]);
         assert_eq!((request.views, request.files), (words("v2"), words("ps tty")));
