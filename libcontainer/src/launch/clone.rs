@@ -75,9 +75,17 @@ impl<T: Sync> Beside<T> {
         let (task, stack) = &mut *memory;
         // SAFETY: task and stack stay where they are until the child has ended: see `drop`. From here on we have no `&mut` to them.
         let child = unsafe { start(libc::CLONE_FILES as u64, None, stack, entry, &raw mut *task) }?;
-        // Left alone it would often wait on this processor for us to sleep: to the scheduler an idle processor of a virtual machine is no better.
-        crate::sys::process::keep_away(child.pid);
         Ok(Self { child, memory: ManuallyDrop::new(memory), ended: false })
+    }
+
+    /// Its pid.
+    pub fn pid(&self) -> i32 {
+        self.child.pid
+    }
+
+    /// What it works on.
+    pub fn task(&self) -> &T {
+        &self.memory.0
     }
 
     /// Waits for its end and shows what it has left.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use super::clone::Beside;
 use super::stub::{Making, make_network};
 use super::{failed, pair};
+use crate::sys::process::Processors;
 use crate::until::{self, Until, Woken};
 use crate::{Error, ErrorKind, Result};
 
@@ -25,8 +26,12 @@ impl Network {
     /// The kernel refuses a process or a socket.
     pub fn begin() -> Result<(Self, OwnedFd)> {
         let (socket, theirs) = pair().map_err(failed("socketpair"))?;
-        let making = Making { socket: socket.as_raw_fd(), errno: AtomicI32::new(Making::UNDONE) };
+        let (socket_fd, processors) = (socket.as_raw_fd(), Processors::elsewhere());
+        let making = Making { socket: socket_fd, processors, errno: AtomicI32::new(Making::UNDONE) };
         let child = Beside::start(making, make_network).map_err(failed("clone the maker of the network"))?;
+        if let Some(processors) = &child.task().processors {
+            processors.confine(child.pid());
+        }
         Ok((Self { child, _socket: socket }, theirs))
     }
 

@@ -10,6 +10,7 @@ use teu_init::talk;
 use teu_init::wire::{Frame, READY, SOCKET_FD};
 
 use crate::plan::namespaces::kind;
+use crate::sys::process::Processors;
 
 /// What the stub needs, prepared by the caller.
 #[repr(C)]
@@ -47,6 +48,8 @@ pub(super) extern "C" fn stub(task: *mut Task) -> ! {
 pub(super) struct Making {
     /// Where it goes when it is made: a descriptor of the caller, whose table the child shares.
     pub socket: i32,
+    /// Where the child may run.
+    pub processors: Option<Processors>,
     /// How it went, [`Making::UNDONE`] until then.
     pub errno: AtomicI32,
 }
@@ -60,6 +63,11 @@ impl Making {
 pub(super) extern "C" fn make_network(making: *mut Making) -> ! {
     // SAFETY: the caller keeps `making` until this process has ended, and has no `&mut` to it meanwhile.
     let making = unsafe { &*making };
+    // Left alone it would often stay on the caller's processor, and one of both would wait: to the scheduler an idle processor of a virtual machine
+    // is no better. Who starts first moves the child.
+    if let Some(processors) = &making.processors {
+        let _ = sys::set_affinity(processors.bytes());
+    }
     let sent = send_network(Fd(making.socket));
     making.errno.store(sent.err().unwrap_or(0), Ordering::Release);
     sys::exit(0)

@@ -3,7 +3,7 @@
 //! A *place* counts instructions from the end. A conditional jump reaches 255 instructions; what lies farther is copied (a
 //! return) or reached over an unconditional jump that is written nearby.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -18,7 +18,7 @@ const JMP_JA: u16 = 0x05;
 const RET_K: u16 = 0x06;
 
 /// What a conditional jump asks of the accumulator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u16)]
 pub enum Is {
     /// Equal to the operand.
@@ -33,7 +33,7 @@ pub enum Is {
 pub type Place = usize;
 
 /// One word of `struct seccomp_data` and what is asked of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Test {
     /// Where the word is.
     pub offset: u32,
@@ -58,11 +58,11 @@ struct Insn {
 #[derive(Debug, Default)]
 pub struct Code {
     reversed: Vec<Insn>,
-    returns: HashMap<u32, Place>,
-    branches: HashMap<(Is, u32, Place, Place), Place>,
-    tests: HashMap<(Test, Place, Place), Place>,
+    returns: BTreeMap<u32, Place>,
+    branches: BTreeMap<(Is, u32, Place, Place), Place>,
+    tests: BTreeMap<(Test, Place, Place), Place>,
     /// The newest jump to a far place.
-    bridges: HashMap<Place, Place>,
+    bridges: BTreeMap<Place, Place>,
 }
 
 impl Code {

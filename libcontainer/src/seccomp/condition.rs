@@ -7,7 +7,7 @@ use oci_spec::runtime::LinuxSeccompOperator as Operator;
 use super::code::{Code, Is, Place, Test};
 
 /// A question about one argument. NE, LT and LE are the negation of EQ, GE and GT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Condition {
     pub argument: u8,
     pub is: Is,

@@ -97,7 +97,7 @@ pub fn number(arch: Arch, name: &str) -> Option<u32> {
 /// # Errors
 /// Those of [`compile`].
 pub fn check(seccomp: &LinuxSeccomp) -> Result<Vec<Warning>> {
-    profile::read(seccomp).map(|profile| profile.warnings)
+    profile::check(seccomp)
 }
 
 /// The spans of every number that comes with `token`.

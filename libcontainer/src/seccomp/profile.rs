@@ -58,22 +58,47 @@ pub struct Rule {
 /// Reads and checks a profile.
 ///
 /// # Errors
-/// `InvalidSpec` with the place of what breaks a rule.
+/// Those of [`check`].
 pub fn read(seccomp: &LinuxSeccomp) -> Result<Profile> {
+    let mut unknown = Vec::new();
+    let syscalls = seccomp.syscalls().iter().flatten().enumerate();
+    let rules = syscalls.map(|(index, syscall)| rule(index, syscall, &mut unknown));
+    let rules = rules.collect::<Result<Vec<_>>>()?;
+    let Head { default, notifies, flags, warnings } = head(seccomp)?;
+    let answers_new_calls = answers_new_calls(seccomp);
+    Ok(Profile { default, answers_new_calls, flags, notifies, rules, warnings, unknown })
+}
+
+/// Checks a profile and tells what has no effect, without asking what its names mean.
+///
+/// # Errors
+/// `InvalidSpec` with the place of what breaks a rule.
+pub fn check(seccomp: &LinuxSeccomp) -> Result<Vec<Warning>> {
+    for (index, syscall) in seccomp.syscalls().iter().flatten().enumerate() {
+        terms(index, syscall)?;
+    }
+    head(seccomp).map(|head| head.warnings)
+}
+
+/// What is said once for the whole profile.
+struct Head {
+    default: u32,
+    notifies: bool,
+    flags: u32,
+    warnings: Vec<Warning>,
+}
+
+fn head(seccomp: &LinuxSeccomp) -> Result<Head> {
     let default = returned(seccomp.default_action(), seccomp.default_errno_ret(), || {
         "/linux/seccomp/defaultErrnoRet".to_owned()
     })?;
-    let mut warnings = Vec::new();
-    let syscalls = seccomp.syscalls().as_deref().unwrap_or_default();
-    let mut unknown = Vec::new();
-    let rules = syscalls.iter().enumerate().map(|(index, syscall)| rule(index, syscall, &mut unknown));
-    let rules = rules.collect::<Result<Vec<_>>>()?;
-    let notifies = syscalls.iter().any(|syscall| syscall.action() == Action::ScmpActNotify);
+    let asks = |syscall: &LinuxSyscall| syscall.action() == Action::ScmpActNotify;
+    let notifies = seccomp.syscalls().iter().flatten().any(asks);
     listener(seccomp, notifies)?;
     unanswered(seccomp)?;
+    let mut warnings = Vec::new();
     let flags = flags(seccomp, notifies, &mut warnings);
-    let answers_new_calls = answers_new_calls(seccomp);
-    Ok(Profile { default, answers_new_calls, flags, notifies, rules, warnings, unknown })
+    Ok(Head { default, notifies, flags, warnings })
 }
 
 /// The ABIs that the filter covers, the native one first.
@@ -104,19 +129,26 @@ fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Error {
 }
 
 fn rule(index: usize, syscall: &LinuxSyscall, unknown: &mut Vec<Warning>) -> Result<Rule> {
-    let place = || format!("/linux/seccomp/syscalls/{index}");
-    let action = returned(syscall.action(), syscall.errno_ret(), || place() + "/errnoRet")?;
+    let (action, alternatives) = terms(index, syscall)?;
     let mut calls = Vec::with_capacity(syscall.names().len());
     for (at, name) in syscall.names().iter().enumerate() {
-        let pointer = || format!("{}/names/{at}", place());
-        match Call::named_behind(calls.last().copied(), name) {
+        match Call::named(name) {
             Some(call) => calls.push(call),
-            None if name.is_empty() => return Err(invalid(pointer(), "empty string is not a valid syscall")),
             None => unknown.push(Warning {
-                pointer: pointer(),
+                pointer: format!("/linux/seccomp/syscalls/{index}/names/{at}"),
                 message: format!("unknown system call {name:?} is ignored"),
             }),
         }
+    }
+    Ok(Rule { index, calls, action, alternatives })
+}
+
+/// All of a rule but what its names mean: the action, and the conditions of which one group must be met.
+fn terms(index: usize, syscall: &LinuxSyscall) -> Result<(u32, Vec<Vec<Condition>>)> {
+    let place = || format!("/linux/seccomp/syscalls/{index}");
+    let action = returned(syscall.action(), syscall.errno_ret(), || place() + "/errnoRet")?;
+    if let Some(at) = syscall.names().iter().position(String::is_empty) {
+        return Err(invalid(format!("{}/names/{at}", place()), "empty string is not a valid syscall"));
     }
     let args = syscall.args().as_deref().unwrap_or_default();
     let conditions = args.iter().enumerate().map(|(at, arg)| {
@@ -124,8 +156,7 @@ fn rule(index: usize, syscall: &LinuxSyscall, unknown: &mut Vec<Warning>) -> Res
             invalid(format!("{}/args/{at}/index", place()), format!("no argument {}: 0 to 5", arg.index()))
         })
     });
-    let alternatives = alternatives(conditions.collect::<Result<Vec<_>>>()?);
-    Ok(Rule { index, calls, action, alternatives })
+    Ok((action, alternatives(conditions.collect::<Result<Vec<_>>>()?)))
 }
 
 fn condition(arg: &LinuxSeccompArg) -> Option<Condition> {

@@ -68,22 +68,40 @@ pub(crate) fn set_limit(pid: i32, resource: u32, soft: u64, hard: u64) -> io::Re
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Lets another process of ours run on any processor of this thread but the one that it is on.
-pub(crate) fn keep_away(pid: i32) {
-    // SAFETY: an all-zero cpu_set_t is a valid value.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    let size = size_of_val(&set);
-    // SAFETY: `set` is borrowed for writing with its size.
-    let got = unsafe { libc::sched_getaffinity(0, size, &mut set) };
-    // SAFETY: takes no pointer.
-    let cpu = unsafe { libc::sched_getcpu() };
-    if got != 0 || cpu < 0 {
-        return;
+/// A set of processors, as the kernel reads it.
+#[derive(Debug)]
+pub(crate) struct Processors(libc::cpu_set_t);
+
+impl Processors {
+    /// Those on which the calling thread may run, without the one on which it runs. `None` if there is no other.
+    pub(crate) fn elsewhere() -> Option<Self> {
+        // SAFETY: an all-zero cpu_set_t is a valid value.
+        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `set` is borrowed for writing with its size.
+        let got = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) };
+        // SAFETY: takes no pointer.
+        let here = usize::try_from(unsafe { libc::sched_getcpu() }).ok()?;
+        if got != 0 || here >= libc::CPU_SETSIZE as usize {
+            return None;
+        }
+        // SAFETY: `here` is below the number of bits in the set.
+        unsafe { libc::CPU_CLR(here, &mut set) };
+        // SAFETY: the set is borrowed.
+        let others = unsafe { libc::CPU_COUNT(&set) };
+        (others > 0).then_some(Self(set))
     }
-    // SAFETY: `cpu` is the number of a processor.
-    unsafe { libc::CPU_CLR(cpu as usize, &mut set) };
-    // SAFETY: `set` is borrowed with its size. An empty one is refused, and the process stays where it is.
-    unsafe { libc::sched_setaffinity(pid, size, &set) };
+
+    /// Lets a process run there only. One that waits to run moves at once.
+    pub(crate) fn confine(&self, pid: i32) {
+        // SAFETY: the set is borrowed with its size.
+        unsafe { libc::sched_setaffinity(pid, size_of_val(&self.0), &self.0) };
+    }
+
+    /// Its bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: a cpu_set_t is an array of integers, borrowed with its size.
+        unsafe { std::slice::from_raw_parts((&raw const self.0).cast(), size_of_val(&self.0)) }
+    }
 }
 
 /// Every signal of the calling thread blocked, also those that libc keeps for itself; dropping it sets the old mask.
