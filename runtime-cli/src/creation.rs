@@ -1,6 +1,7 @@
 //! What `create`, `run` and `plan` have in common: the arguments resolved to an id, a spec and options, and the creation itself,
 //! which a signal unwinds.
 
+use std::mem::ManuallyDrop;
 use std::path::Path;
 
 use teu::{Container, CreateOptions, Delete, Error, ErrorKind, FdMap, Id, Receiver, Result, Spec, Stdio};
@@ -69,7 +70,9 @@ impl Creation {
     /// Makes the container. A signal that came meanwhile unwinds it and then has its usual effect.
     pub fn create(self, invocation: &Invocation, signals: &Blocked) -> Result<Container> {
         let runtime = invocation.runtime_for_create()?;
-        let made = runtime.create(&self.id, &self.spec, self.options);
+        // Freed by the end of the command, which is near: an engine's configuration has a thousand strings.
+        let spec = ManuallyDrop::new(self.spec);
+        let made = runtime.create(&self.id, &spec, self.options);
         let container = made.map_err(of_start)?;
         if signals.interrupted() {
             delete::warn(&container.delete(Delete::Force)?);
