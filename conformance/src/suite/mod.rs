@@ -19,6 +19,7 @@ mod hostile;
 mod joins;
 mod labels;
 mod lifecycle;
+mod live_mounts;
 mod mount_flags;
 mod mount_ids;
 mod mount_more;
@@ -102,6 +103,7 @@ pub fn all() -> Vec<Test> {
         mount_flags::TESTS,
         mount_more::TESTS,
         mount_ids::TESTS,
+        live_mounts::TESTS,
         propagation::TESTS,
         devices::TESTS,
         process::TESTS,

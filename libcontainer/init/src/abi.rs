@@ -89,6 +89,7 @@ pub const SYSFS_MAGIC: u64 = 0x6265_6572;
 pub const PROC_ROOT_INO: u64 = 1;
 pub const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
 pub const MNT_DETACH: u32 = 2;
+pub const UMOUNT_NOFOLLOW: u32 = 8;
 pub const OPEN_TREE_CLONE: u32 = 1;
 pub const OPEN_TREE_CLOEXEC: u32 = O_CLOEXEC;
 pub const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x4;

@@ -52,6 +52,7 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::Remount { options, set, clear, set_all, clear_all, path } => {
             mount::remount(m, options, [[set, clear], [set_all, clear_all]], path)
         }
+        Op::Unmount { path } => mount::unmount(m, path),
         Op::Propagate { path, flags } => mount::propagate_at(m, path, flags),
         Op::HideHost {} => rootfs::hide_host(),
         Op::NullStdio {} => stdio::null(m),

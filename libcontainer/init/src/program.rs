@@ -294,6 +294,8 @@ ops! {
     51 MountMapped "mount-mapped" { userns: Slot, fs: Str, source: Str, options: List, attr: u64, flags: u32, propagation: u32, target: Str }
     /// Changes what is mounted at `path`: options of the filesystem if there are some, attributes of its top, attributes of all of it.
     50 Remount "remount" { options: List, set: u64, clear: u64, set_all: u64, clear_all: u64, path: Str }
+    /// Takes the topmost mount at `path` away from a container that runs.
+    93 Unmount "unmount" { path: Str }
     /// Changes the propagation of what is mounted at `path` (MS_* bits).
     54 Propagate "propagate" { path: Str, flags: u32 }
     /// Makes a device node, fifo included (`mode` with type bits), or accepts the right one that exists.

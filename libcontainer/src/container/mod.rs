@@ -2,6 +2,7 @@
 
 mod events;
 mod exec;
+mod mounts;
 mod notify;
 mod pause;
 pub(crate) mod remove;

@@ -89,7 +89,7 @@ pub fn compile_exec(target: &Target<'_>, host: &Host, shape: &Shape) -> Result<P
     Ok(Plan { filter: seccomp.map(|seccomp| seccomp.plan(config)), intel_rdt, ..plan })
 }
 
-fn plan(
+pub(super) fn plan(
     target: &Target<'_>,
     host: &Host,
     namespaces: &Namespaces,
@@ -137,15 +137,22 @@ fn descriptors(shape: &Shape, terminal: bool, out: &mut Builder, sources: &mut V
 }
 
 /// How the cgroups are entered.
-struct Cgroups {
+pub(super) struct Cgroups {
     /// v1, by the process itself.
     tasks: Vec<Source>,
     /// The cgroup2 directory to be born in.
     born: Option<Source>,
 }
 
+impl Cgroups {
+    /// Whoever only acts in the container and leaves enters none.
+    pub fn none() -> Self {
+        Self { tasks: Vec::new(), born: None }
+    }
+}
+
 fn cgroups(record: &CgroupRecord, wanted: &ExecCgroup) -> Result<Cgroups> {
-    let mut found = Cgroups { tasks: Vec::new(), born: None };
+    let mut found = Cgroups::none();
     for (index, (dir, place)) in record.dirs.iter().zip(exec_cgroup::places(record, wanted)?).enumerate() {
         match (place, dir.hierarchy.is_empty()) {
             (None, true) => found.born = Some(Source::CgroupDirectory(index)),
@@ -158,7 +165,7 @@ fn cgroups(record: &CgroupRecord, wanted: &ExecCgroup) -> Result<Cgroups> {
 }
 
 /// The way in: the descriptors it takes, then the ops in the order that the rights allow.
-struct Entry {
+pub(super) struct Entry {
     /// v1 cgroups.
     tasks: Vec<Slot>,
     /// The cgroup2 directory to be born in.
@@ -174,7 +181,7 @@ struct Entry {
 }
 
 impl Entry {
-    fn prepare(
+    pub fn prepare(
         namespaces: &Namespaces,
         cgroups: Cgroups,
         terminal: bool,
@@ -204,7 +211,7 @@ impl Entry {
     }
 
     /// Tells whether init goes on in a second process.
-    fn push(self, config: &oci_spec::runtime::Spec, host: &Host, out: &mut Builder) -> bool {
+    pub fn push(self, config: &oci_spec::runtime::Spec, host: &Host, out: &mut Builder) -> bool {
         for tasks in self.tasks {
             out.push(Op::EnterCgroup { tasks }, "");
         }

@@ -13,6 +13,7 @@ pub mod hooks;
 mod idmap;
 pub mod intel_rdt;
 mod labels;
+pub mod live_mounts;
 mod masks;
 pub mod mount_options;
 mod mounts;
@@ -95,6 +96,13 @@ pub enum Source {
     Tree {
         /// Which, and how.
         tree: Tree,
+        /// The place in config.json.
+        pointer: String,
+    },
+    /// A detached copy of a tree of the host that has its attributes already.
+    Ready {
+        /// Which, and with what.
+        ready: Box<live_mounts::Ready>,
         /// The place in config.json.
         pointer: String,
     },

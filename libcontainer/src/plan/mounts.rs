@@ -171,7 +171,7 @@ fn open_with(out: &mut Builder, path: &Path, flags: u32, pointer: &str) -> NewSl
 const NO_SLOT: Slot = Slot(u32::MAX);
 
 impl Simple<'_> {
-    fn push(&self, slot: Option<Slot>, out: &mut Builder) {
+    pub fn push(&self, slot: Option<Slot>, out: &mut Builder) {
         let Attributes { set, clear } = self.top;
         let target = out.text(&*self.target);
         let (mut propagation, flags) = (self.propagation.iter().copied(), self.flags);
@@ -228,6 +228,22 @@ impl Simple<'_> {
             out.push(Op::Propagate { path, flags }, self.pointer.clone());
         }
     }
+}
+
+/// The mount of that index alone.
+pub(super) fn one<'a>(subject: &Subject<'a>, index: usize) -> Result<Simple<'a>> {
+    let mount = subject.config.mounts().as_deref().and_then(|all| all.get(index));
+    let mount = mount.ok_or_else(|| Error::new(ErrorKind::Internal, "no such mount"))?;
+    if mount.typ().as_deref() == Some("cgroup") {
+        let message = "a cgroup mount cannot be added to a container that runs";
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let mut simples = simplify(subject, mount, &format!("/mounts/{index}"), std::iter::empty())?;
+    let mut simple = simples.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "a mount of nothing"))?;
+    if let Some(label) = MountLabel::of(subject)? {
+        label.add(&mut simple);
+    }
+    Ok(simple)
 }
 
 fn simplify<'a: 'b, 'b>(
@@ -297,7 +313,7 @@ fn source_text(mount: &Mount) -> String {
 }
 
 /// The path's components with `.` left out and `..` taken back, as far as the text tells.
-fn components(path: &str) -> Vec<&str> {
+pub(super) fn components(path: &str) -> Vec<&str> {
     let mut kept = Vec::new();
     for component in path.split('/').filter(|component| !matches!(*component, "" | ".")) {
         match component {

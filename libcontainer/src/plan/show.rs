@@ -86,6 +86,10 @@ impl Display for Source {
             Self::Stdio(number) => write!(f, "stdio {number}"),
             Self::Extra(index) => write!(f, "extra {index}"),
             Self::Tree { tree, .. } => write!(f, "{tree}"),
+            Self::Ready { ready, .. } => {
+                let top = mount_options::words(ready.top, 0).join(",");
+                write!(f, "{} {top} {}", ready.tree, recursive_words(ready.all.set, ready.all.clear))
+            }
             Self::MountIds { ids, .. } => write!(f, "ids {ids}"),
             Self::Network => f.write_str("network namespace"),
             Self::Directory { path, .. } => write!(f, "directory {}", path.display()),
@@ -239,7 +243,7 @@ impl Program {
                 )
             }
             Op::Mask { null, path } => format!("{} {{{}}}", quoted(self.text(path)), null.0),
-            Op::Readonly { path } | Op::MakeCwd { path } => quoted(self.text(path)),
+            Op::Readonly { path } | Op::Unmount { path } | Op::MakeCwd { path } => quoted(self.text(path)),
             Op::CapsBound { keep, last } => format!("keep {} of {}", show_mask(keep), last + 1),
             Op::Groups { gids } => show_groups(self.bytes(gids)),
             Op::Ids { uid, gid } => format!("gid {gid} uid {uid}"),

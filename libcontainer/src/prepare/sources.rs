@@ -10,6 +10,7 @@ use nix::sys::stat::fstat;
 
 use crate::launch::mount_ids::user_namespace;
 use crate::options::{FdMap, Stdio};
+use crate::plan::live_mounts::Ready;
 use crate::plan::namespaces::kind;
 use crate::plan::{MountIds, Source, Tree};
 use crate::sys;
@@ -40,6 +41,7 @@ impl Opener {
             Source::Stdio(number) => self.stdio(*number),
             Source::Extra(index) => self.extra(*index),
             Source::Tree { tree, pointer } => self.tree(tree, pointer),
+            Source::Ready { ready, pointer } => self.ready(ready, pointer),
             Source::MountIds { ids, pointer } => self.mount_ids(ids, pointer)?.try_clone().map_err(again),
             Source::Directory { path, pointer } => rootfs(path, pointer),
             Source::Namespace { kind, path, pointer, foreign } => {
@@ -69,6 +71,17 @@ impl Opener {
             let userns = self.mount_ids(ids, pointer)?;
             sys::mount::map_ids(copy.as_fd(), userns.as_fd(), *below)
                 .map_err(|error| cannot_map(&tree.path, &error).at(pointer))?;
+        }
+        Ok(copy)
+    }
+
+    fn ready(&mut self, ready: &Ready, pointer: &str) -> Result<OwnedFd> {
+        let copy = self.tree(&ready.tree, pointer)?;
+        for (wanted, below) in [(ready.top, false), (ready.all, true)] {
+            sys::mount::change(copy.as_fd(), (wanted.set, wanted.clear), below).map_err(|error| {
+                let what = format!("error mounting {:?}: change attributes", ready.tree.path);
+                Error::io(what, &error).kind_is(ErrorKind::Mount).at(pointer)
+            })?;
         }
         Ok(copy)
     }

@@ -30,6 +30,7 @@ mod lenient;
 mod load;
 mod lost;
 mod merge;
+mod mounts;
 mod notify;
 pub(crate) mod numbers;
 pub(crate) mod own;

@@ -9,6 +9,7 @@ use super::Padded;
 
 const OPEN_TREE_CLONE: u32 = 1;
 const ATTR_SET: usize = 0;
+const ATTR_CLEAR: usize = 8;
 const ATTR_PROPAGATION: usize = 16;
 const ATTR_USERNS: usize = 24;
 const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
@@ -36,6 +37,17 @@ pub(crate) fn map_ids(tree: BorrowedFd<'_>, userns: BorrowedFd<'_>, below: bool)
     let mut attr = Padded::new();
     attr.put(ATTR_SET, &MOUNT_ATTR_IDMAP.to_ne_bytes());
     attr.put(ATTR_USERNS, &i64::from(userns.as_raw_fd()).to_ne_bytes());
+    set_attributes(tree, if below { libc::AT_RECURSIVE } else { 0 }, &mut attr)
+}
+
+/// Sets and clears attributes of a detached tree, or with `below` of all of its mounts (Linux 5.12).
+pub(crate) fn change(tree: BorrowedFd<'_>, (set, clear): (u64, u64), below: bool) -> io::Result<()> {
+    if set | clear == 0 {
+        return Ok(());
+    }
+    let mut attr = Padded::new();
+    attr.put(ATTR_SET, &set.to_ne_bytes());
+    attr.put(ATTR_CLEAR, &clear.to_ne_bytes());
     set_attributes(tree, if below { libc::AT_RECURSIVE } else { 0 }, &mut attr)
 }
 

@@ -348,6 +348,17 @@ pub const COMMANDS: &[Command] = &[
         run: commands::man::run,
     },
     Command {
+        name: "mounts",
+        about: "add mounts to a running container, or take some away",
+        operands: "<add|remove> <container-id> <file>",
+        arity: Arity { min: 3, max: 3 },
+        operand_ends_options: false,
+        options: &[],
+        details: "The file, or standard input if it is -, is a JSON array of mounts as in config.json. All are checked before the first is made; if one fails, those before it go again.",
+        failure: FAILURE,
+        run: commands::mounts::run,
+    },
+    Command {
         name: "pause",
         about: "stop all processes of a container",
         operands: ID,

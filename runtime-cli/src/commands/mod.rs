@@ -10,6 +10,7 @@ pub mod features;
 pub mod kill;
 pub mod list;
 pub mod man;
+pub mod mounts;
 pub mod pause;
 pub mod plan;
 pub mod ps;

@@ -3,10 +3,11 @@
 use super::{attributes, copy_up, rootfs};
 use crate::abi::{
     AT_EMPTY_PATH, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW, EACCES, EBUSY, EINVAL, ENOENT, EPERM,
-    FSCONFIG_CMD_CREATE, FSCONFIG_CMD_RECONFIGURE, FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, MOUNT_ATTR_IDMAP,
-    MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MOVE_MOUNT_F_EMPTY_PATH,
-    MOVE_MOUNT_T_EMPTY_PATH, MountAttr, O_CLOEXEC, O_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE, OpenHow,
-    PROC_SUPER_MAGIC, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, Statx,
+    FSCONFIG_CMD_CREATE, FSCONFIG_CMD_RECONFIGURE, FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, MNT_DETACH,
+    MOUNT_ATTR_IDMAP, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY,
+    MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, MountAttr, O_CLOEXEC, O_PATH, OPEN_TREE_CLOEXEC,
+    OPEN_TREE_CLONE, OpenHow, PROC_SUPER_MAGIC, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, S_IFCHR, S_IFDIR,
+    S_IFLNK, S_IFMT, Statx, UMOUNT_NOFOLLOW,
 };
 use crate::machine::{At, Fault, Machine, Outcome};
 use crate::path::{self, Leaf};
@@ -303,6 +304,17 @@ pub fn propagate_at(machine: &mut Machine<'_>, path: Str, flags: u32) -> Outcome
     let mount = path::open(machine.root, machine.text(path), false).at(step::TARGET)?;
     attributes::propagate(mount, flags)?;
     mount.close();
+    Ok(())
+}
+
+/// Takes the topmost mount at `path` away. It is named from its directory, so that nothing on the way can be exchanged.
+pub fn unmount(machine: &Machine<'_>, path: Str) -> Outcome {
+    let (head, tail) = path::split(machine.text(path))?;
+    let head = path::Name::<4096>::new(head)?;
+    let directory = path::open(machine.root, head.as_c_str()?, false).at(step::TARGET)?;
+    sys::fchdir(directory)?;
+    sys::umount(path::Name::<256>::new(tail)?.as_c_str()?, MNT_DETACH | UMOUNT_NOFOLLOW)?;
+    directory.close();
     Ok(())
 }
 
