@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use teu_conformance::coverage::Coverage;
-use teu_conformance::driver::{Cli, Driver, Library};
+use teu_conformance::driver::{C, Cli, Driver, Library};
 use teu_conformance::host::{Host, Lane, enter};
 use teu_conformance::report::{Report, detail, totals, word};
 use teu_conformance::runner;
@@ -20,7 +20,7 @@ const USAGE: &str =
     "usage: teu-conformance [--runtime NAME=PATH]... [--library NAME] [--subject NAME] [--lane native|v2]
                        [--filter TEXT]... [--debian ROOTFS] [--json FILE] [--coverage FILE] [--quiet] [--list]
 The exit code is 0 if no behaviour of the subject (default: the first runtime) failed.
-A runtime may be a program of ROOTFS, which patchelf makes usable here.
+A runtime may be libteu.so, which is loaded into this process, or a program of ROOTFS, which patchelf makes usable here.
 --coverage adds to FILE which fields of the specification the behaviours set, as the subject ran them.";
 
 struct Options {
@@ -193,6 +193,10 @@ fn driver(
 ) -> io::Result<(Box<dyn Driver>, Option<PathBuf>)> {
     if original == Path::new(LIBRARY) {
         return Ok((Box::new(Library::new(name, root).map_err(io::Error::other)?), None));
+    }
+    if original.extension().is_some_and(|extension| extension == "so") {
+        let path = keep(host, name, original)?;
+        return Ok((Box::new(C::new(name, &path, root)?), path.parent().map(Path::to_path_buf)));
     }
     let path = keep(host, name, original)?;
     if let Some(debian) = options.debian.as_ref().filter(|debian| original.starts_with(debian)) {

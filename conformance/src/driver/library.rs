@@ -26,9 +26,9 @@ pub struct Library {
 }
 
 /// The files that stand for the reply's texts.
-struct Output {
-    out: File,
-    err: File,
+pub(super) struct Output {
+    pub out: File,
+    pub err: File,
 }
 
 impl Library {
@@ -113,7 +113,7 @@ impl Library {
 
 impl Output {
     /// What a call does, with its output.
-    fn collect(err: Option<File>, call: impl FnOnce(&Self) -> teu::Result<i32>) -> teu::Result<Reply> {
+    pub fn collect(err: Option<File>, call: impl FnOnce(&Self) -> teu::Result<i32>) -> teu::Result<Reply> {
         let make =
             || -> io::Result<Self> { Ok(Self { out: sys::memfd()?, err: err.map_or_else(sys::memfd, Ok)? }) };
         let output = make().map_err(|error| Error::io("make a file for the output", &error))?;
@@ -132,7 +132,7 @@ impl Output {
 }
 
 /// Copies what a terminal shows until everybody has left it, which the kernel tells as an error.
-fn read_terminal(master: OwnedFd, mut to: &File) {
+pub(super) fn read_terminal(master: OwnedFd, mut to: &File) {
     let _ = io::copy(&mut File::from(master), &mut to);
 }
 
@@ -278,7 +278,7 @@ fn with_owner(mut document: Value, state: &State) -> Value {
 }
 
 /// What the command makes of its words.
-fn cgroup(words: &[&str]) -> ExecCgroup {
+pub(super) fn cgroup(words: &[&str]) -> ExecCgroup {
     let pairs = words.iter().filter_map(|word| word.split_once(':'));
     let each = |(names, path): (&str, &str)| {
         names.split(',').map(|name| (name.to_owned(), path.to_owned())).collect::<Vec<_>>()
@@ -291,7 +291,7 @@ fn cgroup(words: &[&str]) -> ExecCgroup {
 }
 
 /// The library takes numbers; names are a matter of the command.
-fn number(signal: &str) -> teu::Result<i32> {
+pub(super) fn number(signal: &str) -> teu::Result<i32> {
     let upper = signal.to_uppercase();
     let name = upper.trim_start_matches("SIG");
     let offset = |prefix: &str| name.strip_prefix(prefix).and_then(|rest| rest.get(1..)?.parse::<i32>().ok());

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use crate::{Outcome, Trouble};
 
+mod c;
 mod cli;
 mod library;
 
+pub use c::C;
 pub use cli::{Cli, Running};
 pub use library::Library;
 

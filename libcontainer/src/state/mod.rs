@@ -104,7 +104,7 @@ impl State {
         }
     }
 
-    /// The state as the specification's JSON, on one line.
+    /// The state as the specification's JSON on one line, with `rootfs`, `created` and `ownerUid` beside what it demands.
     pub fn to_json(&self) -> String {
         let mut document = serde_json::json!({
             "ociVersion": self.oci_version,
@@ -114,6 +114,7 @@ impl State {
             "bundle": self.bundle,
             "rootfs": self.rootfs,
             "created": self.created,
+            "ownerUid": self.owner_uid,
         });
         if !self.annotations.is_empty() {
             document["annotations"] = serde_json::json!(self.annotations);

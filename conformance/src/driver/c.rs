@@ -1,0 +1,577 @@
+//! libteu in this process: the shared library is loaded as a foreign engine would load it, and every call goes through C.
+
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::ptr;
+
+use serde_json::{Value, json};
+use teu::ExecCgroup;
+
+use self::abi::{
+    teu_code, teu_container_t, teu_create_flag, teu_create_options, teu_delete_flag, teu_error_t,
+    teu_exec_flag, teu_exec_options, teu_exit, teu_fd_map, teu_kill_flag, teu_log_record, teu_options,
+    teu_process_t, teu_t, teu_update_options,
+};
+use super::library::{Output, number, read_terminal};
+use super::{Driver, Exec, New, Reply};
+use crate::{Outcome, Trouble};
+
+/// The types of the header, as the library has them.
+#[path = "../../../capi/src/abi.rs"]
+mod abi;
+
+type Err = *mut *mut teu_error_t;
+
+macro_rules! functions {
+    ($($name:ident($($argument:ty),*) $(-> $result:ty)?;)*) => {
+        /// The functions of the loaded library.
+        #[allow(clippy::type_complexity)]
+        struct Functions { $($name: unsafe extern "C" fn($($argument),*) $(-> $result)?,)* }
+
+        impl Functions {
+            fn load(path: &Path) -> io::Result<Self> {
+                let library = open(path)?;
+                Ok(Self {
+                    $($name: {
+                        let found = find(library, concat!(stringify!($name), "\0"))?;
+                        // SAFETY: the header gives the function of this name this type.
+                        unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($argument),*) $(-> $result)?>(found) }
+                    },)*
+                })
+            }
+        }
+    };
+}
+
+functions! {
+    teu_new(*const teu_options, *mut *mut teu_t, Err) -> c_int;
+    teu_unref(*mut teu_t);
+    teu_error_message(*const teu_error_t) -> *const c_char;
+    teu_error_free(*mut teu_error_t);
+    teu_free(*mut c_void);
+    teu_create(*mut teu_t, *const c_char, *const teu_create_options, *mut *mut teu_container_t, Err) -> c_int;
+    teu_run(*mut teu_t, *const c_char, *const teu_create_options, *mut teu_exit, Err) -> c_int;
+    teu_open(*mut teu_t, *const c_char, *mut *mut teu_container_t, Err) -> c_int;
+    teu_delete(*mut teu_t, *const c_char, u64, Err) -> c_int;
+    teu_container_unref(*mut teu_container_t);
+    teu_container_start(*mut teu_container_t, *const abi::teu_call, Err) -> c_int;
+    teu_container_wait(*mut teu_container_t, *const abi::teu_call, *mut teu_exit, Err) -> c_int;
+    teu_container_kill(*mut teu_container_t, c_int, u64, Err) -> c_int;
+    teu_container_pause(*mut teu_container_t, *const abi::teu_call, Err) -> c_int;
+    teu_container_resume(*mut teu_container_t, *const abi::teu_call, Err) -> c_int;
+    teu_container_delete(*mut teu_container_t, u64, *const abi::teu_call, Err) -> c_int;
+    teu_container_state_json(*mut teu_container_t, *mut *mut c_char, *mut usize, Err) -> c_int;
+    teu_container_take_console(*mut teu_container_t, Err) -> c_int;
+    teu_container_ps(*mut teu_container_t, *mut *mut i32, *mut usize, Err) -> c_int;
+    teu_container_exec(*mut teu_container_t, *const teu_exec_options, *mut *mut teu_process_t, Err) -> c_int;
+    teu_process_wait(*mut teu_process_t, *const abi::teu_call, *mut teu_exit, Err) -> c_int;
+    teu_process_take_console(*mut teu_process_t, Err) -> c_int;
+    teu_process_unref(*mut teu_process_t);
+    teu_container_stats_json(*mut teu_container_t, *mut *mut c_char, *mut usize, Err) -> c_int;
+    teu_container_update(*mut teu_container_t, *const teu_update_options, Err) -> c_int;
+    teu_list_json(*mut teu_t, *mut *mut c_char, *mut usize, Err) -> c_int;
+}
+
+/// Loads a library for good.
+fn open(path: &Path) -> io::Result<*mut c_void> {
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: the name ends with NUL; what the library does when it is loaded is nothing.
+    let library = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+    if library.is_null() { Err(io::Error::other(format!("dlopen {}", path.display()))) } else { Ok(library) }
+}
+
+fn find(library: *mut c_void, name: &str) -> io::Result<*mut c_void> {
+    // SAFETY: the library is loaded, and the name ends with NUL.
+    let found = unsafe { libc::dlsym(library, name.as_ptr().cast()) };
+    if found.is_null() { Err(io::Error::other(format!("the library has no {name}"))) } else { Ok(found) }
+}
+
+/// The C library with one state root.
+pub struct C {
+    name: String,
+    root: PathBuf,
+    functions: Functions,
+    teu: *mut teu_t,
+}
+
+// SAFETY: the header says that every function may be called from any thread, on the same handle too.
+unsafe impl Sync for C {}
+
+/// A failed call: its code and its text.
+struct Refusal {
+    code: c_int,
+    text: String,
+}
+
+type Called<T> = Result<T, Refusal>;
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self { code: 0, text: error.to_string() }
+    }
+}
+
+impl From<teu::Error> for Refusal {
+    fn from(error: teu::Error) -> Self {
+        Self { code: 0, text: error.to_string() }
+    }
+}
+
+thread_local! {
+    /// What the library warns of during a call of this thread.
+    static WARNINGS: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+extern "C" fn hear(_: *mut c_void, record: *const teu_log_record) {
+    // SAFETY: the library gives a record for the time of the call.
+    let message = unsafe { (*record).message };
+    // SAFETY: its message ends with NUL.
+    let text = unsafe { CStr::from_ptr(message) };
+    WARNINGS.with_borrow_mut(|all| all.push_str(&format!("level=warning {}\n", text.to_string_lossy())));
+}
+
+/// A zeroed struct of C with its size.
+macro_rules! sized {
+    ($type:ident { $($member:ident: $value:expr),* $(,)? }) => {{
+        // SAFETY: plain data, for which zeros are the default.
+        let zeros: $type = unsafe { std::mem::zeroed() };
+        $type { size: size_of::<$type>(), $($member: $value,)* ..zeros }
+    }};
+}
+
+/// A text for C.
+fn text(value: impl AsRef<OsStr>) -> Called<CString> {
+    let bytes = value.as_ref().as_bytes();
+    CString::new(bytes).map_err(|_| Refusal { code: 0, text: "a NUL in a text".into() })
+}
+
+fn maybe(path: Option<PathBuf>) -> Called<Option<CString>> {
+    path.map(text).transpose()
+}
+
+fn pointer(text: &Option<CString>) -> *const c_char {
+    text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
+}
+
+/// A path below the container's cgroup, or controllers and their paths.
+fn cgroups(words: &[&str]) -> Called<(Option<CString>, Vec<CString>)> {
+    match super::library::cgroup(words) {
+        ExecCgroup::Container => Ok((None, Vec::new())),
+        ExecCgroup::Below(path) => Ok((Some(text(path)?), Vec::new())),
+        ExecCgroup::ByController(pairs) => {
+            let words = pairs.into_iter().flat_map(|(controller, path)| [controller, path]);
+            Ok((None, words.map(text).collect::<Called<_>>()?))
+        }
+    }
+}
+
+/// A handle that is given back when it is dropped.
+struct Held<'a, T>(*mut T, &'a unsafe extern "C" fn(*mut T));
+
+impl<T> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: a function of the library on a handle of the library.
+        unsafe { self.1(self.0) };
+    }
+}
+
+/// Descriptors of a process and the numbers under which it finds them.
+struct Streams {
+    maps: Vec<teu_fd_map>,
+    _given: [Option<OwnedFd>; 2],
+}
+
+impl Streams {
+    fn new(output: &Output, stdin: Option<OwnedFd>, stdout: Option<OwnedFd>) -> Self {
+        let mut maps = Vec::new();
+        maps.extend(stdin.as_ref().map(|fd| teu_fd_map { target: 0, fd: fd.as_raw_fd() }));
+        let out = stdout.as_ref().map_or_else(|| output.out.as_raw_fd(), AsRawFd::as_raw_fd);
+        maps.push(teu_fd_map { target: 1, fd: out });
+        maps.push(teu_fd_map { target: 2, fd: output.err.as_raw_fd() });
+        Self { maps, _given: [stdin, stdout] }
+    }
+}
+
+impl C {
+    /// The library in the file `path`, with its containers below `root`.
+    ///
+    /// # Errors
+    /// It cannot be loaded, or refuses the root.
+    pub fn new(name: &str, path: &Path, root: &Path) -> io::Result<Self> {
+        let functions = Functions::load(path)?;
+        let mut driver = Self { name: name.into(), root: root.into(), functions, teu: ptr::null_mut() };
+        let place = CString::new(root.as_os_str().as_bytes())?;
+        let options = sized!(teu_options { root: place.as_ptr(), log_fn: Some(hear) });
+        let mut teu = ptr::null_mut();
+        // SAFETY: the options live through the call.
+        let made = driver.call(|err| unsafe { (driver.functions.teu_new)(&options, &mut teu, err) });
+        made.map_err(|refusal| io::Error::other(refusal.text))?;
+        driver.teu = teu;
+        Ok(driver)
+    }
+
+    /// One call; what it refuses, in words.
+    fn call(&self, call: impl FnOnce(Err) -> c_int) -> Called<c_int> {
+        let mut error: *mut teu_error_t = ptr::null_mut();
+        let result = call(&mut error);
+        if result >= 0 {
+            return Ok(result);
+        }
+        // SAFETY: the library gave the error.
+        let message = unsafe { (self.functions.teu_error_message)(error) };
+        // SAFETY: a text of the error, which is not given back yet.
+        let text = unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned();
+        // SAFETY: as above; it is not used any more.
+        unsafe { (self.functions.teu_error_free)(error) };
+        Err(Refusal { code: result, text })
+    }
+
+    fn open(&self, id: &str) -> Called<Held<'_, teu_container_t>> {
+        let (id, mut container) = (text(id)?, ptr::null_mut());
+        // SAFETY: every pointer lives through the call.
+        self.call(|err| unsafe { (self.functions.teu_open)(self.teu, id.as_ptr(), &mut container, err) })?;
+        Ok(Held(container, &self.functions.teu_container_unref))
+    }
+
+    /// One call on a container.
+    fn on(&self, id: &str, act: impl FnOnce(*mut teu_container_t, Err) -> c_int) -> Called<c_int> {
+        let container = self.open(id)?;
+        self.call(|err| act(container.0, err))
+    }
+
+    /// Gives the options of a creation to `act`.
+    fn with_options<T>(
+        &self,
+        new: New<'_>,
+        output: &Output,
+        act: impl FnOnce(&CStr, &teu_create_options) -> Called<T>,
+    ) -> Called<T> {
+        let (id, bundle) = (text(new.id)?, text(&new.bundle)?);
+        let (pid_file, console) = (maybe(new.pid_file)?, maybe(new.console_socket)?);
+        let (pidfd, streams) = (maybe(new.pidfd_socket)?, Streams::new(output, new.stdin, new.stdout));
+        let no_pivot = if new.no_pivot { teu_create_flag::TEU_NO_PIVOT as u64 } else { 0 };
+        let options = sized!(teu_create_options {
+            flags: no_pivot,
+            bundle: bundle.as_ptr(),
+            fds: streams.maps.as_ptr(),
+            n_fds: streams.maps.len(),
+            console_socket: pointer(&console),
+            pidfd_socket: pointer(&pidfd),
+            pid_file: pointer(&pid_file),
+        });
+        act(&id, &options)
+    }
+
+    fn make(&self, id: &CStr, options: &teu_create_options) -> Called<Held<'_, teu_container_t>> {
+        let mut container = ptr::null_mut();
+        let (create, id) = (self.functions.teu_create, id.as_ptr());
+        // SAFETY: every pointer lives through the call.
+        self.call(|err| unsafe { create(self.teu, id, options, &mut container, err) })?;
+        Ok(Held(container, &self.functions.teu_container_unref))
+    }
+
+    fn run_to_end(&self, id: &CStr, options: &teu_create_options) -> Called<i32> {
+        let mut exit = sized!(teu_exit {});
+        let (run, id) = (self.functions.teu_run, id.as_ptr());
+        // SAFETY: every pointer lives through the call.
+        self.call(|err| unsafe { run(self.teu, id, options, &mut exit, err) })?;
+        Ok(exit.status)
+    }
+
+    /// Run, as far as `teu_run` does not do it: a terminal to read from, or a container that goes on.
+    fn run_by_hand(
+        &self,
+        id: &CStr,
+        options: &teu_create_options,
+        detach: bool,
+        output: &Output,
+    ) -> Called<i32> {
+        let f = &self.functions;
+        let container = self.make(id, options)?;
+        let end = || {
+            let force = teu_delete_flag::TEU_DELETE_FORCE as u64;
+            // SAFETY: a handle of the library.
+            self.call(|err| unsafe { (f.teu_container_delete)(container.0, force, ptr::null(), err) })
+        };
+        // SAFETY: as above.
+        let started = self.call(|err| unsafe { (f.teu_container_start)(container.0, ptr::null(), err) });
+        if let Err(refusal) = started {
+            end()?;
+            return Err(refusal);
+        }
+        if detach {
+            return Ok(0);
+        }
+        // SAFETY: as above.
+        self.show(|err| unsafe { (f.teu_container_take_console)(container.0, err) }, output);
+        let mut exit = sized!(teu_exit {});
+        // SAFETY: as above; the exit lives through the call.
+        self.call(|err| unsafe { (f.teu_container_wait)(container.0, ptr::null(), &mut exit, err) })?;
+        end()?;
+        Ok(exit.status)
+    }
+
+    /// Reads a terminal to its end, if there is one.
+    fn show(&self, take: impl FnOnce(Err) -> c_int, output: &Output) {
+        if let Ok(master) = self.call(take) {
+            // SAFETY: the library has just given the descriptor to us alone.
+            read_terminal(unsafe { OwnedFd::from_raw_fd(master) }, &output.out);
+        }
+    }
+
+    fn enter(&self, exec: Exec<'_>, output: &Output) -> Called<i32> {
+        let (pid_file, console, pidfd) =
+            (maybe(exec.pid_file)?, maybe(exec.console_socket)?, maybe(exec.pidfd_socket)?);
+        let streams = Streams::new(output, exec.stdin, exec.stdout);
+        let (cgroup, by_controller) = cgroups(&exec.cgroups)?;
+        let pairs: Vec<_> = by_controller.iter().map(|text| text.as_ptr()).collect();
+        let ignore = if exec.ignore_paused { teu_exec_flag::TEU_EXEC_IGNORE_PAUSED as u64 } else { 0 };
+        let options = sized!(teu_exec_options {
+            flags: ignore,
+            process_json: exec.process.as_ptr().cast(),
+            process_len: exec.process.len(),
+            fds: streams.maps.as_ptr(),
+            n_fds: streams.maps.len(),
+            console_socket: pointer(&console),
+            pidfd_socket: pointer(&pidfd),
+            pid_file: pointer(&pid_file),
+            cgroup: pointer(&cgroup),
+            cgroups: pairs.as_ptr(),
+            n_cgroups: pairs.len(),
+        });
+        let f = &self.functions;
+        let mut process = ptr::null_mut();
+        // SAFETY: every pointer lives through the call.
+        self.on(exec.id, |container, err| unsafe {
+            (f.teu_container_exec)(container, &options, &mut process, err)
+        })?;
+        let process = Held(process, &f.teu_process_unref);
+        if exec.detach {
+            return Ok(0);
+        }
+        // SAFETY: a handle of the library.
+        self.show(|err| unsafe { (f.teu_process_take_console)(process.0, err) }, output);
+        let mut exit = sized!(teu_exit {});
+        // SAFETY: as above; the exit lives through the call.
+        self.call(|err| unsafe { (f.teu_process_wait)(process.0, ptr::null(), &mut exit, err) })?;
+        Ok(exit.status)
+    }
+
+    /// A text that the library makes.
+    fn document(&self, ask: impl FnOnce(*mut *mut c_char, *mut usize, Err) -> c_int) -> Called<String> {
+        let (mut out, mut len) = (ptr::null_mut(), 0);
+        self.call(|err| ask(&mut out, &mut len, err))?;
+        // SAFETY: the library has just given the text, which ends with NUL.
+        let text = unsafe { CStr::from_ptr(out) }.to_string_lossy().into_owned();
+        assert_eq!(text.len(), len);
+        // SAFETY: it is the library's, and not used any more.
+        unsafe { (self.functions.teu_free)(out.cast()) };
+        Ok(text)
+    }
+
+    /// A creation with its output collected; a failure gets the words that a command puts in front.
+    fn creation(
+        &self,
+        verb: &str,
+        mut new: New<'_>,
+        call: impl FnOnce(New<'_>, &Output) -> Called<i32>,
+    ) -> Reply {
+        let given = new.stderr.take();
+        collected(given, |output| {
+            call(new, output).map_err(|refusal| Refusal {
+                text: format!("{} {verb} failed: {}", self.name, refusal.text),
+                ..refusal
+            })
+        })
+        .unwrap_or_else(refused)
+    }
+}
+
+impl Drop for C {
+    fn drop(&mut self) {
+        // SAFETY: a handle of the library, not used any more.
+        unsafe { (self.functions.teu_unref)(self.teu) };
+    }
+}
+
+fn collected(err: Option<std::fs::File>, call: impl FnOnce(&Output) -> Called<i32>) -> Called<Reply> {
+    let mut refusal = None;
+    let reply = Output::collect(err, |output| {
+        Ok(call(output).unwrap_or_else(|why| {
+            refusal = Some(why);
+            1
+        }))
+    })?;
+    refusal.map_or(Ok(reply), Err)
+}
+
+fn refused(refusal: Refusal) -> Reply {
+    Reply { code: 1, err: format!("{}\n", refusal.text), ..Reply::default() }
+}
+
+fn reply(result: Called<c_int>) -> Reply {
+    result.map_or_else(refused, |_| Reply::default())
+}
+
+/// A state in the contract's order of keys.
+fn contract(state: &Value, listed: bool) -> Value {
+    let mut document = json!({});
+    for key in ["ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "annotations"] {
+        if let Some(value) = state.get(key) {
+            document[key] = value.clone();
+        }
+    }
+    document["owner"] = match state["ownerUid"].as_u64() {
+        _ if !listed => json!(""),
+        Some(0) => json!("root"),
+        uid => json!(format!("#{}", uid.unwrap_or_default())),
+    };
+    document
+}
+
+impl Driver for C {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn create(&self, new: New<'_>) -> Reply {
+        self.creation("create", new, |new, output| {
+            self.with_options(new, output, |id, options| self.make(id, options).map(|_| 0))
+        })
+    }
+
+    fn run(&self, new: New<'_>) -> Reply {
+        // Whether there is a terminal is known when it is asked for: a bundle says so in its configuration.
+        let terminal = std::fs::read_to_string(new.bundle.join("config.json")).is_ok_and(|config| {
+            config.contains("\"terminal\":true") || config.contains("\"terminal\": true")
+        });
+        self.creation("run", new, |new, output| {
+            let detach = new.detach;
+            self.with_options(new, output, |id, options| match detach || terminal {
+                true => self.run_by_hand(id, options, detach, output),
+                false => self.run_to_end(id, options),
+            })
+        })
+    }
+
+    fn start(&self, id: &str) -> Reply {
+        let start = self.functions.teu_container_start;
+        // SAFETY: a handle of the library.
+        reply(self.on(id, |container, err| unsafe { start(container, ptr::null(), err) }))
+    }
+
+    fn exec(&self, exec: Exec<'_>) -> Reply {
+        collected(None, |output| self.enter(exec, output)).unwrap_or_else(|refusal| {
+            let text = format!("exec failed: {}", refusal.text);
+            Reply { code: 255, ..refused(Refusal { text, ..refusal }) }
+        })
+    }
+
+    fn state(&self, id: &str) -> Reply {
+        let ask = self.functions.teu_container_state_json;
+        let state = self.open(id).and_then(|container| {
+            // SAFETY: every pointer lives through the call.
+            self.document(|out, len, err| unsafe { ask(container.0, out, len, err) })
+        });
+        state.map_or_else(refused, |text| {
+            let state: Value = serde_json::from_str(&text).unwrap_or_default();
+            Reply { out: contract(&state, false).to_string(), ..Reply::default() }
+        })
+    }
+
+    fn kill(&self, id: &str, signal: &str, all: bool) -> Reply {
+        let (kill, flags) =
+            (self.functions.teu_container_kill, if all { teu_kill_flag::TEU_KILL_ALL as u64 } else { 0 });
+        let killed = number(signal).map_err(Refusal::from).and_then(|signal| {
+            // SAFETY: a handle of the library.
+            self.on(id, |container, err| unsafe { kill(container, signal, flags, err) })
+        });
+        match killed {
+            // The command forgives this, and the driver stands in for the command.
+            Err(refusal) if all && refusal.code == teu_code::TEU_ENOTRUNNING as c_int => Reply::default(),
+            other => reply(other),
+        }
+    }
+
+    fn delete(&self, id: &str, force: bool) -> Reply {
+        WARNINGS.take();
+        let flags = if force { teu_delete_flag::TEU_DELETE_FORCE as u64 } else { 0 };
+        let deleted = text(id).and_then(|id| {
+            let (delete, id) = (self.functions.teu_delete, &id);
+            // SAFETY: every pointer lives through the call.
+            self.call(|err| unsafe { delete(self.teu, id.as_ptr(), flags, err) })
+        });
+        let reply = reply(deleted);
+        Reply { err: WARNINGS.take() + &reply.err, ..reply }
+    }
+
+    fn pause(&self, id: &str) -> Reply {
+        let pause = self.functions.teu_container_pause;
+        // SAFETY: a handle of the library.
+        reply(self.on(id, |container, err| unsafe { pause(container, ptr::null(), err) }))
+    }
+
+    fn resume(&self, id: &str) -> Reply {
+        let resume = self.functions.teu_container_resume;
+        // SAFETY: a handle of the library.
+        reply(self.on(id, |container, err| unsafe { resume(container, ptr::null(), err) }))
+    }
+
+    fn processes(&self, id: &str) -> Reply {
+        let (ps, mut pids, mut n) = (self.functions.teu_container_ps, ptr::null_mut(), 0);
+        // SAFETY: every pointer lives through the call.
+        let asked = self.on(id, |container, err| unsafe { ps(container, &mut pids, &mut n, err) });
+        if let Err(refusal) = asked {
+            return refused(refusal);
+        }
+        // SAFETY: the library has just given so many numbers.
+        let list = unsafe { std::slice::from_raw_parts(pids, n) }.to_vec();
+        // SAFETY: they are the library's, and not used any more.
+        unsafe { (self.functions.teu_free)(pids.cast()) };
+        let list = if list.is_empty() { Value::Null } else { json!(list) };
+        Reply { out: format!("{list}\n"), ..Reply::default() }
+    }
+
+    fn update(&self, id: &str, resources: &str) -> Reply {
+        let update = self.functions.teu_container_update;
+        let options = sized!(teu_update_options {
+            resources_json: resources.as_ptr().cast(),
+            resources_len: resources.len(),
+        });
+        // SAFETY: every pointer lives through the call.
+        reply(self.on(id, |container, err| unsafe { update(container, &options, err) }))
+    }
+
+    fn stats(&self, id: &str) -> Reply {
+        let ask = self.functions.teu_container_stats_json;
+        let stats = self.open(id).and_then(|container| {
+            // SAFETY: every pointer lives through the call.
+            self.document(|out, len, err| unsafe { ask(container.0, out, len, err) })
+        });
+        stats.map_or_else(refused, |out| Reply { out, ..Reply::default() })
+    }
+
+    fn events(&self, _: &str, _: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble> {
+        Err(Trouble::Skipped("the C library has no events yet".into()))
+    }
+
+    fn list(&self) -> Reply {
+        let list = self.functions.teu_list_json;
+        // SAFETY: every pointer lives through the call.
+        let text = self.document(|out, len, err| unsafe { list(self.teu, out, len, err) });
+        text.map_or_else(refused, |text| {
+            let states: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
+            let entries: Vec<Value> = states.iter().map(|state| contract(state, true)).collect();
+            let entries = if entries.is_empty() { Value::Null } else { entries.into() };
+            Reply { out: entries.to_string(), ..Reply::default() }
+        })
+    }
+}
