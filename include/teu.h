@@ -324,6 +324,28 @@ struct teu_exec_options {
     const char *pidfd_socket;
     /* Where to write the pid of the process, in decimal digits, or NULL. */
     const char *pid_file;
+    /* The cgroup it runs in, a path below the container's, or NULL: the container's own. */
+    const char *cgroup;
+    /* On a machine with cgroup v1 hierarchies: controller, path, controller, path. In place of `cgroup`. */
+    const char *const *cgroups;
+    /* Their number: twice that of the pairs. */
+    size_t n_cgroups;
+};
+
+/* What `teu_container_update` changes. */
+struct teu_update_options {
+    /* `sizeof(struct teu_update_options)`. */
+    size_t size;
+    /* 0. */
+    uint64_t flags;
+    /* A `linux.resources` of the specification: what it does not name stays. NULL: `{}`. */
+    const char *resources_json;
+    /* Its length. */
+    size_t resources_len;
+    /* A line such as `L3:0=ff;1=f0` for the container's resctrl group, or NULL. */
+    const char *l3_cache_schema;
+    /* A line such as `MB:0=70` for it, or NULL. */
+    const char *mem_bw_schema;
 };
 
 #ifdef __cplusplus
@@ -635,6 +657,15 @@ teu_process_t *teu_process_ref(teu_process_t *process);
 
 /* Gives a reference back. The process itself goes on. NULL is ignored. */
 void teu_process_unref(teu_process_t *process);
+
+/* Changes limits of a container that exists, all of them or none. What is ignored is logged as a warning.
+ *
+ * Errors: TEU_EINVAL, TEU_E2BIG, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_ESPEC with the place, TEU_EUNSUPPORTED, TEU_EBUSY, TEU_EPERM,
+ * TEU_ECGROUP.
+ */
+int teu_container_update(teu_container_t *container,
+                         const struct teu_update_options *options,
+                         teu_error_t **err);
 
 /* Looks at every container of the root, sorted by id. Takes no lock.
  *

@@ -329,6 +329,30 @@ pub struct teu_exec_options {
     pub pidfd_socket: *const c_char,
     /// Where to write the pid of the process, in decimal digits, or NULL.
     pub pid_file: *const c_char,
+    /// The cgroup it runs in, a path below the container's, or NULL: the container's own.
+    pub cgroup: *const c_char,
+    /// On a machine with cgroup v1 hierarchies: controller, path, controller, path. In place of `cgroup`.
+    pub cgroups: *const *const c_char,
+    /// Their number: twice that of the pairs.
+    pub n_cgroups: usize,
+}
+
+/// What `teu_container_update` changes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct teu_update_options {
+    /// `sizeof(struct teu_update_options)`.
+    pub size: usize,
+    /// 0.
+    pub flags: u64,
+    /// A `linux.resources` of the specification: what it does not name stays. NULL: `{}`.
+    pub resources_json: *const c_char,
+    /// Its length.
+    pub resources_len: usize,
+    /// A line such as `L3:0=ff;1=f0` for the container's resctrl group, or NULL.
+    pub l3_cache_schema: *const c_char,
+    /// A line such as `MB:0=70` for it, or NULL.
+    pub mem_bw_schema: *const c_char,
 }
 
 /// What is known of a container at one moment.

@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::ptr;
 use std::sync::Arc;
 
-use teu::ExecOptions;
+use teu::{ExecCgroup, ExecOptions};
 
 use crate::abi::{
     teu_call, teu_container_t, teu_error_t, teu_exec_flag, teu_exec_options, teu_exit, teu_process_t,
@@ -141,6 +141,22 @@ fn process_json(container: &teu::Container, given: &teu_exec_options) -> Result<
     }
 }
 
+/// Where it runs: below the container's cgroup, or by controller and path.
+fn cgroup(given: &teu_exec_options) -> Result<ExecCgroup, Failure> {
+    let mut words = ffi::texts(given.cgroups, given.n_cgroups, "cgroups")?.into_iter();
+    let mut pairs = Vec::new();
+    while let Some(controller) = words.next() {
+        let path = words.next().ok_or_else(|| Failure::invalid("cgroups are pairs"))?;
+        pairs.push((controller, path));
+    }
+    match ffi::maybe_utf8(given.cgroup, "cgroup")? {
+        Some(path) if pairs.is_empty() => Ok(ExecCgroup::Below(path)),
+        Some(_) => Err(Failure::invalid("cgroups are in place of cgroup")),
+        None if pairs.is_empty() => Ok(ExecCgroup::Container),
+        None => Ok(ExecCgroup::ByController(pairs)),
+    }
+}
+
 fn exec_options(context: &Context, given: &teu_exec_options) -> Result<ExecOptions, Failure> {
     let is = |flag: u64| given.flags & flag != 0;
     let patience = context.patience(given.call)?;
@@ -158,6 +174,6 @@ fn exec_options(context: &Context, given: &teu_exec_options) -> Result<ExecOptio
         ignore_paused: is(IGNORE_PAUSED),
         timeout: patience.timeout,
         cancel: patience.cancel,
-        ..ExecOptions::default()
+        cgroup: cgroup(given)?,
     })
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use crate::abi::{
     teu_call, teu_create_options, teu_destroy_fn, teu_exec_options, teu_exit, teu_fd_map, teu_log_fn,
-    teu_log_record, teu_options, teu_state,
+    teu_log_record, teu_options, teu_state, teu_update_options,
 };
 use crate::context::Log;
 use crate::failure::Failure;
@@ -36,7 +36,15 @@ macro_rules! growing {
     };
 }
 
-growing!(teu_options, teu_call, teu_create_options, teu_exec_options, teu_exit, teu_state);
+growing!(
+    teu_options,
+    teu_call,
+    teu_create_options,
+    teu_exec_options,
+    teu_update_options,
+    teu_exit,
+    teu_state
+);
 
 /// The size that the caller gave.
 fn size_of_given<T: Growing>(given: *const T) -> Result<usize, Failure> {
@@ -150,6 +158,11 @@ pub(crate) fn maybe_text(text: *const c_char) -> Option<Vec<u8>> {
 pub(crate) fn text(text: *const c_char, what: &str) -> Result<String, Failure> {
     let bytes = maybe_text(text).ok_or_else(|| Failure::invalid(format!("{what} is NULL")))?;
     String::from_utf8(bytes).map_err(|_| Failure::invalid(format!("{what} is not UTF-8")))
+}
+
+/// The same; NULL is none.
+pub(crate) fn maybe_utf8(given: *const c_char, what: &str) -> Result<Option<String>, Failure> {
+    if given.is_null() { Ok(None) } else { text(given, what).map(Some) }
 }
 
 /// A path, of any bytes.

@@ -15,6 +15,7 @@ mod exec;
 mod failure;
 mod ffi;
 mod handle;
+mod limits;
 mod list;
 mod version;
 

@@ -117,3 +117,69 @@ fn a_container_lives_through_c() {
         }
     }
 }
+
+#[test]
+fn what_c_does_wrong_is_an_error_and_leaves_nothing() {
+    if privileged() {
+        let bundle = Bundle::new("misuse");
+        run(&mut bundle.host(compile("misuse", SHARED, &["-std=c11", "-pthread"])));
+    }
+}
+
+/// `TEU_LIFECYCLES=1000` runs as many; few are enough to see what changes with each.
+#[test]
+fn a_host_is_the_same_before_and_after() {
+    if privileged() {
+        let bundle = Bundle::new("hygiene");
+        let cycles = std::env::var("TEU_LIFECYCLES").unwrap_or_else(|_| "40".to_owned());
+        let heap = std::env::var("TEU_HEAP_MIB").unwrap_or_else(|_| "1024".to_owned());
+        let mut host = bundle.host(compile("hygiene", SHARED, &["-std=c11", "-O1", "-pthread"]));
+        let ran = host.args([cycles, heap]).env("LD_LIBRARY_PATH", &*LIBRARIES).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{}: {said}", ran.status);
+        print!("{said}");
+    }
+}
+
+#[test]
+fn the_library_can_be_unloaded() {
+    let host = compile("load", Link("loaded", &["-ldl"]), &["-std=gnu11", "-Wno-pedantic"]);
+    run(Command::new(host).arg(LIBRARIES.join("libteu.so")));
+}
+
+/// The header alone, for every language it promises to be good for, by every compiler that is here.
+#[test]
+fn the_header_compiles_without_a_warning() {
+    let (header, mut compiled) = (source("../../include/teu.h"), 0);
+    for (compilers, language, standards) in
+        [(["gcc", "clang"], "c", &["c99", "c11", "c17"][..]), (["g++", "clang++"], "c++", &["c++17"][..])]
+    {
+        for (compiler, standard) in
+            compilers.iter().flat_map(|one| standards.iter().map(move |two| (one, two)))
+        {
+            let mut cc = Command::new(compiler);
+            cc.args(["-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-x", language]);
+            match cc.arg(format!("-std={standard}")).arg(&header).status() {
+                Ok(status) => assert!(status.success(), "{cc:?}"),
+                Err(_) => continue,
+            }
+            compiled += 1;
+        }
+    }
+    assert!(compiled >= 3, "a C compiler is needed: gcc");
+}
+
+/// The same life under valgrind's eyes, if it is installed: no invalid access, and nothing that is lost.
+#[test]
+fn memory_is_given_back() {
+    let valgrind = Command::new("valgrind").arg("--version").output().is_ok_and(|ran| ran.status.success());
+    if !privileged() || !valgrind {
+        eprintln!("skipped: needs root and valgrind");
+        return;
+    }
+    let bundle = Bundle::new("valgrind");
+    let mut host = bundle.host("valgrind");
+    host.args(["--quiet", "--error-exitcode=9", "--leak-check=full", "--show-leak-kinds=definite"]);
+    host.args(["--errors-for-leak-kinds=definite"]).arg(compile("memory", SHARED, &["-std=c11"]));
+    run(&mut host);
+}
