@@ -8,6 +8,7 @@ mod artifact;
 mod bench;
 mod check;
 mod demo;
+mod dist;
 mod engines;
 mod lab;
 mod licence;
@@ -97,6 +98,12 @@ const COMMANDS: &[Command] = &[
         name: "runc-suite",
         about: "runc's integration tests, --checkout DIR from outside, against runc and teu; --page writes the page",
         run: runc_suite::run,
+        lanes: Vec::new,
+    },
+    Command {
+        name: "dist",
+        about: "build libteu as it is shipped and install it: --prefix DIR [--destdir DIR]",
+        run: dist::run,
         lanes: Vec::new,
     },
     Command {
