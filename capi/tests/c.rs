@@ -141,6 +141,16 @@ fn a_host_is_the_same_before_and_after() {
     }
 }
 
+/// TEU_LIBRARIES may name the folder of the library that `cargo xt dist` makes.
+#[test]
+#[ignore = "a measurement"]
+fn what_the_calls_cost() {
+    let bundle = Bundle::new("figures");
+    let mut host = bundle.host(compile("figures", SHARED, &["-std=c11", "-O1"]));
+    let libraries = std::env::var_os("TEU_LIBRARIES").unwrap_or_else(|| LIBRARIES.clone().into());
+    print!("{}", String::from_utf8(host.env("LD_LIBRARY_PATH", libraries).output().unwrap().stdout).unwrap());
+}
+
 #[test]
 fn the_library_can_be_unloaded() {
     let host = compile("load", Link("loaded", &["-ldl"]), &["-std=gnu11", "-Wno-pedantic"]);

@@ -6,6 +6,7 @@
 
 mod artifact;
 mod bench;
+mod capi;
 mod check;
 mod demo;
 mod dist;

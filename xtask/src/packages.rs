@@ -43,6 +43,11 @@ pub const PACKAGES: &[Package] = &[
         "the oracle of the seccomp compiler, in tests only",
     ),
     package("strace", Probe::Program("strace"), "counts the system calls of one create"),
+    package("pkg-config", Probe::Program("pkg-config"), "finds libteu, as the examples do"),
+    package("clang", Probe::Program("clang"), "the second compiler of the C header"),
+    package("valgrind", Probe::Program("valgrind"), "watches the memory of the C library's objects"),
+    package("abigail-tools", Probe::Program("abidiff"), "compares the C ABI with the first release's"),
+    package("golang-go", Probe::Program("go"), "runs the example in Go"),
     package("patchelf", Probe::Program("patchelf"), "runs the lab's newer runc and crun outside of it"),
     package("debootstrap", Probe::Program("debootstrap"), "makes the lab, a real Debian root filesystem"),
     package(

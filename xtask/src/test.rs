@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::artifact::{self, CONFORMANCE, TEU};
+use crate::capi;
 use crate::engines;
 use crate::lab::LAB;
 use crate::mutants;
@@ -27,10 +28,13 @@ const fn lane(name: &'static str, why: &'static str, run: fn(&Project) -> Result
 
 const LANES: &[Lane] = &[
     Lane { needs_root: false, ..lane("unit", "unit, golden plan and law tests of every crate", unit) },
+    lane("capi", "libteu as it is shipped: symbols, ABI, engines in C, Python and Go built on it", capi::run),
     lane("native", "conformance on this machine's own cgroup layout", native),
     lane("native-library", "the same, with the library in the suite's own process", native_library),
+    lane("native-c", "the same, through the C library", native_c),
     lane("v2", "conformance in a view that has cgroup v2 only", v2),
     lane("v2-library", "the same, with the library in the suite's own process", v2_library),
+    Lane { slow: true, ..lane("v2-c", "only by name: the view of v2 through the C library", v2_c) },
     Lane {
         slow: true,
         ..lane(
@@ -130,6 +134,14 @@ fn v2_library(project: &Project) -> Result<Tally, String> {
     tally(project, &Suite::build(project)?.library("v2"))
 }
 
+fn native_c(project: &Project) -> Result<Tally, String> {
+    tally(project, &Suite::loading(project)?.step("native", false))
+}
+
+fn v2_c(project: &Project) -> Result<Tally, String> {
+    tally(project, &Suite::loading(project)?.step("v2", false))
+}
+
 fn repeat(project: &Project) -> Result<Tally, String> {
     let suite = Suite::build(project)?;
     let mut sum = Tally::default();
@@ -166,6 +178,18 @@ impl Suite {
         std::fs::create_dir_all(&reports).map_err(|error| format!("{}: {error}", reports.display()))?;
         let lab = LAB.ready(project).then(|| LAB.path(project));
         Ok(Suite { program: program.clone(), teu: teu.clone(), lab, reports })
+    }
+
+    /// The suite as a program that can load a library, which a static one cannot, and libteu in teu's place.
+    fn loading(project: &Project) -> Result<Suite, String> {
+        Step::new("build the suite and libteu", &project.cargo)
+            .args(["build", "--package", "teu-conformance", "--package", "teu-capi"])
+            .args(project.locked())
+            .run(&project.root)?;
+        let built = project.target.join("debug");
+        let lab = LAB.ready(project).then(|| LAB.path(project));
+        let (program, teu) = (built.join("teu-conformance"), built.join("libteu.so"));
+        Ok(Suite { program, teu, lab, reports: project.lab() })
     }
 
     /// One run in one view of cgroups; with `parity` the other runtimes of this machine show what they do.
@@ -232,7 +256,7 @@ mod tests {
     #[test]
     fn no_name_picks_every_lane_that_is_not_slow_and_a_wrong_one_is_an_error() {
         let names = |lanes: Vec<&Lane>| lanes.iter().map(|lane| lane.name).collect::<Vec<_>>();
-        let usual = vec!["unit", "native", "native-library", "v2", "v2-library"];
+        let usual = vec!["unit", "capi", "native", "native-library", "native-c", "v2", "v2-library"];
         assert_eq!(pick(&[]).map(names), Ok(usual));
         assert_eq!(pick(&["repeat".to_owned()]).map(names), Ok(vec!["repeat"]));
         assert_eq!(pick(&["mutants".to_owned()]).map(names), Ok(vec!["mutants"]));

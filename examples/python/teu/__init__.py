@@ -86,6 +86,7 @@ def _declare(result, names):
 
 # What gives no int; handles and pointers are passed as c_void_p.
 _declare(None, "unref error_free free cancel_trigger cancel_free container_unref process_unref list_free")
+_declare(c_int, "error_code error_errno")
 _declare(c_void_p, "ref container_ref process_ref error_json")
 _declare(c_size_t, "error_depth")
 _declare(ctypes.c_uint32, "version_number")

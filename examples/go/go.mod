@@ -1,0 +1,3 @@
+module example.org/teu
+
+go 1.19
