@@ -348,6 +348,66 @@ struct teu_update_options {
     const char *mem_bw_schema;
 };
 
+/* What a container uses. Bit n of `valid` says that the nth member behind it could be told. */
+struct teu_stats {
+    /* `sizeof(struct teu_stats)`. */
+    size_t size;
+    /* The members that are told: 1 for `cpu_usage_ns`, 2 for `cpu_user_ns`, 4 for the next, and so on. */
+    uint64_t valid;
+    /* Time on CPUs, nanoseconds. */
+    uint64_t cpu_usage_ns;
+    /* In programs. */
+    uint64_t cpu_user_ns;
+    /* In the kernel. */
+    uint64_t cpu_system_ns;
+    /* Periods of the quota that have passed. */
+    uint64_t cpu_periods;
+    /* Those in which the quota was used up. */
+    uint64_t cpu_throttled_periods;
+    /* Time spent waiting for the next period. */
+    uint64_t cpu_throttled_ns;
+    /* Memory in use, bytes. */
+    uint64_t memory_usage;
+    /* Its limit; UINT64_MAX, or a number close to 2^63 on cgroup v1, for none. */
+    uint64_t memory_limit;
+    /* The most that was in use. */
+    uint64_t memory_max;
+    /* How often the limit was in the way. */
+    uint64_t memory_failures;
+    /* Swap, on cgroup v1 together with memory. */
+    uint64_t swap_usage;
+    /* Its limit. */
+    uint64_t swap_limit;
+    /* Pages of files. */
+    uint64_t memory_cache;
+    /* How often memory ran out (cgroup v2). */
+    uint64_t oom;
+    /* How many processes were killed for it. */
+    uint64_t oom_kill;
+    /* Processes and threads. */
+    uint64_t pids_current;
+    /* Their limit, or UINT64_MAX. */
+    uint64_t pids_limit;
+    /* Bytes read from block devices. */
+    uint64_t io_read_bytes;
+    /* Bytes written to them. */
+    uint64_t io_write_bytes;
+    /* Reads. */
+    uint64_t io_reads;
+    /* Writes. */
+    uint64_t io_writes;
+    /* Time in which a task waited for a CPU (PSI), microseconds. */
+    uint64_t cpu_some_us;
+    /* Time in which a task waited for memory. */
+    uint64_t memory_some_us;
+    /* Time in which all of them did. */
+    uint64_t memory_full_us;
+    /* Time in which a task waited for a block device. */
+    uint64_t io_some_us;
+    /* Time in which all of them did. */
+    uint64_t io_full_us;
+};
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -666,6 +726,21 @@ void teu_process_unref(teu_process_t *process);
 int teu_container_update(teu_container_t *container,
                          const struct teu_update_options *options,
                          teu_error_t **err);
+
+/* What the container uses now. The handle keeps the files of the cgroup open, some dozens of descriptors, until it is given back or the container has
+ * ended: so the next call is quick and allocates nothing.
+ *
+ * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_EUNSUPPORTED (it has no cgroup), TEU_ESYS.
+ */
+int teu_container_stats(teu_container_t *container,
+                        struct teu_stats *stats,
+                        teu_error_t **err);
+
+/* All of it as the JSON that `events --stats` prints in its `data`. Freed by `teu_free`; `len` may be NULL.
+ *
+ * Errors: those of `teu_container_stats`, TEU_ENOMEM.
+ */
+int teu_container_stats_json(teu_container_t *container, char **out, size_t *len, teu_error_t **err);
 
 /* Looks at every container of the root, sorted by id. Takes no lock.
  *

@@ -337,6 +337,68 @@ pub struct teu_exec_options {
     pub n_cgroups: usize,
 }
 
+/// What a container uses. Bit n of `valid` says that the nth member behind it could be told.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct teu_stats {
+    /// `sizeof(struct teu_stats)`.
+    pub size: usize,
+    /// The members that are told: 1 for `cpu_usage_ns`, 2 for `cpu_user_ns`, 4 for the next, and so on.
+    pub valid: u64,
+    /// Time on CPUs, nanoseconds.
+    pub cpu_usage_ns: u64,
+    /// In programs.
+    pub cpu_user_ns: u64,
+    /// In the kernel.
+    pub cpu_system_ns: u64,
+    /// Periods of the quota that have passed.
+    pub cpu_periods: u64,
+    /// Those in which the quota was used up.
+    pub cpu_throttled_periods: u64,
+    /// Time spent waiting for the next period.
+    pub cpu_throttled_ns: u64,
+    /// Memory in use, bytes.
+    pub memory_usage: u64,
+    /// Its limit; UINT64_MAX, or a number close to 2^63 on cgroup v1, for none.
+    pub memory_limit: u64,
+    /// The most that was in use.
+    pub memory_max: u64,
+    /// How often the limit was in the way.
+    pub memory_failures: u64,
+    /// Swap, on cgroup v1 together with memory.
+    pub swap_usage: u64,
+    /// Its limit.
+    pub swap_limit: u64,
+    /// Pages of files.
+    pub memory_cache: u64,
+    /// How often memory ran out (cgroup v2).
+    pub oom: u64,
+    /// How many processes were killed for it.
+    pub oom_kill: u64,
+    /// Processes and threads.
+    pub pids_current: u64,
+    /// Their limit, or UINT64_MAX.
+    pub pids_limit: u64,
+    /// Bytes read from block devices.
+    pub io_read_bytes: u64,
+    /// Bytes written to them.
+    pub io_write_bytes: u64,
+    /// Reads.
+    pub io_reads: u64,
+    /// Writes.
+    pub io_writes: u64,
+    /// Time in which a task waited for a CPU (PSI), microseconds.
+    pub cpu_some_us: u64,
+    /// Time in which a task waited for memory.
+    pub memory_some_us: u64,
+    /// Time in which all of them did.
+    pub memory_full_us: u64,
+    /// Time in which a task waited for a block device.
+    pub io_some_us: u64,
+    /// Time in which all of them did.
+    pub io_full_us: u64,
+}
+
 /// What `teu_container_update` changes.
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use teu::stats::{Stats, StatsReader};
 use teu::{Delete, Error, ErrorKind, Status, Summary, Terminal};
 
 use crate::abi::{
@@ -26,7 +27,15 @@ pub(crate) struct Container {
     pub context: Arc<Context>,
     pub id: CString,
     pub console: Console,
+    /// What `teu_container_stats` keeps open.
+    pub usage: Mutex<Option<Usage>>,
     pub container: teu::Container,
+}
+
+/// The files that tell what a container uses, and the memory for what they say.
+pub(crate) struct Usage {
+    pub reader: StatsReader,
+    pub stats: Stats,
 }
 
 /// The master of a terminal until somebody takes it.

@@ -1,7 +1,7 @@
 //! New containers, and finding those that exist.
 
 use std::ffi::{CString, c_char, c_int};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use teu::{CreateOptions, Exit, FdMap, Id, Receiver, Spec, Stdio};
 
@@ -196,7 +196,8 @@ pub(crate) fn descriptors(
 fn give(context: &Arc<Context>, mut container: teu::Container) -> Result<*mut teu_container_t, Failure> {
     let console = container.take_terminal().into();
     let id = CString::new(container.id().as_str()).unwrap_or_default();
-    CONTAINERS.insert(Container { context: Arc::clone(context), id, console, container })
+    let usage = Mutex::new(None);
+    CONTAINERS.insert(Container { context: Arc::clone(context), id, console, usage, container })
 }
 
 /// An end in C's words.

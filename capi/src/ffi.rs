@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use crate::abi::{
     teu_call, teu_create_options, teu_destroy_fn, teu_exec_options, teu_exit, teu_fd_map, teu_log_fn,
-    teu_log_record, teu_options, teu_state, teu_update_options,
+    teu_log_record, teu_options, teu_state, teu_stats, teu_update_options,
 };
 use crate::context::Log;
 use crate::failure::Failure;
@@ -43,6 +43,7 @@ growing!(
     teu_exec_options,
     teu_update_options,
     teu_exit,
+    teu_stats,
     teu_state
 );
 

@@ -70,6 +70,20 @@ static void signals_and_freezer(teu_t *teu)
     GOOD(teu_container_state(again, &state, &err));
     CHECK(n == 1 && pids[0] == state.pid);
     teu_free(pids);
+    struct teu_stats stats = {.size = sizeof stats};
+    for (int i = 0; i < 3; i++) {
+        GOOD(teu_container_stats(again, &stats, &err));
+        CHECK((stats.valid & 1 << 15) && stats.pids_current == 1);
+    }
+    static const char limits[] = "{\"pids\":{\"limit\":77}}";
+    struct teu_update_options update = {.size = sizeof update, .resources_json = limits, .resources_len = sizeof limits - 1};
+    GOOD(teu_container_update(again, &update, &err));
+    GOOD(teu_container_stats(again, &stats, &err));
+    CHECK((stats.valid & 1 << 16) && stats.pids_limit == 77);
+    char *json = NULL;
+    GOOD(teu_container_stats_json(again, &json, NULL, &err));
+    CHECK(strstr(json, "\"pids\"") != NULL);
+    teu_free(json);
     char *path = NULL;
     int fd = -1;
     GOOD(teu_container_cgroup(again, &path, &fd, &err));
@@ -230,7 +244,7 @@ static void stolen_status(teu_t *teu)
     GOOD(teu_container_state(container, &state, &err));
     GOOD(teu_container_start(container, NULL, &err));
     int word = 0;
-    int r = waitpid(-1, &word, 0); fprintf(stderr, "%d %d %x\n", r, state.pid, word); CHECK(r == state.pid && WEXITSTATUS(word) == 5);
+    CHECK(waitpid(-1, &word, 0) == state.pid && WEXITSTATUS(word) == 5);
     GOOD(teu_container_wait(container, NULL, &ended, &err));
     CHECK(ended.status == 5 || (ended.code == -1 && ended.status == 255));
     removed(container);

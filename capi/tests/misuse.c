@@ -34,6 +34,8 @@ static void nothing_at_all(void)
     BAD(TEU_EINVAL, teu_container_take_console(NULL, &err));
     BAD(TEU_EINVAL, teu_container_ps(NULL, NULL, NULL, &err));
     BAD(TEU_EINVAL, teu_container_cgroup(NULL, NULL, NULL, &err));
+    BAD(TEU_EINVAL, teu_container_stats(NULL, NULL, &err));
+    BAD(TEU_EINVAL, teu_container_stats_json(NULL, NULL, NULL, &err));
     BAD(TEU_EINVAL, teu_container_update(NULL, NULL, &err));
     BAD(TEU_EINVAL, teu_container_exec(NULL, NULL, NULL, &err));
     BAD(TEU_EINVAL, teu_process_pidfd(NULL, &err));

@@ -39,6 +39,7 @@ class Life(unittest.TestCase):
         with self.context.create("more", BUNDLE, config("sleep")) as container:
             container.start()
             container.update({"pids": {"limit": 50}})
+            self.assertEqual(container.stats()["pids_limit"], 50)
             with container.exec(["/guest", "exit", "9"]) as process:
                 self.assertEqual(process.wait().code, 9)
             self.assertEqual(container.pids(), [container.state().pid])

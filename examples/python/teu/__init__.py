@@ -75,6 +75,17 @@ class _Update(_Struct):
                 ("l3_cache_schema", c_char_p), ("mem_bw_schema", c_char_p)]
 
 
+class _Stats(_Struct):
+    _fields_ = [("size", c_size_t), ("valid", c_uint64), ("cpu_usage_ns", c_uint64), ("cpu_user_ns", c_uint64),
+                ("cpu_system_ns", c_uint64), ("cpu_periods", c_uint64), ("cpu_throttled_periods", c_uint64),
+                ("cpu_throttled_ns", c_uint64), ("memory_usage", c_uint64), ("memory_limit", c_uint64), ("memory_max",
+                c_uint64), ("memory_failures", c_uint64), ("swap_usage", c_uint64), ("swap_limit", c_uint64),
+                ("memory_cache", c_uint64), ("oom", c_uint64), ("oom_kill", c_uint64), ("pids_current", c_uint64),
+                ("pids_limit", c_uint64), ("io_read_bytes", c_uint64), ("io_write_bytes", c_uint64), ("io_reads", c_uint64),
+                ("io_writes", c_uint64), ("cpu_some_us", c_uint64), ("memory_some_us", c_uint64), ("memory_full_us",
+                c_uint64), ("io_some_us", c_uint64), ("io_full_us", c_uint64)]
+
+
 class _State(_Struct):
     _fields_ = [("size", c_size_t), ("status", c_int32), ("pid", c_int32), ("created_ns", c_uint64)]
 
@@ -273,6 +284,16 @@ class Container(_Handle):
     def update(self, resources):
         text = _config(resources)
         self._do("container_update", byref(_Update(resources_json=text, resources_len=len(text))))
+
+    def stats(self):
+        """What it uses now: a dictionary of what the kernel tells."""
+        stats = _Stats()
+        self._do("container_stats", byref(stats))
+        names = [name for name, _ in _Stats._fields_[2:]]
+        return {name: getattr(stats, name) for bit, name in enumerate(names) if stats.valid >> bit & 1}
+
+    def stats_document(self):
+        return json.loads(_text("container_stats_json", c_void_p(self._handle)))
 
     def pids(self):
         pids, count = POINTER(c_int)(), c_size_t()
