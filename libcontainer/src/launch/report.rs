@@ -3,13 +3,13 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
-use teu_init::program::{Op, PROGRESS_OFFSET};
+use teu_init::program::{List, Op, PROGRESS_OFFSET, Str};
 use teu_init::wire::step;
 
 use super::hint::hint;
 use super::talk::Heard;
 use crate::cgroup::Cgroup;
-use crate::plan::{Plan, Source, rlimits};
+use crate::plan::{Plan, Program, Source, rlimits};
 use crate::sys;
 use crate::sys::process::Ended;
 use crate::until;
@@ -72,11 +72,7 @@ fn sentence(plan: &Plan, op: &Op, errno: i32, detail: u32, note: &str) -> Error 
             }
             Error::os(what, errno)
         }
-        Op::ProcWrite { paths, value, .. } => {
-            let paths: Vec<_> = program.texts(paths).map(|path| format!("`/proc/{path}`")).collect();
-            let verb = if detail == step::TARGET { "open" } else { "write" };
-            Error::os(format!("{verb} {}: {:?}", paths.join(" or "), program.text(value)), errno)
-        }
+        Op::ProcWrite { paths, value, .. } => setting(program, paths, value, errno, detail),
         Op::Terminal { .. } => terminal(errno, detail),
         Op::Scheduler { .. } if errno == libc::EPERM && plan.cgroup.has_file("cpuset.cpus") => {
             let message = "process scheduler can't be used together with AllowedCPUs";
@@ -102,6 +98,13 @@ fn sentence(plan: &Plan, op: &Op, errno: i32, detail: u32, note: &str) -> Error 
             mount(what.trim_end(), errno, detail, note)
         }
     }
+}
+
+/// A file of procfs could not be written.
+fn setting(program: &Program, paths: List, value: Str, errno: i32, detail: u32) -> Error {
+    let paths: Vec<_> = program.texts(paths).map(|path| format!("`/proc/{path}`")).collect();
+    let verb = if detail == step::TARGET { "open" } else { "write" };
+    Error::os(format!("{verb} {}: {:?}", paths.join(" or "), program.text(value)), errno)
 }
 
 /// No terminal for the container.
