@@ -67,6 +67,8 @@ pub const CLONE_PARENT: u64 = 0x8000;
 pub const CLONE_PIDFD: u64 = 0x1000;
 /// Linux 5.7.
 pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+/// Linux 5.9.
+pub const CLOSE_RANGE_UNSHARE: u32 = 1 << 1;
 pub const CLONE_NEWNS: u64 = 0x0002_0000;
 
 pub const MS_NOSUID: u64 = 2;

@@ -6,11 +6,12 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr::NonNull;
 
 use super::stub::{Task, stub};
 use crate::sys::Padded;
+use crate::sys::fs::duplicate;
 use crate::sys::process::BlockedSignals;
 use crate::until::{Until, Woken};
 
@@ -19,6 +20,16 @@ use crate::until::{Until, Woken};
 pub(super) struct Child {
     pub pid: i32,
     pub pidfd: OwnedFd,
+}
+
+impl Child {
+    /// Moves its pidfd above the standard streams.
+    fn raise(&mut self) -> io::Result<()> {
+        if self.pidfd.as_raw_fd() <= 2 {
+            self.pidfd = duplicate(self.pidfd.as_raw_fd(), 3)?;
+        }
+        Ok(())
+    }
 }
 
 const FLAGS: usize = 0;
@@ -49,33 +60,46 @@ pub(super) fn spawn(
     let mut stack = stack();
     let flags = u64::from(flags) | libc::CLONE_VFORK as u64;
     // SAFETY: stack and task outlive the child's use of our memory, because CLONE_VFORK suspends us until it execs or exits; nobody else has them.
-    let child = unsafe { start(flags, cgroup, &mut stack, stub, &raw mut task) }?;
-    match task.errno {
-        0 => Ok(child),
-        errno => {
-            super::reap::wait(&child.pidfd);
-            Err(io::Error::from_raw_os_error(errno))
-        }
+    let mut child = unsafe { start(flags, cgroup, stack.as_mut_slice(), stub, &raw mut task) }?;
+    let launched = match task.errno {
+        0 => child.raise(),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    };
+    if let Err(error) = launched {
+        super::reap::kill(&child.pidfd);
+        return Err(error);
     }
+    Ok(child)
 }
 
 /// A child that works beside us, on our memory and with our descriptors, until it ends. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Beside<T: Sync> {
     child: Child,
-    /// What it works on. Without an owner if the child could not be ended.
-    memory: ManuallyDrop<Box<(T, Stack)>>,
+    /// What it works on: a box of ours, which stays for ever if the child cannot be ended.
+    shared: NonNull<Shared<T>>,
     ended: bool,
+}
+
+/// The memory of a child that works beside us.
+struct Shared<T> {
+    task: T,
+    stack: Stack,
 }
 
 impl<T: Sync> Beside<T> {
     /// Starts `entry`, which shares `task` with us and may make raw system calls only.
     pub fn start(task: T, entry: Entry<T>) -> io::Result<Self> {
-        let mut memory = Box::new((task, stack()));
-        let (task, stack) = &mut *memory;
-        // SAFETY: task and stack stay where they are until the child has ended: see `drop`. From here on we have no `&mut` to them.
-        let child = unsafe { start(libc::CLONE_FILES as u64, None, stack, entry, &raw mut *task) }?;
-        Ok(Self { child, memory: ManuallyDrop::new(memory), ended: false })
+        let shared = NonNull::from(Box::leak(Box::new(Shared { task, stack: stack() })));
+        // SAFETY: nobody else has the box yet.
+        let Shared { task, stack } = unsafe { &mut *shared.as_ptr() };
+        // SAFETY: both stay where they are until the child has ended (see `drop`), and from here on we look at the task only, by `&`.
+        let started =
+            unsafe { start(libc::CLONE_FILES as u64, None, stack.as_mut_slice(), entry, &raw mut *task) };
+        let child = started.inspect_err(|_| free(shared))?;
+        let mut beside = Self { child, shared, ended: false };
+        beside.child.raise()?;
+        Ok(beside)
     }
 
     /// Its pid.
@@ -85,7 +109,8 @@ impl<T: Sync> Beside<T> {
 
     /// What it works on.
     pub fn task(&self) -> &T {
-        &self.memory.0
+        // SAFETY: the box is there as long as `self`, and nobody has a `&mut` to it once the child has started.
+        unsafe { &(*self.shared.as_ptr()).task }
     }
 
     /// Waits for its end and shows what it has left.
@@ -95,17 +120,22 @@ impl<T: Sync> Beside<T> {
             super::reap::wait(&self.child.pidfd);
             self.ended = true;
         }
-        Ok((woken, &self.memory.0))
+        Ok((woken, self.task()))
     }
 }
 
 impl<T: Sync> Drop for Beside<T> {
     fn drop(&mut self) {
         if self.ended || super::reap::kill(&self.child.pidfd) {
-            // SAFETY: the child has ended, and nothing uses `memory` after this.
-            unsafe { ManuallyDrop::drop(&mut self.memory) };
+            free(self.shared);
         }
     }
+}
+
+/// Gives the memory back that no child has, or has any more.
+fn free<T>(shared: NonNull<Shared<T>>) {
+    // SAFETY: it is the box of `Beside::start`, whose child has ended or was never made; it is given back once.
+    drop(unsafe { Box::from_raw(shared.as_ptr()) });
 }
 
 type Stack = Vec<u128>;
@@ -123,7 +153,7 @@ fn stack() -> Stack {
 unsafe fn start<T>(
     flags: u64,
     cgroup: Option<BorrowedFd<'_>>,
-    stack: &mut Stack,
+    stack: &mut [u128],
     entry: Entry<T>,
     task: *mut T,
 ) -> io::Result<Child> {
@@ -134,7 +164,7 @@ unsafe fn start<T>(
     args.put(FLAGS, &(flags | shared | CLONE_CLEAR_SIGHAND | into).to_ne_bytes());
     args.put(PIDFD, &(std::ptr::from_mut(&mut pidfd) as u64).to_ne_bytes());
     args.put(STACK, &(stack.as_mut_ptr() as u64).to_ne_bytes());
-    args.put(STACK_SIZE, &(size_of_val(stack.as_slice()) as u64).to_ne_bytes());
+    args.put(STACK_SIZE, &(size_of_val(stack) as u64).to_ne_bytes());
     args.put(CGROUP, &cgroup.map_or(0, |fd| fd.as_raw_fd() as u64).to_ne_bytes());
 
     let blocked = BlockedSignals::new();
@@ -147,7 +177,7 @@ unsafe fn start<T>(
     }
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    Ok(Child { pid: i32::try_from(result).unwrap_or(0), pidfd: crate::sys::fs::above_stdio(pidfd)? })
+    Ok(Child { pid: i32::try_from(result).unwrap_or(0), pidfd })
 }
 
 /// The system call itself. In the child, which has the new stack, it goes on in `entry`.

@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub(crate) struct Network {
     child: Beside<Making>,
-    /// The child's end: it has no descriptors of its own.
+    /// The child's end: it begins without descriptors of its own.
     _socket: OwnedFd,
 }
 
@@ -68,6 +68,7 @@ fn judge(errno: i32) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -78,6 +79,29 @@ mod tests {
         assert!(limit.to_string().contains("max_net_namespaces"), "{limit}");
         assert_eq!(limit.pointer(), Some("/linux/namespaces"));
         assert_eq!(judge(Making::UNDONE).unwrap_err().kind(), ErrorKind::Died);
+    }
+
+    #[test]
+    fn a_maker_that_is_given_up_at_any_moment_leaves_no_descriptor() {
+        let of_networks = || {
+            let names = std::fs::read_dir("/proc/self/fd")
+                .unwrap()
+                .filter_map(|entry| entry.unwrap().path().read_link().ok());
+            names.filter(|name| name.to_string_lossy().starts_with("net:[")).count()
+        };
+        let before = of_networks();
+        for step in 0..400 {
+            let (network, _theirs) = Network::begin().unwrap();
+            let since = Instant::now();
+            while since.elapsed() < Duration::from_micros(4 * step) {}
+            drop(network);
+        }
+        // Other tests may have some for a moment.
+        let late = Instant::now() + Duration::from_secs(10);
+        while of_networks() > before && Instant::now() < late {
+            std::thread::yield_now();
+        }
+        assert!(of_networks() <= before);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) extern "C" fn stub(task: *mut Task) -> ! {
 #[repr(C)]
 #[derive(Debug)]
 pub(super) struct Making {
-    /// Where it goes when it is made: a descriptor of the caller, whose table the child shares.
+    /// Where it goes when it is made: a descriptor of the caller's.
     pub socket: i32,
     /// Where the child may run.
     pub processors: Option<Processors>,
@@ -76,8 +76,8 @@ pub(super) extern "C" fn make_network(making: *mut Making) -> ! {
 fn send_network(socket: Fd) -> sys::Result<()> {
     let how = OpenHow { flags: u64::from(O_CLOEXEC), ..OpenHow::default() };
     sys::unshare(kind::NETWORK)?;
+    // From here on the descriptors are the child's own: it can be killed at any moment, and what it has opened goes with it.
+    sys::leave_table(socket.0 as u32 + 1)?;
     let namespace = sys::openat2(Fd::CWD, c"/proc/self/ns/net", &how)?;
-    let sent = talk::send_fd(socket, &Frame::word(READY), namespace);
-    namespace.close();
-    sent
+    talk::send_fd(socket, &Frame::word(READY), namespace)
 }

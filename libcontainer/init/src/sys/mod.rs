@@ -522,6 +522,13 @@ pub fn close_range(first: u32, last: u32) -> Result<()> {
     done(unsafe { syscall(common::CLOSE_RANGE, [first as usize, last as usize, 0, 0, 0, 0]) })
 }
 
+/// Leaves a descriptor table that is shared with another process, and goes on with a copy of what lies below `end`.
+pub fn leave_table(end: u32) -> Result<()> {
+    let flags = crate::abi::CLOSE_RANGE_UNSHARE as usize;
+    // SAFETY: takes no pointer. What is closed is closed in this process' copy only.
+    done(unsafe { syscall(common::CLOSE_RANGE, [end as usize, u32::MAX as usize, flags, 0, 0, 0]) })
+}
+
 pub fn openat2(directory: Fd, path: &CStr, how: &OpenHow) -> Result<Fd> {
     // SAFETY: path and struct are borrowed, the struct with its length.
     fd(unsafe {
