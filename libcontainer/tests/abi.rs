@@ -58,6 +58,8 @@ fn others() -> Vec<(&'static str, i128, i128)> {
         ("FSCONFIG_CMD_RECONFIGURE", abi::FSCONFIG_CMD_RECONFIGURE.into(), 7),
         // linux/sched.h; the libc crate has it as a C int, which is too small.
         ("CLONE_INTO_CGROUP", abi::CLONE_INTO_CGROUP.into(), 0x2_0000_0000),
+        ("CLOSE_RANGE_UNSHARE", abi::CLOSE_RANGE_UNSHARE.into(), libc::CLOSE_RANGE_UNSHARE.into()),
+        ("UMOUNT_NOFOLLOW", abi::UMOUNT_NOFOLLOW.into(), libc::UMOUNT_NOFOLLOW.into()),
         ("PROC_ROOT_INO", abi::PROC_ROOT_INO.into(), 1), // linux/proc_fs.h: PROCFS_ROOT_INO
         ("CAPABILITY_VERSION_3", abi::CAPABILITY_VERSION_3.into(), 0x2008_0522), // linux/capability.h
         ("IOPRIO_WHO_PGRP", abi::IOPRIO_WHO_PGRP.into(), 2), // linux/ioprio.h
