@@ -253,9 +253,10 @@ impl C {
         let (id, bundle) = (text(new.id)?, text(&new.bundle)?);
         let (pid_file, console) = (maybe(new.pid_file)?, maybe(new.console_socket)?);
         let (pidfd, streams) = (maybe(new.pidfd_socket)?, Streams::new(output, new.stdin, new.stdout));
-        let no_pivot = if new.no_pivot { teu_create_flag::TEU_NO_PIVOT as u64 } else { 0 };
+        let flag = |given: bool, flag: teu_create_flag| if given { flag as u64 } else { 0 };
         let options = sized!(teu_create_options {
-            flags: no_pivot,
+            flags: flag(new.no_pivot, teu_create_flag::TEU_NO_PIVOT)
+                | flag(new.no_default_device_rules, teu_create_flag::TEU_NO_DEFAULT_DEVICES),
             bundle: bundle.as_ptr(),
             fds: streams.maps.as_ptr(),
             n_fds: streams.maps.len(),
