@@ -26,6 +26,7 @@ tests! {
     a_block_device_of_the_host_is_denied,
     default_devices_are_always_allowed,
     an_allowed_device_can_be_opened,
+    letters_that_are_no_access_are_ignored,
     later_device_rules_win,
     without_default_rules_only_listed_devices_are_allowed [Need::Library],
     a_bound_dev_is_left_alone,
@@ -225,6 +226,19 @@ fn an_allowed_device_can_be_opened(ctx: &Ctx<'_>) -> Outcome {
     let rules = json!([{ "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw" }]);
     let report = with_mknod(ctx, &rules, &["mknod:/dev/fuse:c:10:229", "openrw:/dev/fuse"])?;
     check!(report.text("openrw:/dev/fuse") != "EPERM", "an allowed device is denied");
+    Ok(())
+}
+
+/// As runc: the letters that are there count.
+fn letters_that_are_no_access_are_ignored(ctx: &Ctx<'_>) -> Outcome {
+    let rules = json!([
+        { "allow": true, "type": "c", "major": 10, "minor": 229, "access": "mwr" },
+        { "allow": false, "type": "c", "major": 10, "minor": 229, "access": "xwa" }
+    ]);
+    let report =
+        with_mknod(ctx, &rules, &["mknod:/dev/fuse:c:10:229", "open:/dev/fuse", "openrw:/dev/fuse"])?;
+    check!(report.text("open:/dev/fuse") != "EPERM", "reading is denied");
+    same!(report.text("openrw:/dev/fuse"), "EPERM", "writing");
     Ok(())
 }
 

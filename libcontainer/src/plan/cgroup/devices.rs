@@ -139,17 +139,19 @@ fn number(value: Option<i64>, pointer: impl Fn() -> String) -> Result<Option<u32
     }
 }
 
-/// Absent means every access, as an absent type or number means every one.
+/// Absent means every access, as an absent type or number means every one. Letters that say nothing change nothing.
 fn access(text: Option<&str>, pointer: impl Fn() -> String) -> Result<u8> {
     let text = text.filter(|text| !text.is_empty()).unwrap_or("rwm");
     let bit = |letter| match letter {
-        'r' => Some(READ),
-        'w' => Some(WRITE),
-        'm' => Some(MKNOD),
-        _ => None,
+        'r' => READ,
+        'w' => WRITE,
+        'm' => MKNOD,
+        _ => 0,
     };
-    let bits = text.chars().try_fold(0, |bits, letter| Some(bits | bit(letter)?));
-    bits.ok_or_else(|| invalid(format!("invalid cgroup device access {text:?}"), pointer()))
+    match text.chars().fold(0, |bits, letter| bits | bit(letter)) {
+        0 => Err(invalid(format!("invalid cgroup device access {text:?}"), pointer())),
+        bits => Ok(bits),
+    }
 }
 
 impl DeviceRule {

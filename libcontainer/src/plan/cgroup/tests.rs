@@ -281,9 +281,9 @@ fn device_rules_that_cannot_be_are_refused_with_their_place_in_both_versions() {
             "invalid cgroup device number -2",
         ),
         (
-            r#"{"devices":[{"allow":true,"access":"rx"}]}"#,
+            r#"{"devices":[{"allow":true,"access":"xa"}]}"#,
             "/linux/resources/devices/0/access",
-            "invalid cgroup device access \"rx\"",
+            "invalid cgroup device access \"xa\"",
         ),
     ];
     for host in [v1_host(), v2_host()] {

@@ -18,23 +18,22 @@ pub fn resources(config: &Config, warnings: &mut Warnings) -> Result<()> {
     let Some(resources) = config.linux().as_ref().and_then(|linux| linux.resources().as_ref()) else {
         return Ok(());
     };
-    devices(resources)?;
+    devices(resources, warnings)?;
     resources.memory().as_ref().map_or(Ok(()), |limits| memory(limits, warnings))?;
     resources.cpu().as_ref().map_or(Ok(()), cpu)?;
     resources.pids().as_ref().map_or(Ok(()), pids)?;
     limits::limits(resources)
 }
 
-fn devices(resources: &LinuxResources) -> Result<()> {
+fn devices(resources: &LinuxResources, warnings: &mut Warnings) -> Result<()> {
     let rules = list(resources.devices());
     limit_entries(rules.len(), "/linux/resources/devices")?;
-    rules
-        .iter()
-        .enumerate()
-        .try_for_each(|(index, rule)| device_rule(rule, &format!("/linux/resources/devices/{index}")))
+    rules.iter().enumerate().try_for_each(|(index, rule)| {
+        device_rule(rule, &format!("/linux/resources/devices/{index}"), warnings)
+    })
 }
 
-fn device_rule(rule: &LinuxDeviceCgroup, pointer: &str) -> Result<()> {
+fn device_rule(rule: &LinuxDeviceCgroup, pointer: &str, warnings: &mut Warnings) -> Result<()> {
     let at = |key: &str, why: String| Err(invalid(format!("{pointer}/{key}"), format!("device rule: {why}")));
     if let Some(typ @ (LinuxDeviceType::U | LinuxDeviceType::P)) = rule.typ() {
         return at("type", format!("type {} is not one of a, b and c", typ.as_str()));
@@ -45,10 +44,17 @@ fn device_rule(rule: &LinuxDeviceCgroup, pointer: &str) -> Result<()> {
             return at(key, format!("{key} {number} is out of range"));
         }
     }
-    match rule.access().as_deref().unwrap_or_default() {
-        access if access.bytes().all(|byte| b"rwm".contains(&byte)) => Ok(()),
-        access => at("access", format!("access {access:?} has more than r, w and m")),
+    let access = rule.access().as_deref().unwrap_or_default();
+    let known = access.bytes().filter(|byte| b"rwm".contains(byte)).count();
+    if known == 0 && !access.is_empty() {
+        return at("access", format!("access {access:?} has none of r, w and m"));
     }
+    // As runc: the letters that are there count.
+    if known < access.len() {
+        let message = format!("access {access:?} has more than r, w and m: the rest is ignored");
+        warnings.push(warning(format!("{pointer}/access"), message));
+    }
+    Ok(())
 }
 
 fn memory(memory: &LinuxMemory, warnings: &mut Warnings) -> Result<()> {

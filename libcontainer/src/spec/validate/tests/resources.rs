@@ -44,9 +44,9 @@ fn device_rules_have_known_letters() {
             "is not one of a, b and c",
         ),
         (
-            &[("/linux/resources/devices/0/access", json!("rwx"))],
+            &[("/linux/resources/devices/0/access", json!("xa"))],
             &format!("{rule}/access"),
-            "more than r, w and m",
+            "none of r, w and m",
         ),
         (&[("/linux/resources/devices/0/major", json!(-2))], &format!("{rule}/major"), "out of range"),
         (
@@ -56,6 +56,9 @@ fn device_rules_have_known_letters() {
         ),
     ]);
     accepted("/linux/resources/devices/0/major", &[json!(-1), json!(0), Value::Null]);
+    accepted("/linux/resources/devices/0/access", &[json!("mwr"), json!(""), Value::Null]);
+    let warned = load(&with("/linux/resources/devices/0/access", json!("rwa"))).unwrap();
+    assert_eq!(warned.warnings()[0].pointer, "/linux/resources/devices/0/access");
 }
 
 #[test]
