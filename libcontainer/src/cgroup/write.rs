@@ -133,7 +133,8 @@ fn check_usage(dir: &Dir, write: &FileWrite) -> Result<()> {
     let usage = dir.read(file).ok().and_then(|text| text.trim().parse::<u64>().ok());
     match usage.filter(|usage| *usage >= limit) {
         Some(usage) => {
-            let message = format!("rejecting memory limit {limit} <= usage {usage}");
+            let what = if write.pointer.ends_with("/memory/swap") { "memory+swap" } else { "memory" };
+            let message = format!("rejecting {what} limit {limit} <= usage {usage}");
             Err(Error::new(ErrorKind::Cgroup, message).at(write.pointer.clone()))
         }
         None => Ok(()),

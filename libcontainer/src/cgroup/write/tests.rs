@@ -101,6 +101,13 @@ fn a_limit_at_or_below_what_is_in_use_is_refused_before_it_is_written() {
     let error = limit(4096).unwrap_err();
     assert_eq!(error.message(), "rejecting memory limit 4096 <= usage 4096");
     assert_eq!(fake.read("memory.max"), "max");
+    let care = Care { usage: Some(("memory.current", 4095)), ..Care::default() };
+    let swap =
+        FileWrite { pointer: "/linux/resources/memory/swap".into(), ..write("memory.swap.max", "0", care) };
+    assert_eq!(
+        fake.write(vec![swap]).unwrap_err().message(),
+        "rejecting memory+swap limit 4095 <= usage 4096"
+    );
     limit(4097).unwrap();
     assert_eq!(fake.read("memory.max"), "4097", "written over the old value, which is shorter");
 }

@@ -41,8 +41,16 @@ pub(super) fn swap(resources: &LinuxResources) -> Option<String> {
 
 /// The limit that has to be above what is in use already, if the configuration asks for the check.
 pub(super) fn checked(resources: &LinuxResources) -> Option<u64> {
-    let memory = field(resources).filter(|memory| memory.check_before_update() == Some(true))?;
-    u64::try_from(amount(memory.limit())?).ok()
+    u64::try_from(amount(checks(resources)?.limit())?).ok()
+}
+
+/// The same for memory and swap together.
+pub(super) fn checked_swap(resources: &LinuxResources) -> Option<u64> {
+    u64::try_from(amount(checks(resources)?.swap())?).ok()
+}
+
+fn checks(resources: &LinuxResources) -> Option<&LinuxMemory> {
+    field(resources).filter(|memory| memory.check_before_update() == Some(true))
 }
 
 pub(super) fn swappiness(resources: &LinuxResources) -> Option<String> {

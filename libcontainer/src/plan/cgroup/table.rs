@@ -83,7 +83,7 @@ pub(super) const TABLE: &[Row] = &[
     row("memory/reservation",   one("memory.soft_limit_in_bytes", memory::reservation),             one("memory.low", memory::low)),
     // v1 counts memory and swap together, and together they may not be below memory. On v2 swap comes first.
     row("memory/limit",         one("memory.limit_in_bytes", memory::limit).usage("memory.usage_in_bytes", memory::checked).again(), OTHER_ROW),
-    row("memory/swap",          one("memory.memsw.limit_in_bytes", memory::with_swap).absent_means(&["-1"]), one("memory.swap.max", memory::swap).absent_means(&["max", "0"]).late(always)),
+    row("memory/swap",          one("memory.memsw.limit_in_bytes", memory::with_swap).usage("memory.memsw.usage_in_bytes", memory::checked_swap).absent_means(&["-1"]), one("memory.swap.max", memory::swap).usage("memory.current", memory::checked_swap).absent_means(&["max", "0"]).late(always)),
     row("memory/limit",         OTHER_ROW,                                                           one("memory.max", memory::max).usage("memory.current", memory::checked).late(always)),
     row("memory/swappiness",    one("memory.swappiness", memory::swappiness),                       NOTHING),
     row("memory/disableOOMKiller", one("memory.oom_control", memory::oom_control),                  NOTHING),

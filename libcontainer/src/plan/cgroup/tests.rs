@@ -184,6 +184,14 @@ fn a_limit_is_checked_against_what_is_in_use_only_if_asked() {
         ["memory.limit_in_bytes 4096, again, if memory.usage_in_bytes < 4096"]
     );
     assert_eq!(writes(&v2_host(), &limited("false")), ["late memory.max 4096"]);
+    let both = r#"{"memory":{"limit":4096,"swap":8192,"checkBeforeUpdate":true}}"#;
+    assert_eq!(
+        writes(&v2_host(), both),
+        [
+            "late memory.swap.max 4096, if memory.current < 8192",
+            "late memory.max 4096, if memory.current < 4096"
+        ]
+    );
     let unlimited = r#"{"memory":{"limit":-1,"swap":-1,"checkBeforeUpdate":true}}"#;
     assert_eq!(writes(&v2_host(), unlimited), ["late memory.swap.max max", "late memory.max max"]);
 }
