@@ -78,8 +78,8 @@ fn line_of<'a>(ctx: &Ctx<'_>, lines: &'a [String], controller: &str) -> &'a str 
 
 fn a_process_runs_in_the_cgroup_below_that_it_names(ctx: &Ctx<'_>) -> Outcome {
     let container = sleeping(ctx)?;
-    make_below(ctx, &container.id, "work")?;
-    for (named, below) in [("work", "/work"), ("/work/", "/work"), ("work/..", ""), ("/", "")] {
+    make_below(ctx, &container.id, "jobs")?;
+    for (named, below) in [("jobs", "/jobs"), ("/jobs/", "/jobs"), ("jobs/..", ""), ("/", "")] {
         let lines = seen(ctx, &container.id, &[named])?;
         let end = format!("/{}{below}", container.id);
         check!(line_of(ctx, &lines, "freezer").ends_with(&end), "{named}: not in {end}: {lines:?}");
