@@ -26,6 +26,8 @@ tests! {
     written_mappings_can_be_relative [Need::Users, Need::Kernel(6, 3)],
     mapped_mounts_take_flags [Need::Kernel(6, 3)],
     a_new_filesystem_can_be_mapped [Need::Kernel(6, 3)],
+    a_mount_of_the_container_can_be_mapped [Need::Kernel(6, 3)],
+    a_mount_of_the_container_can_be_mapped_in_a_user_namespace [Need::Users, Need::Kernel(6, 3)],
     many_mapped_mounts_leave_no_process [Need::Kernel(6, 3)],
     mapping_without_mappings_is_refused,
     half_of_the_mappings_is_refused,
@@ -169,6 +171,32 @@ fn a_new_filesystem_can_be_mapped(ctx: &Ctx<'_>) -> Outcome {
 }
 
 /// Each distinct mapping needs a process for a moment; equal ones share it.
+/// The tree on `/own`, and that place of the rootfs on `/m`, mapped.
+fn of_the_container(ctx: &Ctx<'_>, users: &[(u32, u32, u32)], wanted: [&str; 2]) -> Outcome {
+    for (word, [zero, below]) in [("rbind", [wanted[0], wanted[1]]), ("ridmap", [wanted[0], wanted[0]])] {
+        let (source, _inner) = source(ctx)?;
+        let mut bundle = ctx.bundle()?;
+        if !users.is_empty() {
+            bundle.map_users(users)?;
+        }
+        let own = bundle.path("own");
+        bundle.bind(&source.0, "/own", &["rbind"]);
+        mapped(&mut bundle, &own, &["rbind", word]);
+        let paths = ["/m/zero", "/m/inner/zero", "/own/zero"];
+        same!(owner(ctx, &mut bundle, &paths)?, [zero, below, wanted[1]], "{word}");
+    }
+    Ok(())
+}
+
+fn a_mount_of_the_container_can_be_mapped(ctx: &Ctx<'_>) -> Outcome {
+    of_the_container(ctx, &[], ["1000:3000", "0:0"])
+}
+
+fn a_mount_of_the_container_can_be_mapped_in_a_user_namespace(ctx: &Ctx<'_>) -> Outcome {
+    // What the mapped mount shows is read again through the namespace's own mapping.
+    of_the_container(ctx, &[(0, 1000, 1), (5, 3000, 1)], ["0:5", "65534:65534"])
+}
+
 fn many_mapped_mounts_leave_no_process(ctx: &Ctx<'_>) -> Outcome {
     let (source, _inner) = source(ctx)?;
     let mut bundle = ctx.bundle()?;

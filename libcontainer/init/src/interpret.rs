@@ -49,6 +49,7 @@ fn execute(m: &mut Machine<'_>, op: Op) -> Outcome {
         Op::MountMapped { userns, fs, source, options, attr, flags, propagation, target } => {
             mount::mount(m, NewMount { fs, source, options, attr, flags, propagation, target }, Some(userns))
         }
+        Op::MapTree { tree, index } => mount::map_tree(m, tree, index),
         Op::Remount { options, set, clear, set_all, clear_all, path } => {
             mount::remount(m, options, [[set, clear], [set_all, clear_all]], path)
         }

@@ -292,6 +292,8 @@ ops! {
     13 Bind "bind" { tree: Slot, set: u64, clear: u64, set_all: u64, clear_all: u64, propagation: u32, flags: u32, target: Str }
     /// Mounts a new filesystem as [`Op::Mount`] does, with the ids of a user namespace for the mount.
     51 MountMapped "mount-mapped" { userns: Slot, fs: Str, source: Str, options: List, attr: u64, flags: u32, propagation: u32, target: Str }
+    /// Stops until the caller has given a tree other ids, those of that index of its plan.
+    111 MapTree "map-tree" { tree: Slot, index: u32 }
     /// Changes what is mounted at `path`: options of the filesystem if there are some, attributes of its top, attributes of all of it.
     50 Remount "remount" { options: List, set: u64, clear: u64, set_all: u64, clear_all: u64, path: Str }
     /// Takes the topmost mount at `path` away from a container that runs.
@@ -411,10 +413,17 @@ pub mod ask {
     /// To say whether the hook of that index (`detail` of the frame) runs now: the answer carries its standard streams and, optionally, its
     /// program as a descriptor. Asked by the op `hook` itself.
     pub const HOOK: u32 = 3;
+    /// To give the tree that comes with the question other ids, those of that index (`detail` of the frame) of the plan
+    /// ([`super::Op::MapTree`]).
+    pub const MAP_TREE: u32 = 4;
 
     /// Every question, with its word in a printed plan.
-    pub const TABLE: &[(u32, &str)] =
-        &[(RUNTIME_HOOKS, "runtime-hooks"), (NET_DEVICES, "net-devices"), (HOOK, "hook")];
+    pub const TABLE: &[(u32, &str)] = &[
+        (RUNTIME_HOOKS, "runtime-hooks"),
+        (NET_DEVICES, "net-devices"),
+        (HOOK, "hook"),
+        (MAP_TREE, "map-tree"),
+    ];
 }
 
 /// Bits of `flags` of [`Op::OpenTree`].

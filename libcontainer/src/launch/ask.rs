@@ -7,6 +7,8 @@ use teu_init::program::ask;
 use super::Launch;
 use super::hook::{Stage, helper, pid_inside, turns};
 use crate::plan::HookKind;
+use crate::prepare::{cannot_map, ids_namespace};
+use crate::sys;
 use crate::{Error, ErrorKind, Result, Status};
 
 /// Does what was asked for; the number is the frame's `detail`. An error ends the launch, and init with it. Init goes on when this has returned.
@@ -17,6 +19,7 @@ const ANSWERS: &[(u32, Answer)] = &[
     (ask::RUNTIME_HOOKS, runtime_hooks),
     (ask::NET_DEVICES, |launch, _| launch.move_devices()),
     (ask::HOOK, container_hook),
+    (ask::MAP_TREE, map_tree),
 ];
 
 impl Launch {
@@ -60,6 +63,15 @@ fn container_hook(launch: &mut Launch, index: u32) -> Result<()> {
     let turn = turns.get(index as usize).ok_or_else(unknown)?;
     let stage = launch.stage(pid_inside(launch.peer.pid()));
     stage.run(&launch.peer.socket, *turn).map_err(|error| launch.blame(error))
+}
+
+fn map_tree(launch: &mut Launch, index: u32) -> Result<()> {
+    let wanted = launch.prepared.plan.mapped_trees.get(index as usize).zip(launch.offered.take());
+    let unknown = || Error::new(ErrorKind::Internal, format!("init asked for the ids of tree {index}"));
+    let (wanted, tree) = wanted.ok_or_else(unknown)?;
+    let userns = ids_namespace(&wanted.ids, &wanted.pointer)?;
+    sys::mount::map_ids(tree.as_fd(), userns.as_fd(), wanted.below)
+        .map_err(|error| cannot_map(&wanted.source, &error).at(wanted.pointer.clone()))
 }
 
 #[cfg(test)]

@@ -119,6 +119,7 @@ pub(super) fn plan(
         program,
         cgroup: CgroupPlan::default(),
         filter: None,
+        mapped_trees: Vec::new(),
         net_devices: Vec::new(),
         hooks: Hooks::default(),
         intel_rdt: None,

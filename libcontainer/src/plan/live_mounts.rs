@@ -88,7 +88,7 @@ fn live(mut simple: Simple<'_>) -> Result<(Simple<'_>, Option<Source>)> {
     let source = match &simple.what {
         What::Change { .. } => return refused("a remount"),
         What::Link { .. } => return refused("a link"),
-        What::Inner { .. } => return refused("a source that lies in the rootfs"),
+        What::Inner(_) => return refused("a source that lies in the rootfs"),
         What::Bind { .. } if simple.flags & mount_flag::COPY_LINK != 0 => return refused("a copied link"),
         What::New { .. } => None,
         What::NewMapped { ids, .. } => Some(Source::MountIds { ids: ids.clone(), pointer }),

@@ -11,6 +11,7 @@ mod exec;
 mod exec_cgroup;
 pub mod hooks;
 mod idmap;
+mod inner;
 pub mod intel_rdt;
 mod labels;
 pub mod live_mounts;
@@ -36,12 +37,13 @@ pub mod verify;
 
 use std::path::{Path, PathBuf};
 
-use teu_init::program::{Op, Slot};
+use teu_init::program::{Op, Slot, tree_flag};
 
 pub use self::cgroup::{CgroupDir, CgroupPlan};
 pub use self::exec::{Target, compile_exec};
 pub use self::hooks::{Hook, HookKind, Hooks};
 pub use self::idmap::{IdMaps, MountIds};
+pub use self::inner::MappedTree;
 pub use self::labels::wants_security_modules;
 pub use self::net_devices::NetDevice;
 pub use self::program::Program;
@@ -155,6 +157,13 @@ impl Tree {
     fn at(path: PathBuf) -> Self {
         Self { path, recursive: false, keep_link: false, private: false, ids: None }
     }
+
+    /// How init opens it.
+    fn flags(&self) -> u32 {
+        let link = if self.keep_link { tree_flag::KEEP_LINK } else { 0 };
+        let all = if self.recursive { tree_flag::RECURSIVE } else { 0 };
+        link | all
+    }
 }
 
 /// Everything that will be done for one container.
@@ -188,6 +197,8 @@ pub struct Plan {
     pub sources: Vec<Source>,
     /// The maps of a new user namespace, or those that a joined one must have.
     pub id_maps: Option<IdMaps>,
+    /// Trees of the container that the caller gives other ids when init asks for it.
+    pub mapped_trees: Vec<MappedTree>,
     /// Devices that the caller moves into the container's network namespace, sorted by name.
     pub net_devices: Vec<NetDevice>,
     /// Limits that the caller sets on an init that is ready: those of a container with a user namespace.
@@ -362,7 +373,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         intel_rdt: intel_rdt.as_ref(),
     };
     let seccomp = Seccomp::of(config, host)?;
-    let (program, sources) = compile_program(id, &subject, process, seccomp.as_ref())?;
+    let (program, sources, mapped_trees) = compile_program(id, &subject, process, seccomp.as_ref())?;
     let plan = Plan {
         id: id.clone(),
         bundle: spec.bundle().to_owned(),
@@ -376,6 +387,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         into_cgroup: subject.born_into(),
         sources,
         id_maps: idmap::id_maps(config, &namespaces, host),
+        mapped_trees,
         net_devices: net_devices::net_devices(config),
         rlimits: if namespaces.has(kind::USER) { rlimits::rlimits(process) } else { Vec::new() },
         oom_score_adj: process.oom_score_adj().map(|score| OomScore { score, optional: !host.privileged }),
@@ -396,7 +408,7 @@ fn compile_program(
     subject: &Subject<'_>,
     process: &oci_spec::runtime::Process,
     seccomp: Option<&Seccomp>,
-) -> Result<(Program, Vec<Source>)> {
+) -> Result<(Program, Vec<Source>, Vec<MappedTree>)> {
     let (mut out, mut sources) = (Builder::default(), Vec::new());
     let mut descriptors = descriptors(subject, process, &mut out, &mut sources);
     let tasks = cgroup_entrances(subject, &mut out, &mut sources);
@@ -449,7 +461,7 @@ fn compile_program(
     let Subject { config, host, namespaces, shape, .. } = *subject;
     let half = Half { config, process, host, namespaces, shape, labels, seccomp, hooks: subject.hooks };
     half.push(&descriptors, &mut out)?;
-    Ok((out.finish(), sources))
+    Ok((out.finish(), sources, mounts.mapped))
 }
 
 /// Into the cgroups and namespaces: what makes init the container's.

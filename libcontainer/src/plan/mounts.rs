@@ -8,6 +8,7 @@ use teu_init::abi::{MOUNT_ATTR__ATIME, MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_NOSYMFO
 use teu_init::program::{NewSlot, Op, Slot, mount_flag, tree_flag};
 
 use super::idmap::{Mapped, MountIds};
+use super::inner::{self, Inner, MappedTree};
 use super::labels::MountLabel;
 use super::mount_options::{Attributes, MountOptions};
 use super::namespaces::kind;
@@ -44,8 +45,8 @@ pub(super) enum What<'a> {
     NewMapped { fs: &'a str, source: Cow<'a, str>, options: Vec<Cow<'a, str>>, ids: MountIds },
     /// A tree of the host.
     Bind { tree: Tree },
-    /// A tree below the rootfs that earlier mounts have made, by its path there.
-    Inner { path: String, recursive: bool, keep_link: bool },
+    /// A tree below the rootfs that earlier mounts have made.
+    Inner(Inner),
     /// A symbolic link, part of a v1 cgroup mount.
     Link { to: String },
     /// What is there already: options for its filesystem, in the form of the program.
@@ -79,12 +80,14 @@ impl What<'_> {
 /// The mounts of a container and the slots of their trees.
 pub(super) struct Mounts<'a> {
     list: Vec<(Simple<'a>, Option<Slot>)>,
+    /// Trees of the container that get other ids, in order.
+    pub mapped: Vec<MappedTree>,
 }
 
 impl<'a> Mounts<'a> {
     /// Reads `mounts` and asks for what the caller must open: trees that init cannot reach or map.
     pub fn prepare(subject: &Subject<'a>, out: &mut Builder, sources: &mut Vec<Source>) -> Result<Self> {
-        let mut list: Vec<(Simple<'a>, Option<Slot>)> = Vec::new();
+        let (mut list, mut mapped): (Vec<(Simple<'a>, Option<Slot>)>, _) = (Vec::new(), Vec::new());
         let listed = subject.config.mounts().as_deref().unwrap_or(&[]);
         let label = MountLabel::of(subject)?;
         for (index, mount) in listed.iter().enumerate() {
@@ -93,7 +96,7 @@ impl<'a> Mounts<'a> {
             let simples =
                 simplify(subject, mount, &pointer, before).map_err(|error| error.at(pointer.clone()))?;
             for mut simple in simples {
-                inner(subject, &mut simple, list.iter().map(|(before, _)| before));
+                inner::find(subject, &mut simple, list.iter().map(|(before, _)| before), &mut mapped);
                 if let Some(label) = &label {
                     label.add(&mut simple);
                 }
@@ -104,16 +107,14 @@ impl<'a> Mounts<'a> {
                 list.push((simple, slot));
             }
         }
-        Ok(Self { list })
+        Ok(Self { list, mapped })
     }
 
     /// Opens the trees that init opens itself, before any target exists.
     pub fn push_sources(&mut self, out: &mut Builder) {
         for (simple, slot) in &mut self.list {
             if let (What::Bind { tree }, None) = (&simple.what, &slot) {
-                let link = if tree.keep_link { tree_flag::KEEP_LINK } else { 0 };
-                let all = if tree.recursive { tree_flag::RECURSIVE } else { 0 };
-                let opened = open_with(out, &tree.path, link | all, &simple.pointer);
+                let opened = open_with(out, &tree.path, tree.flags(), &simple.pointer);
                 *slot = Some(Slot(opened.0));
             }
         }
@@ -126,13 +127,7 @@ impl<'a> Mounts<'a> {
                 network.push(out);
             }
             let slot = match &simple.what {
-                What::Inner { path, recursive, keep_link } => {
-                    let link = if *keep_link { tree_flag::KEEP_LINK } else { 0 };
-                    let all = if *recursive { tree_flag::RECURSIVE } else { 0 };
-                    let opened =
-                        open_with(out, Path::new(path), tree_flag::IN_ROOT | link | all, &simple.pointer);
-                    Some(Slot(opened.0))
-                }
+                What::Inner(inner) => Some(inner.push(&simple.pointer, out)),
                 _ => *slot,
             };
             simple.push(slot, out);
@@ -160,7 +155,8 @@ pub(super) fn open_tree(out: &mut Builder, path: &Path, recursive: bool, pointer
     open_with(out, path, if recursive { tree_flag::RECURSIVE } else { 0 }, pointer)
 }
 
-fn open_with(out: &mut Builder, path: &Path, flags: u32, pointer: &str) -> NewSlot {
+/// The same with `tree_flag` bits.
+pub(super) fn open_with(out: &mut Builder, path: &Path, flags: u32, pointer: &str) -> NewSlot {
     let path = out.text(path.as_os_str().as_encoded_bytes());
     let tree = out.opens();
     out.push(Op::OpenTree { path, flags, tree }, pointer.to_owned());
@@ -189,7 +185,7 @@ impl Simple<'_> {
                 let propagation = propagation.next().unwrap_or(0);
                 Op::MountMapped { userns: slot, fs, source, options, attr: set, flags, propagation, target }
             }
-            What::Bind { .. } | What::Inner { .. } => Op::Bind {
+            What::Bind { .. } | What::Inner(_) => Op::Bind {
                 tree: slot,
                 set,
                 clear,
@@ -293,7 +289,7 @@ fn target<'a>(rootfs: &Path, mount: &'a Mount) -> Result<Cow<'a, str>> {
         .to_str()
         .ok_or_else(|| Error::new(ErrorKind::InvalidSpec, "mount destination is not valid UTF-8"))?;
     // As runc: a relative destination is relative to the root, and one that names the rootfs lies in it.
-    let target = match below(rootfs, mount.destination()) {
+    let target = match inner::below(rootfs, mount.destination()) {
         Some(inside) => Cow::Owned(inside),
         None if text.starts_with('/') => Cow::Borrowed(text),
         None => Cow::Owned(format!("/{text}")),
@@ -322,35 +318,6 @@ pub(super) fn components(path: &str) -> Vec<&str> {
         }
     }
     kept
-}
-
-/// As runc, whose mounts are made at the path of the rootfs: a source below it is found as the mounts before have left it. Where they have not touched it,
-/// it is opened with all others. One that is mapped is the host's: who maps it does not see the container.
-fn inner<'a: 'b, 'b>(
-    subject: &Subject<'_>,
-    simple: &mut Simple<'a>,
-    mut before: impl Iterator<Item = &'b Simple<'a>>,
-) {
-    let What::Bind { tree } = &simple.what else { return };
-    let Some(path) = below(&subject.rootfs, &tree.path).filter(|_| tree.ids.is_none()) else { return };
-    let source = components(&path);
-    let touches = |earlier: &Simple<'_>| {
-        let target = components(&earlier.target);
-        target.starts_with(&source) || source.starts_with(&target)
-    };
-    if before.any(touches) {
-        let (recursive, keep_link) = (tree.recursive, tree.keep_link);
-        simple.what = What::Inner { path, recursive, keep_link };
-    }
-}
-
-/// The part of a path of the host that lies below `root`, if it does and the root is not all there is.
-fn below(root: &Path, path: &Path) -> Option<String> {
-    if root == Path::new("/") {
-        return None;
-    }
-    let rest = path.strip_prefix(root).ok()?.to_str()?;
-    Some(format!("/{rest}"))
 }
 
 /// What the target means for procfs: allowed there, only procfs, or refused.

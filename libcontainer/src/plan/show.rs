@@ -9,7 +9,7 @@ use super::capabilities::NAMES;
 use super::mount_options::{self, Attributes};
 use super::process::PER_LINUX32;
 use super::scheduling::{self, FIRST_NODE_FLAG, IO_CLASS_SHIFT, IO_CLASSES, MODES, NODE_FLAGS, POLICIES};
-use super::{MountIds, OomScore, Plan, Program, Source, Tree, namespaces, rlimits, seccomp};
+use super::{MappedTree, MountIds, OomScore, Plan, Program, Source, Tree, namespaces, rlimits, seccomp};
 
 /// Column of the JSON pointer.
 pub(super) const SITE_COLUMN: usize = 78;
@@ -47,6 +47,10 @@ impl Plan {
                 maps.uids.trim().replace('\n', ", "),
                 maps.gids.trim().replace('\n', ", ")
             )?;
+        }
+        for MappedTree { source, ids, below, .. } in &self.mapped_trees {
+            let below = if *below { " and all below" } else { "" };
+            writeln!(f, "mapped   {}{below}: {ids}", source.display())?;
         }
         for device in &self.net_devices {
             writeln!(f, "device   {} -> {}", device.name, device.target)?;
@@ -211,6 +215,7 @@ impl Program {
                 let words = mount_options::words(Attributes::default(), flags);
                 format!("{} {}", quoted(self.text(path)), words.join(","))
             }
+            Op::MapTree { tree, index } => format!("{{{}}} {index}", tree.0),
             Op::Bind { tree, set, clear, set_all, clear_all, propagation, flags, target } => {
                 let top = mount_options::words(Attributes { set, clear }, propagation).join(",");
                 let all = recursive_words(set_all, clear_all);

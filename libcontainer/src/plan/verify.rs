@@ -198,7 +198,7 @@ fn sources_before_switch(program: &Program) -> Option<usize> {
     ordered(program, host_path, is_switch)
         .or_else(|| ordered(program, |op| opens(op, false), is_mount))
         .or_else(|| ordered(program, |op| matches!(op, Op::Root { .. }), |op| opens(op, true)))
-        .or_else(|| ordered(program, |op| opens(op, true), is_switch))
+        .or_else(|| ordered(program, |op| opens(op, true) || matches!(op, Op::MapTree { .. }), is_switch))
 }
 
 fn read_only_late(program: &Program) -> Option<usize> {

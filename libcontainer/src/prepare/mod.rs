@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use self::claim::Claim;
 pub(crate) use self::receiver::Receivers;
+pub(crate) use self::sources::{cannot_map, ids_namespace};
 use crate::cgroup::{Cgroup, CgroupRecord, DeviceCache};
 use crate::container::Container;
 use crate::launch::network::Network;

@@ -92,11 +92,7 @@ impl Opener {
         let index = match known {
             Some(index) => index,
             None => {
-                let userns = match ids {
-                    MountIds::Maps { uids, gids } => user_namespace(uids, gids, pointer)?,
-                    MountIds::Namespace(path) => namespace(path, kind::USER, pointer)?,
-                };
-                self.mount_ids.push((ids.clone(), userns));
+                self.mount_ids.push((ids.clone(), ids_namespace(ids, pointer)?));
                 self.mount_ids.len() - 1
             }
         };
@@ -141,11 +137,20 @@ impl Opener {
     }
 }
 
+/// A user namespace with these ids.
+pub(crate) fn ids_namespace(ids: &MountIds, pointer: &str) -> Result<OwnedFd> {
+    match ids {
+        MountIds::Maps { uids, gids } => user_namespace(uids, gids, pointer),
+        MountIds::Namespace(path) => namespace(path, kind::USER, pointer),
+    }
+}
+
 fn again(error: io::Error) -> Error {
     Error::io("duplicate a user namespace", &error)
 }
 
-fn cannot_map(path: &Path, error: &io::Error) -> Error {
+/// What a refusal of the kernel means.
+pub(crate) fn cannot_map(path: &Path, error: &io::Error) -> Error {
     let error = Error::io(format!("error mounting {path:?}: map its ids"), error).kind_is(ErrorKind::Mount);
     error.remark("the filesystem may not support id-mapped mounts on this kernel")
 }

@@ -11,9 +11,10 @@ use crate::abi::{
 };
 use crate::machine::{At, Fault, Machine, Outcome};
 use crate::path::{self, Leaf};
-use crate::program::{List, NewSlot, Slot, Str, mount_flag, tree_flag};
+use crate::program::{List, NewSlot, Slot, Str, ask, mount_flag, tree_flag};
 use crate::sys::{self, Fd, Result};
-use crate::wire::step;
+use crate::talk;
+use crate::wire::{self, Frame, step};
 use core::ffi::CStr;
 
 /// A new filesystem as the program describes it.
@@ -77,6 +78,13 @@ pub fn open_tree(machine: &mut Machine<'_>, path: Str, flags: u32, tree: NewSlot
     };
     machine.fill(tree, opened);
     Ok(())
+}
+
+/// Has the caller give a tree other ids. It may in every namespace.
+pub fn map_tree(machine: &Machine<'_>, tree: Slot, index: u32) -> Outcome {
+    let frame = Frame { value: ask::MAP_TREE, detail: index, ..Frame::word(wire::ASK) };
+    talk::send_fd(machine.socket, &frame, machine.slot(tree))?;
+    Ok(talk::expect(machine.socket, wire::GO)?)
 }
 
 /// Makes the rootfs the root handle.
