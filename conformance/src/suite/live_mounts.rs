@@ -140,7 +140,7 @@ fn mounts_before_one_that_fails_are_taken_away(ctx: &Ctx<'_>) -> Outcome {
     ]);
     refusal(
         &mounts(ctx, "add", &container.id, &list)?,
-        &["error mounting \"tmpfs\" to rootfs at \"/three\""],
+        &["unable to change the mounts of the container: error mounting \"tmpfs\" to rootfs at \"/three\""],
     )?;
     let after = (fs::read(&config)?, fs::read_to_string(format!("/proc/{}/mountinfo", container.pid))?);
     check!(before == after, "something is left: {}", after.1);

@@ -18,12 +18,21 @@ use crate::{Error, ErrorKind};
 /// The words that engines look for, in this order.
 const CONTEXT: &str = "unable to start container process: error during container init";
 
+/// The same where nothing is started.
+const LIVE: &str = "unable to change the mounts of the container";
+
+fn context(plan: &Plan) -> &'static str {
+    if plan.changes_mounts() { LIVE } else { CONTEXT }
+}
+
 /// An op failed.
 pub(super) fn failure(plan: &Plan, heard: &Heard) -> Error {
     let (errno, detail) = (heard.frame.value as i32, heard.frame.detail);
     let index = heard.frame.op as usize;
     let Some(op) = plan.program.ops().get(index) else {
-        return Error::os("init refused its program", errno).kind_is(ErrorKind::Internal).context(CONTEXT);
+        return Error::os("init refused its program", errno)
+            .kind_is(ErrorKind::Internal)
+            .context(context(plan));
     };
     let error = sentence(plan, op, errno, detail, &heard.note).during(format!("init:{}", op.name()));
     let error = match hint(&plan.program, op, errno) {
@@ -31,9 +40,9 @@ pub(super) fn failure(plan: &Plan, heard: &Heard) -> Error {
         None => error,
     };
     if let Some(filter) = filtered(plan, index).filter(|filter| *filter < index) {
-        return error.remark(NEEDED).context(CONTEXT).at(plan.program.site(filter));
+        return error.remark(NEEDED).context(context(plan)).at(plan.program.site(filter));
     }
-    let error = error.context(CONTEXT);
+    let error = error.context(context(plan));
     match plan.program.site(index) {
         "" => error,
         pointer => error.at(pointer),
@@ -252,9 +261,9 @@ pub(super) fn death(plan: &Plan, program: &OwnedFd, ended: Option<Ended>) -> Err
     };
     let error = Error::new(ErrorKind::Died, format!("init {how}{place}"));
     if let Some(filter) = filtered(plan, index) {
-        return error.remark(NEEDED).context(CONTEXT).at(plan.program.site(filter));
+        return error.remark(NEEDED).context(context(plan)).at(plan.program.site(filter));
     }
-    let error = error.context(CONTEXT);
+    let error = error.context(context(plan));
     match plan.program.site(index) {
         "" => error,
         pointer => error.at(pointer),
@@ -279,8 +288,8 @@ pub(super) fn unheard(plan: &Plan, program: &OwnedFd, error: &std::io::Error) ->
     let error =
         Error::new(ErrorKind::TimedOut, format!("init is not ready in time: at step {index:02} {step}"));
     match plan.program.site(index) {
-        "" => error.context(CONTEXT),
-        pointer => error.context(CONTEXT).at(pointer),
+        "" => error.context(context(plan)),
+        pointer => error.context(context(plan)).at(pointer),
     }
 }
 

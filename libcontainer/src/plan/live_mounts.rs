@@ -26,6 +26,13 @@ pub struct Ready {
     pub all: Attributes,
 }
 
+impl Plan {
+    /// Whether it changes the mounts of a container that runs, and starts nothing there.
+    pub fn changes_mounts(&self) -> bool {
+        !self.has_program && self.rootfs.as_os_str().is_empty()
+    }
+}
+
 /// Attributes that a bind loses where it names others, beside the access times.
 const RESET: u64 = 1 | 2 | 4 | 8;
 
