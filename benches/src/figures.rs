@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::engine;
 use crate::memory::LEAST;
-use crate::one::CYCLE;
+use crate::one::{CYCLE, EXEC, SPAWN, TRUE, VERSION};
 use crate::parked::MEASURES;
 use crate::run::OURS;
 use crate::scale::{self, LEVELS};
@@ -59,12 +59,16 @@ pub fn figures(samples: &Samples) -> Vec<Figure> {
 
 fn command_figures(samples: &Samples) -> Vec<Figure> {
     let rows = [
-        (CYCLE, "create+state+start+delete by CLI, to crun's", 0.25),
-        ("run", "run by CLI, to crun's", 0.35),
-        ("state", "state by CLI, to crun's", 0.3),
+        (CYCLE, "create+state+start+delete by CLI, to crun's", 0.25, ("crun", CYCLE)),
+        ("run", "run by CLI, to crun's", 0.35, ("crun", "run")),
+        ("state", "state by CLI, to crun's", 0.3, ("crun", "state")),
+        (EXEC, "exec by CLI, to crun's", 0.3, ("crun", EXEC)),
+        (EXEC, "exec by CLI, to runc's", 0.15, ("runc", EXEC)),
+        (VERSION, "--version, to the machine's true", 1.2, (SPAWN, TRUE)),
     ];
     let one = |contender, measure| samples.summary(Section::One, contender, measure);
-    rows.map(|(measure, name, bound)| ratio(name, bound, one(OURS, measure), one("crun", measure))).into()
+    rows.map(|(measure, name, bound, (other, same))| ratio(name, bound, one(OURS, measure), one(other, same)))
+        .into()
 }
 
 fn in_process_figures(samples: &Samples) -> Vec<Figure> {

@@ -22,6 +22,13 @@ pub const CYCLE: &str = "cycle";
 /// The name of the control: a spawn of the tiny program, without any container.
 pub const SPAWN: &str = "spawn";
 
+/// The measure of the tiny program in a container that is there.
+pub const EXEC: &str = "exec";
+/// The measure of a command that does nothing.
+pub const VERSION: &str = "--version";
+/// What it is compared with: the measure of the machine's own `true`, beside the control.
+pub const TRUE: &str = "true";
+
 /// Workers and their names in the tables.
 pub const WORKERS: [(&str, Kind); 5] = [
     ("floor", Kind::Floor(Variant::Plain)),
@@ -93,9 +100,13 @@ impl Contender {
             }
             Contender::Runtime(runtime) => commands(runtime, &bundle.path, id, samples),
             Contender::Spawn => {
-                for _ in 0..PER_ROUND {
-                    let (took, _) = process::timed(&mut process::command(&bundle.tiny()), process::LIMIT)?;
-                    samples.time(SECTION, SPAWN, CYCLE, took);
+                let tiny = (CYCLE, Some(bundle.tiny()));
+                for (measure, program) in [tiny, (TRUE, process::find("true"))] {
+                    let Some(program) = program else { continue };
+                    for _ in 0..PER_ROUND {
+                        let (took, _) = process::timed(&mut process::command(&program), process::LIMIT)?;
+                        samples.time(SECTION, SPAWN, measure, took);
+                    }
                 }
                 Ok(())
             }
@@ -103,7 +114,7 @@ impl Contender {
     }
 }
 
-/// Every command of a runtime, on three containers: one that is started, one that is killed, one that is run.
+/// Every command of a runtime, on three containers: one that is started, one that is entered and killed, one that is run.
 fn commands(runtime: &Runtime, bundle: &Path, id: &str, samples: &mut Samples) -> Result<()> {
     let mut time = |measure: &str, took: Duration| samples.time(SECTION, &runtime.name, measure, took);
     let whole = Instant::now();
@@ -118,10 +129,12 @@ fn commands(runtime: &Runtime, bundle: &Path, id: &str, samples: &mut Samples) -
     let killed = format!("{id}-killed");
     let created = runtime.create(bundle, &killed)?;
     time("create", created.took);
+    time(EXEC, runtime.exec(&killed)?);
     time("kill", runtime.kill(&killed)?);
     created.init.wait()?;
     time("delete", runtime.verb("delete", &killed)?);
 
+    time(VERSION, runtime.asked_for_version()?);
     time("run", runtime.run(bundle, &format!("{id}-run"), process::LIMIT)?);
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::failure::Result;
 use crate::figures::{Figure, figures};
 use crate::inprocess::PHASES;
 use crate::memory::LEAST;
-use crate::one::{self, CYCLE};
+use crate::one::{self, CYCLE, EXEC, VERSION};
 use crate::parked;
 use crate::run::{OURS, Run};
 use crate::scale::{self, LEVELS};
@@ -21,7 +21,7 @@ use crate::section::Section;
 use crate::stats::Samples;
 use crate::table::{Table, number, ratio};
 
-const VERBS: [&str; 7] = ["create", "state", "start", "kill", "delete", "run", CYCLE];
+const VERBS: [&str; 9] = ["create", "state", "start", EXEC, "kill", "delete", "run", VERSION, CYCLE];
 
 /// Prints everything, and writes the JSON if there is a file for it.
 pub fn publish(run: &Run, samples: &Samples, json: Option<File>) -> Result<()> {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::bundle::PROGRAM;
 use crate::failure::{Result, refuse};
 use crate::lab::HOME;
 use crate::process::{self, Inherited, LIMIT};
@@ -64,6 +65,16 @@ impl Runtime {
     /// `run` in the foreground.
     pub fn run(&self, bundle: &Path, id: &str, limit: Duration) -> Result<Duration> {
         self.timed(&["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), id.as_ref()], limit)
+    }
+
+    /// `exec` of the tiny program in the foreground.
+    pub fn exec(&self, id: &str) -> Result<Duration> {
+        self.timed(&["exec".as_ref(), id.as_ref(), PROGRAM.as_ref()], LIMIT)
+    }
+
+    /// `--version`.
+    pub fn asked_for_version(&self) -> Result<Duration> {
+        self.timed(&["--version".as_ref()], LIMIT)
     }
 
     /// A command that takes an id and nothing else: state, start, delete.
