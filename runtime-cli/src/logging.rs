@@ -1,5 +1,5 @@
-//! Log lines: where they go, how they look, and which are written. At the default level there is exactly one line, the error that
-//! ends the program: podman reads the whole log file as one JSON object, and stderr of `create` belongs to the container.
+//! Log lines: where they go, how they look, and which are written. By default warnings and the error that
+//! ends the program, as runc's; of a JSON log only the error, because podman reads the whole file as one object.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -45,7 +45,7 @@ impl Log {
             Ok(target) => (target, Ok(())),
             Err(error) => (Target::Stderr, Err(error)),
         };
-        (Self { target, json }, format.and(opened).and_then(|()| level(globals)))
+        (Self { target, json }, format.and(opened).and_then(|()| level(globals, json)))
     }
 
     /// The line of a fatal error; with a log file the bare text on stderr too. A log that cannot be written to is no reason to
@@ -69,7 +69,7 @@ impl Log {
         }
     }
 
-    /// Lets the library's lines of `level` and above through. Not called at the default level, where there are none.
+    /// Lets the library's lines of `level` and above through.
     pub fn install(self, level: LevelFilter) -> &'static Self {
         let log: &'static Self = Box::leak(Box::new(self));
         if log::set_logger(log).is_ok() {
@@ -126,11 +126,12 @@ fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }
 
-fn level(globals: &Arguments) -> Result<LevelFilter> {
+fn level(globals: &Arguments, json: bool) -> Result<LevelFilter> {
     if globals.flag("debug") {
         return Ok(LevelFilter::Debug);
     }
     match globals.text("log-level").as_deref() {
+        None if !json => Ok(LevelFilter::Warn),
         // Only the fatal line, which does not pass through the logger.
         None | Some("error") => Ok(LevelFilter::Off),
         Some("warning") => Ok(LevelFilter::Warn),

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::json;
+
 use super::tests;
 use crate::ctx::{Ctx, refusal};
 use crate::driver::Driver;
@@ -13,6 +15,8 @@ tests! {
     a_console_socket_that_nobody_can_connect_to_is_refused,
     a_process_file_that_cannot_be_used_is_refused [Need::Cli],
     wrong_usage_prints_help_and_one_error_and_changes_nothing [Need::Cli],
+    warnings_are_written_unless_the_log_is_json [Need::Cli],
+    an_earlier_image_is_named_from_the_new_one [Need::Cli],
     commands_without_stdio_do_their_work [Need::Cli],
     a_terminal_in_the_foreground_outlives_the_end_of_its_input [Need::Cli],
 }
@@ -114,6 +118,49 @@ fn wrong_usage_prints_help_and_one_error_and_changes_nothing(ctx: &Ctx<'_>) -> O
     }
     same!(container.status()?, "running", "status");
     check!(!Path::new("/config.json").exists(), "a configuration was written");
+    Ok(())
+}
+
+/// A JSON log is read as one object by podman. runc and crun write there too.
+fn warnings_are_written_unless_the_log_is_json(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/process/capabilities", json!({ "ambient": ["CAP_KILL"], "permitted": ["CAP_KILL"] }));
+    bundle.ops(&[]).write()?;
+    let (dir, file) = (bundle.dir.to_string_lossy(), ctx.dir.join("log"));
+    let log = file.to_string_lossy();
+    let cases: [(&[&str], bool, bool); 4] = [
+        (&[], true, false),
+        (&["--log-level", "error"], false, false),
+        (&["--log", &log], false, true),
+        (&["--log", &log, "--log-format", "json"], false, false),
+    ];
+    for (options, on_stderr, in_file) in cases {
+        let _ = fs::remove_file(&file);
+        let reply = ctx.cli()?.call(&[options, &["run", "--bundle", &dir, &bundle.id]].concat()).good()?;
+        let says = |text: &str| text.contains("can't raise ambient capability CAP_KILL");
+        let logged = fs::read_to_string(&file).unwrap_or_default();
+        same!((says(&reply.err), says(&logged)), (on_stderr, in_file), "{options:?}");
+    }
+    Ok(())
+}
+
+/// So that both can be moved together. Says nothing about the operation itself.
+fn an_earlier_image_is_named_from_the_new_one(ctx: &Ctx<'_>) -> Outcome {
+    let (container, _) = ctx.sleeping(&mut ctx.bundle()?, &[])?;
+    fs::create_dir(ctx.dir.join("image"))?;
+    fs::write(ctx.dir.join("file"), "")?;
+    let (image, absolute) = (ctx.dir.join("image"), ctx.dir.join("image/../image"));
+    let (image, absolute) = (image.to_string_lossy(), absolute.to_string_lossy());
+    let cases = [
+        (&*absolute, "must be relative"),
+        ("../none", "no such file or directory"),
+        ("../file", "not a directory"),
+    ];
+    for (parent, text) in cases {
+        let line = ["checkpoint", "--image-path", &image, "--parent-path", parent, &container.id];
+        refusal(&ctx.cli()?.call(&line), &["--parent-path", text]).map_err(|trouble| trouble.at(parent))?;
+    }
+    same!(container.status()?, "running", "status");
     Ok(())
 }
 

@@ -85,7 +85,12 @@ pub const GLOBAL: &[Opt] = &[
     flag("systemd-log", "", "write log lines to the journal, as --log journald: does"),
     value("log-format", "", "text|json", "how log lines look (default: text)"),
     flag("debug", "", "log at level debug"),
-    value("log-level", "", "error|warning|info|debug", "the least of what is logged (default: error)"),
+    value(
+        "log-level",
+        "",
+        "error|warning|info|debug",
+        "the least of what is logged (default: warning, in a JSON log error)",
+    ),
     flag("systemd-cgroup", "s", "let systemd make the cgroup; not supported yet by this build"),
     value("cgroup-manager", "", "cgroupfs|systemd|disabled", "who makes the cgroup (default: cgroupfs)"),
     value("rootless", "", "true|false|auto", "accepted without effect"),

@@ -101,10 +101,10 @@ fn capabilities(sets: &LinuxCapabilities, warnings: &mut Warnings) -> Result<()>
         let message = format!("effective capabilities that are not permitted: {excess}");
         return Err(invalid("/process/capabilities/effective", message));
     }
+    // The kernel raises an ambient one only where it is both (prctl(2)).
     for (set, name) in [(sets.inheritable(), "inheritable"), (sets.permitted(), "permitted")] {
-        let dropped = missing_from(sets.ambient(), set);
-        if !dropped.is_empty() {
-            let message = format!("ambient capabilities without effect, as they are not {name}: {dropped}");
+        for dropped in missing_from(sets.ambient(), set).split_whitespace() {
+            let message = format!("can't raise ambient capability {dropped}: it is not {name}");
             warnings.push(warning("/process/capabilities/ambient", message));
         }
     }
