@@ -10,13 +10,14 @@ use crate::section::Section;
 
 /// What `--help` prints.
 pub const USAGE: &str = "\
-usage: teu-bench [--teu PATH] [--lab DIR] [--quick] [--json FILE] [--only NAME]...
+usage: teu-bench [--teu PATH] [--c PATH] [--lab DIR] [--quick] [--json FILE] [--only NAME]...
 
   --teu PATH   the teu program to measure beside runc and crun
+  --c PATH     benches/programs/engine.c, linked with libteu and static
   --lab DIR    a root filesystem with runc and crun in it; all contenders run inside (default: this machine's own)
   --quick      fewer rounds, containers and levels: under a minute
   --json FILE  where the figures go (default: benches/results/<seconds since 1970>.json, if ./benches is there)
-  --only NAME  one section: one, engine, parked, memory, concurrency, scale, seccomp; may be given again
+  --only NAME  one section: one, calls, engine, parked, memory, concurrency, scale, seccomp; may be given again
 
 Needs root, the cgroup2 hierarchy and Linux 5.10. Leaves nothing behind.";
 
@@ -27,6 +28,8 @@ pub struct Arguments {
     pub help: bool,
     /// The teu program.
     pub teu: Option<PathBuf>,
+    /// The worker in C.
+    pub c: Option<PathBuf>,
     /// The root filesystem with the other runtimes.
     pub lab: Option<PathBuf>,
     /// Fewer rounds.
@@ -50,6 +53,7 @@ impl Arguments {
             match argument {
                 Arg::Long("help") | Arg::Short('h') => read.help = true,
                 Arg::Long("teu") => read.teu = Some(parser.value()?.into()),
+                Arg::Long("c") => read.c = Some(parser.value()?.into()),
                 Arg::Long("lab") => read.lab = Some(parser.value()?.into()),
                 Arg::Long("quick") => read.quick = true,
                 Arg::Long("json") => read.json = Some(parser.value()?.into()),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Result, refuse};
 use crate::floor::Variant;
+use crate::one::IN_PROCESS;
 use crate::process;
 use crate::run::Run;
 use crate::runtime::Runtime;
@@ -23,8 +24,6 @@ const FULL_TOTAL: usize = 128;
 const FULL_ROUNDS: usize = 3;
 /// The floor's name in this table.
 pub const FLOOR: &str = "floor-full";
-/// The library's name in this table.
-pub const IN_PROCESS: &str = "teu in-process";
 
 /// Measures every contender at every number of callers, in interleaved rounds.
 pub fn measure(run: &Run, samples: &mut Samples) -> Result<()> {

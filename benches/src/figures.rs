@@ -2,16 +2,16 @@
 
 use serde::Serialize;
 
+use crate::calls::CALLS;
 use crate::engine;
 use crate::memory::LEAST;
-use crate::one::{CYCLE, EXEC, SPAWN, TRUE, VERSION};
+use crate::one::{BY_C, CYCLE, EXEC, IN_PROCESS, READING, SPAWN, TRUE, VERSION};
 use crate::parked::MEASURES;
 use crate::run::OURS;
 use crate::scale::{self, LEVELS};
 use crate::section::Section;
 use crate::stats::{Samples, Summary};
 
-const IN_PROCESS: &str = "teu in-process";
 const BIG_HEAP: &str = "teu in-process, 1 GiB heap";
 
 /// A promise: at most `bound`.
@@ -51,6 +51,7 @@ impl Figure {
 pub fn figures(samples: &Samples) -> Vec<Figure> {
     let mut figures = command_figures(samples);
     figures.extend(in_process_figures(samples));
+    figures.extend(c_figures(samples));
     figures.extend(engine_figures(samples));
     figures.extend(weight_figures(samples));
     figures.extend(scale_figures(samples));
@@ -81,7 +82,19 @@ fn in_process_figures(samples: &Samples) -> Vec<Figure> {
     ]
 }
 
-/// The plan is the one promise in microseconds: nobody else has a plan to compare it with.
+fn c_figures(samples: &Samples) -> Vec<Figure> {
+    let cycle = |contender| samples.summary(Section::One, contender, CYCLE);
+    let name = "cycle by C, to Rust's that reads its config";
+    let mut figures = vec![ratio(name, 1.02, cycle(BY_C), cycle(READING))];
+    figures.extend(CALLS.into_iter().zip([30.0, 20.0, 150.0]).map(|(call, bound)| {
+        let took = samples.summary(Section::Calls, BY_C, call);
+        let (value, quiet) = (took.map(|took| took.median), took.map(|took| took.p10));
+        Figure { name: format!("{call} by C"), bound, value, quiet, unit: "us" }
+    }));
+    figures
+}
+
+/// The plan and single calls are promises in microseconds: nobody else has a plan to compare it with.
 fn engine_figures(samples: &Samples) -> Vec<Figure> {
     let summary = |contender, measure| samples.summary(Section::Engine, contender, measure);
     let plan = summary(OURS, engine::CALLS[1]);

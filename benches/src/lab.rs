@@ -18,6 +18,8 @@ pub const CGROUPS: &str = "/sys/fs/cgroup";
 pub const HOME: &str = "/run/teu-bench";
 /// The teu program in the lab.
 pub const TEU: &str = "/run/teu-bench/teu";
+/// The worker in C in the lab.
+pub const ENGINE: &str = "/run/teu-bench/engine";
 
 const NONE: Option<&str> = None;
 
@@ -33,12 +35,14 @@ pub enum View {
     Covered,
 }
 
-/// Makes this process (which has one thread) see the lab as its root; `teu` is shown at [`TEU`].
-pub fn enter(lab: Option<&Path>, teu: Option<&Path>) -> Result<View> {
+/// Makes this process (which has one thread) see the lab as its root; `teu` is shown at [`TEU`], `engine` at [`ENGINE`].
+pub fn enter(lab: Option<&Path>, teu: Option<&Path>, engine: Option<&Path>) -> Result<View> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
     // Opened first: the mounts below may cover it.
     let teu = teu.map(|path| File::open(path).doing(|| format!("--teu {}", path.display()))).transpose()?;
+    let engine =
+        engine.map(|path| File::open(path).doing(|| format!("--c {}", path.display()))).transpose()?;
     let root = lab.unwrap_or(Path::new("/"));
     if lab.is_some() {
         bind(root, root)?;
@@ -48,7 +52,7 @@ pub fn enter(lab: Option<&Path>, teu: Option<&Path>) -> Result<View> {
     let proc = root.join("proc");
     mount(Some("proc"), &proc, Some("proc"), MsFlags::empty(), NONE).doing(|| proc.display().to_string())?;
     let view = v2_view(root)?;
-    home(root, teu)?;
+    home(root, [(teu, TEU), (engine, ENGINE)])?;
     if lab.is_some() {
         chdir(root)?;
         pivot_root(".", ".").doing(|| format!("pivot_root {}", root.display()))?;
@@ -120,17 +124,20 @@ fn v2_view(root: &Path) -> Result<View> {
     Ok(View::Covered)
 }
 
-fn home(root: &Path, teu: Option<File>) -> Result<()> {
+fn home(root: &Path, programs: [(Option<File>, &str); 2]) -> Result<()> {
     let run = root.join("run");
-    // The program named by --teu may lie on what this tmpfs covers; its descriptor still reaches it.
+    // The programs may lie on what this tmpfs covers; their descriptors still reach them.
     mount(Some("tmpfs"), &run, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
         .doing(|| "tmpfs on /run".into())?;
     let home = root.join(HOME.trim_start_matches('/'));
     fs::create_dir(&home)?;
-    let Some(teu) = teu else { return Ok(()) };
-    let target: PathBuf = root.join(TEU.trim_start_matches('/'));
-    File::create(&target)?;
-    bind(Path::new(&descriptor_path(&teu)), &target)
+    for (program, place) in programs {
+        let Some(program) = program else { continue };
+        let target: PathBuf = root.join(place.trim_start_matches('/'));
+        File::create(&target)?;
+        bind(Path::new(&descriptor_path(&program)), &target)?;
+    }
+    Ok(())
 }
 
 fn bind(source: &Path, target: &Path) -> Result<()> {

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix::sys::utsname::uname;
 use serde_json::json;
 
+use crate::calls;
 use crate::concurrency::{self, CALLERS};
 use crate::engine;
 use crate::failure::Result;
@@ -30,6 +31,7 @@ pub fn publish(run: &Run, samples: &Samples, json: Option<File>) -> Result<()> {
     let tables = [
         whole(run, samples),
         phases(samples),
+        single_calls(samples),
         commands(run, samples),
         planning(samples),
         engines(run, samples),
@@ -84,6 +86,19 @@ fn phases(samples: &Samples) -> Table {
         let phases = PHASES.map(|phase| samples.median(Section::One, name, phase));
         if phases.iter().any(Option::is_some) {
             table.row(name, phases.map(number));
+        }
+    }
+    table
+}
+
+fn single_calls(samples: &Samples) -> Table {
+    let mut heading = vec![String::new()];
+    heading.extend(calls::CALLS.map(Into::into));
+    let mut table = Table::new("Single calls of the library: median (us)", heading);
+    for (name, _) in calls::CALLERS {
+        let medians = calls::CALLS.map(|call| samples.median(Section::Calls, name, call));
+        if medians.iter().any(Option::is_some) {
+            table.row(name, medians.map(number));
         }
     }
     table
@@ -184,7 +199,7 @@ fn callers(run: &Run, samples: &Samples) -> Table {
     let mut heading = vec![String::new()];
     heading.extend(callers.iter().map(|callers| format!("{callers} callers")));
     let mut table = Table::new("Whole containers a second", heading);
-    let names = [concurrency::FLOOR, concurrency::IN_PROCESS];
+    let names = [concurrency::FLOOR, one::IN_PROCESS];
     for name in names.into_iter().chain(run.runtimes.iter().map(|runtime| runtime.name.as_str())) {
         let rate = |callers: &usize| samples.median(Section::Concurrency, name, &callers.to_string());
         if callers.iter().any(|callers| rate(callers).is_some()) {

@@ -10,6 +10,8 @@ use crate::failure::{Result, refuse};
 pub enum Section {
     /// One container at a time, whole and by command, in interleaved rounds.
     One,
+    /// Single calls of the library, from Rust and from C.
+    Calls,
     /// A configuration as an engine writes it: planned, and created with.
     Engine,
     /// What a created, not yet started, container weighs.
@@ -26,8 +28,9 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order they run.
-    pub const ALL: [Section; 7] = [
+    pub const ALL: [Section; 8] = [
         Section::One,
+        Section::Calls,
         Section::Engine,
         Section::Parked,
         Section::Concurrency,
@@ -40,6 +43,7 @@ impl Section {
     pub fn name(self) -> &'static str {
         match self {
             Section::One => "one",
+            Section::Calls => "calls",
             Section::Engine => "engine",
             Section::Parked => "parked",
             Section::Memory => "memory",

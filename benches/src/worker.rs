@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::failure::{Result, While, refuse};
 use crate::floor::{Floor, Variant};
 use crate::heap::Heap;
 use crate::inprocess::Engine;
-use crate::lab::{CGROUPS, HOME};
+use crate::lab::{CGROUPS, ENGINE, HOME};
 use crate::process;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -27,6 +27,10 @@ pub enum Kind {
     Floor(Variant),
     /// teu called as a library by a process with this many MiB of touched heap.
     InProcess(usize),
+    /// The same, and the bundle is read for each container.
+    Reading,
+    /// The library called by a program in C.
+    C,
 }
 
 impl Kind {
@@ -35,13 +39,15 @@ impl Kind {
             Kind::Floor(Variant::Plain) => ["floor".into(), "0".into()],
             Kind::Floor(Variant::Full) => ["floor-full".into(), "0".into()],
             Kind::InProcess(heap) => ["in-process".into(), heap.to_string()],
+            Kind::Reading => ["reading".into(), "0".into()],
+            Kind::C => ["c".into(), "0".into()],
         }
     }
 
     /// Bytes.
     fn heap(self) -> usize {
         match self {
-            Kind::Floor(_) => 0,
+            Kind::Floor(_) | Kind::Reading | Kind::C => 0,
             Kind::InProcess(heap) => heap * MIB,
         }
     }
@@ -50,6 +56,7 @@ impl Kind {
         match name {
             "floor" => Ok(Kind::Floor(Variant::Plain)),
             "floor-full" => Ok(Kind::Floor(Variant::Full)),
+            "reading" => Ok(Kind::Reading),
             "in-process" => Ok(Kind::InProcess(heap.parse()?)),
             other => refuse(format!("--worker {other}: no such worker")),
         }
@@ -66,9 +73,19 @@ pub struct Worker {
 impl Worker {
     /// Starts a worker on `bundle` whose containers and cgroups begin with `id`.
     pub fn start(kind: Kind, bundle: &Path, id: &str) -> Result<Worker> {
-        let mut command = process::command(Path::new("/proc/self/exe"));
         let [name, heap] = kind.arguments();
-        command.args(["--worker", &name, &heap, id]).arg(bundle);
+        let mut command = match kind {
+            Kind::C => {
+                let mut engine = process::command(Path::new(ENGINE));
+                engine.arg(id).arg(bundle).arg(state_root(id));
+                engine
+            }
+            _ => {
+                let mut own = process::command(Path::new("/proc/self/exe"));
+                own.args(["--worker", &name, &heap, id]).arg(bundle);
+                own
+            }
+        };
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
         let (Some(questions), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
@@ -82,6 +99,11 @@ impl Worker {
     /// The phases of `count` containers, one after the other.
     pub fn cycles(&mut self, count: usize) -> Result<Vec<Vec<Duration>>> {
         self.ask(&format!("cycle {count}"), process::LIMIT)
+    }
+
+    /// What `count` rounds of single calls took.
+    pub fn calls(&mut self, count: usize) -> Result<Vec<Vec<Duration>>> {
+        self.ask(&format!("calls {count}"), process::LIMIT)
     }
 
     /// The time of `count` containers on each of `threads` threads together.
@@ -103,6 +125,14 @@ impl Worker {
             None => answer.split_whitespace().map(phases).collect(),
         }
     }
+}
+
+fn state_root(id: &str) -> PathBuf {
+    Path::new(HOME).join(format!("{id}-state"))
+}
+
+fn commas(times: &[Duration]) -> String {
+    times.iter().map(|took| took.as_nanos().to_string()).collect::<Vec<_>>().join(",")
 }
 
 fn phases(cycle: &str) -> Result<Vec<Duration>> {
@@ -147,9 +177,10 @@ impl Service {
                 let cgroup = Path::new(CGROUPS).join(id);
                 Ok(Service::Floor(Floor::new(variant, &bundle.join("rootfs"), &cgroup)?))
             }
-            Kind::InProcess(_) => {
-                let state_root = Path::new(HOME).join(format!("{id}-state"));
-                Ok(Service::InProcess(Box::new(Engine::open(bundle, &state_root, id)?)))
+            Kind::C => refuse("the worker in C is a program of its own"),
+            Kind::InProcess(_) | Kind::Reading => {
+                let reads = kind == Kind::Reading;
+                Ok(Service::InProcess(Box::new(Engine::open(bundle, &state_root(id), id, reads)?)))
             }
         }
     }
@@ -161,6 +192,11 @@ impl Service {
                 let times: Result<Vec<String>> = (0..count.parse::<usize>()?).map(|_| self.cycle()).collect();
                 Ok(times?.join(" "))
             }
+            ["calls", count] => {
+                let Service::InProcess(engine) = self else { return refuse("the floor has no calls") };
+                let rounds = engine.calls(count.parse()?)?;
+                Ok(rounds.iter().map(|round| commas(round)).collect::<Vec<_>>().join(" "))
+            }
             ["threads", threads, count] => self.threads(threads.parse()?, count.parse()?),
             _ => refuse(format!("no such question: {question}")),
         }
@@ -171,7 +207,7 @@ impl Service {
             Service::Floor(floor) => vec![floor.cycle()?],
             Service::InProcess(engine) => engine.cycle()?.into(),
         };
-        Ok(phases.iter().map(|took| took.as_nanos().to_string()).collect::<Vec<_>>().join(","))
+        Ok(commas(&phases))
     }
 
     fn threads(&self, threads: usize, count: usize) -> Result<String> {

@@ -5,8 +5,8 @@ use crate::artifact::{self, BENCH, TEU};
 use crate::lab::LAB;
 use crate::project::Project;
 use crate::step::Step;
-use crate::{musl, setup};
-use std::path::PathBuf;
+use crate::{dist, musl, setup};
+use std::path::{Path, PathBuf};
 
 /// Rounds are many, and 5,000 containers take their time.
 const LIMIT_SECONDS: u32 = 2 * 60 * 60;
@@ -22,6 +22,10 @@ pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
     let teu = command(project)?;
     let mut step =
         Step::new("measure, in interleaved rounds", bench).arg("--teu").arg(teu).limit_seconds(LIMIT_SECONDS);
+    match engine(project) {
+        Ok(engine) => step = step.arg("--c").arg(engine),
+        Err(reason) => println!("not measured: libteu by C: {reason}"),
+    }
     if LAB.ready(project) {
         step = step.arg("--lab").arg(LAB.path(project));
     }
@@ -40,6 +44,19 @@ fn command(project: &Project) -> Result<PathBuf, String> {
             built.into_iter().next().ok_or_else(|| "the build gave no program".to_owned())
         }
     }
+}
+
+/// The worker in C with the library as it is shipped, static.
+fn engine(project: &Project) -> Result<PathBuf, String> {
+    let prefix = project.target.join("dist/prefix");
+    dist::install(project, &prefix, Path::new(""))?;
+    let engine = project.target.join("dist/bench-engine");
+    let step = Step::new("build the worker in C", "cc")
+        .args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-I"]);
+    let step =
+        step.arg(prefix.join("include")).arg("benches/programs/engine.c").arg(prefix.join("lib/libteu.a"));
+    step.args(["-lpthread", "-lm", "-o"]).arg(&engine).run(&project.root)?;
+    Ok(engine)
 }
 
 /// `scale --quick` becomes `--only scale --quick`.
