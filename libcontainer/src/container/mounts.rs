@@ -10,7 +10,7 @@ use crate::plan::{self, Plan, Target, live_mounts};
 use crate::prepare;
 use crate::spec::Spec;
 use crate::state::StateDir;
-use crate::until::Until;
+use crate::until::{Patience, Until};
 use crate::{Error, ErrorKind, Result, Status};
 
 impl Container {
@@ -20,11 +20,21 @@ impl Container {
     /// # Errors
     /// `NotRunning`; `InvalidSpec` and `Unsupported` with the place in the configuration; `Mount`: the kernel refuses.
     pub fn add_mounts(&self, mounts: &[u8]) -> Result<()> {
-        let locked = self.locked()?;
-        self.current(|now| now.add(&locked, mounts))
+        self.add_mounts_within(mounts, &Patience::default())
     }
 
-    fn add(&self, locked: &StateDir, mounts: &[u8]) -> Result<()> {
+    /// The same, and no longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`Container::add_mounts`]; `TimedOut`, `Cancelled`: nothing is mounted.
+    pub fn add_mounts_within(&self, mounts: &[u8], patience: &Patience) -> Result<()> {
+        let until = Until::from(patience);
+        until.check()?;
+        let locked = self.locked_until(&until)?;
+        self.current(|now| now.add(&locked, mounts, &until))
+    }
+
+    fn add(&self, locked: &StateDir, mounts: &[u8], until: &Until) -> Result<()> {
         let mut host = self.host_for_mounts()?;
         let before = self.spec()?;
         if plan::wants_security_modules(before.config()) {
@@ -40,7 +50,7 @@ impl Container {
             .collect::<Result<_>>()?;
         let config = locked.new_config(&spec.json())?;
         for (done, plan) in plans.into_iter().enumerate() {
-            if let Err(error) = self.enter_for(plan) {
+            if let Err(error) = self.enter_for(plan, until.clone()) {
                 self.take_back(&target, new.start..new.start + done, &host);
                 return Err(error);
             }
@@ -54,11 +64,21 @@ impl Container {
     /// # Errors
     /// As [`Container::add_mounts`]; those before the one that failed are gone.
     pub fn remove_mounts(&self, mounts: &[u8]) -> Result<()> {
-        let locked = self.locked()?;
-        self.current(|now| now.take_away(&locked, mounts))
+        self.remove_mounts_within(mounts, &Patience::default())
     }
 
-    fn take_away(&self, locked: &StateDir, mounts: &[u8]) -> Result<()> {
+    /// The same, and no longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`Container::remove_mounts`]; `TimedOut`, `Cancelled`.
+    pub fn remove_mounts_within(&self, mounts: &[u8], patience: &Patience) -> Result<()> {
+        let until = Until::from(patience);
+        until.check()?;
+        let locked = self.locked_until(&until)?;
+        self.current(|now| now.take_away(&locked, mounts, &until))
+    }
+
+    fn take_away(&self, locked: &StateDir, mounts: &[u8], until: &Until) -> Result<()> {
         let host = self.host_for_mounts()?;
         let mut spec = self.spec()?;
         let wanted = spec.with_mounts(mounts)?;
@@ -72,7 +92,7 @@ impl Container {
             .map(|path| live_mounts::compile_unmount(&target, path, &host))
             .collect::<Result<_>>()?;
         for (plan, path) in plans.into_iter().zip(&paths) {
-            self.enter_for(plan)?;
+            self.enter_for(plan, until.clone())?;
             spec = spec.without_mount(path)?;
             locked.new_config(&spec.json())?.commit()?;
         }
@@ -92,8 +112,8 @@ impl Container {
         let mounts = target.spec.config().mounts().as_deref().unwrap_or_default();
         for mount in mounts.get(done).unwrap_or_default().iter().rev() {
             let path = mount.destination().to_string_lossy();
-            let undone =
-                live_mounts::compile_unmount(target, &path, host).and_then(|plan| self.enter_for(plan));
+            let undone = live_mounts::compile_unmount(target, &path, host)
+                .and_then(|plan| self.enter_for(plan, Until::default()));
             if let Err(error) = undone {
                 log::warn!("take back the mount at {path}: {error}");
             }
@@ -101,12 +121,11 @@ impl Container {
     }
 
     /// Sends a process in, and waits until it is out again.
-    fn enter_for(&self, plan: Plan) -> Result<()> {
+    fn enter_for(&self, plan: Plan, until: Until) -> Result<()> {
         let slots = prepare::open_entry(&plan, self, ExecOptions::default())?;
         let receivers = prepare::Receivers::default();
-        let entering = Entering::new(plan, self.pid().unwrap_or(0), slots, receivers, Until::default())?;
-        let ((_, pidfd), _) = entering.enter(None)?;
-        reap::wait(&pidfd);
+        let entering = Entering::new(plan, self.pid().unwrap_or(0), slots, receivers, until)?;
+        reap::wait(&entering.enter(None)?.pidfd);
         Ok(())
     }
 }

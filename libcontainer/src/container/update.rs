@@ -14,6 +14,7 @@ use crate::plan::{cgroup::CgroupPlan, intel_rdt};
 use crate::resctrl;
 use crate::spec::{Spec, Updated};
 use crate::state::StateDir;
+use crate::until::{Patience, Until};
 use crate::{Error, Result, Warning};
 
 impl Container {
@@ -32,7 +33,22 @@ impl Container {
     /// # Ok::<(), teu::Error>(())
     /// ```
     pub fn update(&self, resources: &[u8], options: &UpdateOptions) -> Result<Vec<Warning>> {
-        let locked = self.locked()?;
+        self.update_within(resources, options, &Patience::default())
+    }
+
+    /// The same, and another operation on the container is waited for no longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`Container::update`]; `TimedOut`, `Cancelled`.
+    pub fn update_within(
+        &self,
+        resources: &[u8],
+        options: &UpdateOptions,
+        patience: &Patience,
+    ) -> Result<Vec<Warning>> {
+        let until = Until::from(patience);
+        until.check()?;
+        let locked = self.locked_until(&until)?;
         self.current(|now| match permits(now.observe()?, Operation::Update) {
             true => now.change(&locked, resources, options),
             false => Err(super::not_running()),

@@ -14,6 +14,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use crate::cgroup::{Cgroup, key};
 use crate::sys::fs::{Resolve, above_stdio, open_below, read_at_start};
+use crate::until::{self, Patience, Until, Woken};
 use crate::{Error, ErrorKind, Result};
 use oom::OomSource;
 use pressure::PressureSource;
@@ -157,6 +158,25 @@ impl Events {
             match self.within(left)? {
                 None if left.is_none_or(|left| !left.is_zero()) => {}
                 event => return Ok(event),
+            }
+        }
+    }
+
+    /// The next event, waited for no longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`Events::next`]; `TimedOut`, `Cancelled`.
+    pub fn wait_within(&mut self, patience: &Patience) -> Result<Event> {
+        let until = Until::from(patience);
+        loop {
+            if let Some(event) = self.next()? {
+                return Ok(event);
+            }
+            match until.wait(&[self.fd()], libc::POLLIN) {
+                Ok(Woken::Ready) => {}
+                Ok(Woken::Late) => return Err(until::late()),
+                Ok(Woken::Cancelled) => return Err(until::cancelled()),
+                Err(error) => return Err(Error::io("wait for an event", &error)),
             }
         }
     }
