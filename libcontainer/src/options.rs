@@ -35,6 +35,9 @@ pub struct CreateOptions {
     pub console_socket: Option<Receiver>,
     /// Who gets a descriptor of init, with the message `standard`.
     pub pidfd_socket: Option<Receiver>,
+    /// Keep the listener of a filter with SCMP_ACT_NOTIFY for the caller ([`crate::Container::take_seccomp_listener`]); nobody connects to `listenerPath`
+    /// then, which the profile must have all the same. What init itself calls cannot be asked for.
+    pub keep_seccomp_listener: bool,
     /// The longest that init, and the hooks of `create`, may take until the container is created; then everything is undone and the error is
     /// `TimedOut`. Absent: for ever, so a filesystem that does not answer holds `create`. What the caller opens itself before (sources of bind
     /// mounts, the rootfs) is not bounded. The monotonic clock counts.
@@ -70,6 +73,8 @@ pub struct ExecOptions {
     pub console_socket: Option<Receiver>,
     /// Who gets a descriptor of the process, with the message `setns`.
     pub pidfd_socket: Option<Receiver>,
+    /// Keep the listener of the filter for the caller ([`crate::Process::take_seccomp_listener`]), as [`CreateOptions::keep_seccomp_listener`].
+    pub keep_seccomp_listener: bool,
     /// In which cgroup it runs.
     pub cgroup: ExecCgroup,
     /// Enter a paused container too: the process runs, and `exec` returns, when the container goes on.

@@ -198,6 +198,7 @@ fn shape() -> impl Strategy<Value = Shape> {
             home: None,
             console_socket: false,
             exec_cgroup: teu::ExecCgroup::Container,
+            keep_listener: false,
         },
     )
 }

@@ -28,6 +28,7 @@ struct Case {
     targets: Vec<u32>,
     env: Vec<String>,
     console_socket: bool,
+    keep_listener: bool,
     /// Of a further process: a path, or pairs of controller and path.
     cgroup: Option<serde_json::Value>,
     /// Mounts of a container that runs: the plan of the last is shown, or of its end.
@@ -51,6 +52,7 @@ impl Default for Case {
             targets: Vec::new(),
             env: Vec::new(),
             console_socket: false,
+            keep_listener: false,
             cgroup: None,
             mounts: None,
             unmount: None,
@@ -72,6 +74,7 @@ impl Case {
             home: self.home.clone(),
             console_socket: self.console_socket,
             exec_cgroup: self.exec_cgroup(),
+            keep_listener: self.keep_listener,
         }
     }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Container, Exit};
 use crate::cgroup::Cgroup;
 use crate::host::Host;
-use crate::launch::{Entering, reap};
+use crate::launch::{Entered, Entering, reap};
 use crate::options::ExecOptions;
 use crate::plan::{self, Plan, Shape, Target};
 use crate::prepare;
@@ -26,6 +26,7 @@ pub struct Process {
     pid: i32,
     pidfd: OwnedFd,
     terminal: Option<Terminal>,
+    listener: Option<OwnedFd>,
     exit: OnceLock<Exit>,
 }
 
@@ -50,9 +51,8 @@ impl Container {
         if paused {
             log::debug!("exec into a paused container: it goes on when the container does");
         }
-        let (child, terminal) = entering.enter(pid_file)?;
-        let (pid, pidfd) = child;
-        Ok(Process { pid, pidfd, terminal, exit: OnceLock::new() })
+        let Entered { pid, pidfd, terminal, listener } = entering.enter(pid_file)?;
+        Ok(Process { pid, pidfd, terminal, listener, exit: OnceLock::new() })
     }
 
     /// The configuration that the container was created with.
@@ -161,6 +161,12 @@ impl Process {
     /// The terminal of a process with one and without a `console_socket`; once.
     pub fn take_terminal(&mut self) -> Option<Terminal> {
         self.terminal.take()
+    }
+
+    /// The listener of its filter (`ioctl` SECCOMP_IOCTL_NOTIF_RECV), if it was kept for the caller; once. Left in the handle it is closed with it, and what
+    /// waits for an answer gets ENOSYS.
+    pub fn take_seccomp_listener(&mut self) -> Option<OwnedFd> {
+        self.listener.take()
     }
 
     /// Sends a signal to the process.

@@ -37,6 +37,7 @@ pub struct Container {
     record: Record,
     pidfd: Option<OwnedFd>,
     terminal: Option<Terminal>,
+    listener: Option<OwnedFd>,
     exit: OnceLock<Exit>,
 }
 
@@ -76,19 +77,26 @@ impl Container {
         record: Record,
         pidfd: Option<OwnedFd>,
         terminal: Option<Terminal>,
+        listener: Option<OwnedFd>,
     ) -> Self {
-        Self { dir, record, pidfd, terminal, exit: OnceLock::new() }
+        Self { dir, record, pidfd, terminal, listener, exit: OnceLock::new() }
     }
 
     pub(crate) fn opened(dir: Arc<StateDir>, record: Record) -> Self {
         let pidfd = record.init.as_ref().and_then(|init| init.open().ok().flatten());
-        Self { dir, record, pidfd, terminal: None, exit: OnceLock::new() }
+        Self { dir, record, pidfd, terminal: None, listener: None, exit: OnceLock::new() }
     }
 
     /// The terminal of a container that was just created with one and without a `console_socket`; once. Left in the handle it is closed with it, and the
     /// container's session gets a hangup.
     pub fn take_terminal(&mut self) -> Option<Terminal> {
         self.terminal.take()
+    }
+
+    /// The listener of the filter of a container that was just created with `keep_seccomp_listener`; once. Who has it answers the calls of
+    /// SCMP_ACT_NOTIFY (`ioctl` SECCOMP_IOCTL_NOTIF_RECV). Left in the handle it is closed with it, and what waits for an answer gets ENOSYS.
+    pub fn take_seccomp_listener(&mut self) -> Option<OwnedFd> {
+        self.listener.take()
     }
 
     /// The container's id.
@@ -287,10 +295,6 @@ impl Container {
     }
 
     /// This container's directory with its lock: on a descriptor of its own, because a lock belongs to the descriptor and not to the thread.
-    fn locked(&self) -> Result<StateDir> {
-        self.locked_until(&Until::default())
-    }
-
     fn locked_until(&self, until: &Until) -> Result<StateDir> {
         let fresh = self.dir.reopen()?;
         fresh.lock_until(until)?;

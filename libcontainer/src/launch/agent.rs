@@ -1,4 +1,5 @@
-//! `linux.seccomp.listenerPath`: gives the listener of the filter to the agent, with the container's state (runtime-spec "ContainerProcessState").
+//! `linux.seccomp.listenerPath`: gives the listener of the filter to the agent, with the container's state (runtime-spec "ContainerProcessState"); or to the
+//! caller, who is the agent then.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -29,20 +30,16 @@ pub(super) struct Subject<'a> {
     pub init: i32,
 }
 
-/// The process `child` has a listener: it sent it along, or it is taken.
-pub(super) fn introduce(subject: &Subject<'_>, child: &Child, heard: Heard) -> Result<()> {
-    let agent = subject.plan.filter.as_ref().and_then(|filter| filter.listener.as_ref());
+/// The process `child` has a listener: it sent it along, or it is taken. Gives it back if the caller keeps it.
+pub(super) fn introduce(subject: &Subject<'_>, child: &Child, heard: Heard) -> Result<Option<OwnedFd>> {
+    let filter = subject.plan.filter.as_ref();
+    if filter.is_some_and(|filter| filter.kept) {
+        return take(child, heard).map(Some).map_err(|error| error.at("/linux/seccomp/listenerPath"));
+    }
+    let agent = filter.and_then(|filter| filter.listener.as_ref());
     let agent =
         agent.ok_or_else(|| Error::new(ErrorKind::Internal, "init has a listener that nobody asked for"))?;
-    let listener = match heard.fd {
-        Some(fd) => fd,
-        None => {
-            let number = i32::try_from(heard.frame.value).unwrap_or(-1);
-            sys::pidfd::pidfd_getfd(child.pidfd.as_fd(), number).map_err(|error| {
-                Error::io("take the seccomp listener from init", &error).at(agent.pointer.clone())
-            })?
-        }
-    };
+    let listener = take(child, heard).map_err(|error| error.at(agent.pointer.clone()))?;
     let state = process_state(subject, agent, child.pid);
     let at = |error: Error| error.at(agent.pointer.clone());
     let socket = reach(agent).map_err(|error| {
@@ -52,7 +49,21 @@ pub(super) fn introduce(subject: &Subject<'_>, child: &Child, heard: Heard) -> R
     hand_over(&socket, &state, &listener).map_err(|error| {
         let what = format!("failed to give the listener to the seccomp agent at {}", agent.path.display());
         at(Error::io(what, &error))
-    })
+    })?;
+    Ok(None)
+}
+
+fn take(child: &Child, heard: Heard) -> Result<OwnedFd> {
+    let taken = match heard.fd {
+        Some(fd) => Ok(fd),
+        None => {
+            let number = i32::try_from(heard.frame.value).unwrap_or(-1);
+            sys::pidfd::pidfd_getfd(child.pidfd.as_fd(), number)
+        }
+    };
+    taken
+        .and_then(sys::fs::above_stdio)
+        .map_err(|error| Error::io("take the seccomp listener from init", &error))
 }
 
 fn process_state(subject: &Subject<'_>, agent: &Listener, pid: i32) -> Vec<u8> {

@@ -13,6 +13,14 @@ use crate::terminal::Terminal;
 use crate::until::Until;
 use crate::{Error, ErrorKind, Result};
 
+/// A process that runs its program in a container.
+pub(crate) struct Entered {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+    pub terminal: Option<Terminal>,
+    pub listener: Option<OwnedFd>,
+}
+
 /// A process on its way into a container. Dropped before it runs its program, it is killed.
 pub(crate) struct Entering {
     peer: Peer,
@@ -39,7 +47,7 @@ impl Entering {
     }
 
     /// Brings the process in, up to the execution of its program.
-    pub fn enter(mut self, pid_file: Option<PathBuf>) -> Result<((i32, OwnedFd), Option<Terminal>)> {
+    pub fn enter(mut self, pid_file: Option<PathBuf>) -> Result<Entered> {
         self.peer.spawn(0, None)?;
         trace::cloned(&self.plan, self.peer.pid());
         if let Some(score) = self.plan.oom_score_adj {
@@ -58,7 +66,8 @@ impl Entering {
         }
         let child = self.peer.release();
         let child = child.ok_or_else(|| Error::new(ErrorKind::Internal, "exec without a process"))?;
-        Ok(((child.pid, child.pidfd), self.peer.terminal.take()))
+        let (terminal, listener) = (self.peer.terminal.take(), self.peer.listener.take());
+        Ok(Entered { pid: child.pid, pidfd: child.pidfd, terminal, listener })
     }
 
     fn converse(&mut self) -> Result<()> {
@@ -75,10 +84,11 @@ impl Entering {
         }
     }
 
-    fn introduce_agent(&self, heard: talk::Heard) -> Result<()> {
+    fn introduce_agent(&mut self, heard: talk::Heard) -> Result<()> {
         let Some(child) = self.peer.child() else { return Ok(()) };
         let subject = agent::Subject { plan: &self.plan, status: "running", init: self.container };
-        agent::introduce(&subject, child, heard)
+        self.peer.listener = agent::introduce(&subject, child, heard)?;
+        Ok(())
     }
 
     /// The conversation ends by itself when the program is executed, because its descriptor is closed then.

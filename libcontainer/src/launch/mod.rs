@@ -44,7 +44,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use teu_init::wire;
 
 pub use self::carrier::init_size;
-pub(crate) use self::exec::Entering;
+pub(crate) use self::exec::{Entered, Entering};
 use self::peer::Peer;
 use crate::container::Container;
 use crate::plan::Rlimit;
@@ -161,10 +161,11 @@ impl Launch {
         set_limits(&self.prepared.plan.rlimits, self.peer.pid())
     }
 
-    fn introduce_agent(&self, heard: talk::Heard) -> Result<()> {
+    fn introduce_agent(&mut self, heard: talk::Heard) -> Result<()> {
         let Some(child) = self.peer.child() else { return Ok(()) };
         let subject = agent::Subject { plan: &self.prepared.plan, status: "creating", init: child.pid };
-        agent::introduce(&subject, child, heard)
+        self.peer.listener = agent::introduce(&subject, child, heard)?;
+        Ok(())
     }
 
     fn record(&mut self) -> Result<()> {
@@ -190,11 +191,11 @@ impl Launch {
             written.keep();
         }
         let pidfd = self.peer.release().map(|child| child.pidfd);
-        let terminal = self.peer.terminal.take();
+        let (terminal, listener) = (self.peer.terminal.take(), self.peer.listener.take());
         let Prepared { mut cgroup, resctrl, claim, record, .. } = self.prepared;
         cgroup.commit();
         resctrl.into_iter().for_each(Resctrl::keep);
-        Ok(Container::created(claim.keep(), record, pidfd, terminal))
+        Ok(Container::created(claim.keep(), record, pidfd, terminal, listener))
     }
 
     /// Init ended without a word.

@@ -25,6 +25,8 @@ pub(super) struct Peer {
     pub program: (OwnedFd, usize),
     /// The terminal's master, once init has sent it.
     pub terminal: Option<Terminal>,
+    /// The listener of the filter, if the caller keeps it.
+    pub listener: Option<OwnedFd>,
     until: Until,
 }
 
@@ -42,7 +44,7 @@ impl Peer {
         let program = carrier::program(encoded, len).map_err(failed("make the program"))?;
         let (socket, theirs) = pair().map_err(failed("socketpair"))?;
         let (theirs, program) = (Some(theirs), (program, len));
-        Ok(Self { child: None, socket, theirs, program, terminal: None, until })
+        Ok(Self { child: None, socket, theirs, program, terminal: None, listener: None, until })
     }
 
     /// Clones init; again is too late.

@@ -11,7 +11,7 @@ use super::process::{Descriptors, Half};
 use super::procfs::Procfs;
 use super::program::Builder;
 use super::scheduling::Affinity;
-use super::seccomp::Seccomp;
+use super::seccomp::{BEFORE_PROGRAM, Seccomp};
 use super::{
     CgroupPlan, Hooks, OomScore, Plan, Shape, Source, annotations, exec_cgroup, intel_rdt, push_keyring,
     rlimits, terminal,
@@ -71,7 +71,7 @@ pub fn compile_exec(target: &Target<'_>, host: &Host, shape: &Shape) -> Result<P
         descriptors.placed.splice(0..0, (0..3).map(|number| (number, slave)));
     }
     labels.push_profile(&mut out);
-    let seccomp = Seccomp::of(config, host)?;
+    let seccomp = Seccomp::of(config, host, shape.keep_listener.then_some(&BEFORE_PROGRAM))?;
     let hooks = Hooks::default();
     let half = Half {
         config,

@@ -247,6 +247,8 @@ pub struct Shape {
     pub console_socket: bool,
     /// In which cgroup a further process runs.
     pub exec_cgroup: ExecCgroup,
+    /// The caller keeps the listener of the filter.
+    pub keep_listener: bool,
 }
 
 impl Shape {
@@ -269,6 +271,7 @@ impl Shape {
             home: None,
             console_socket: options.console_socket.is_some(),
             exec_cgroup: ExecCgroup::default(),
+            keep_listener: options.keep_seccomp_listener,
         })
     }
 
@@ -283,6 +286,7 @@ impl Shape {
             env: options.env.clone(),
             console_socket: options.console_socket.is_some(),
             exec_cgroup: options.cgroup.clone(),
+            keep_listener: options.keep_seccomp_listener,
             ..Self::default()
         })
     }
@@ -372,7 +376,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         hooks: &hooks,
         intel_rdt: intel_rdt.as_ref(),
     };
-    let seccomp = Seccomp::of(config, host)?;
+    let seccomp = Seccomp::of(config, host, shape.keep_listener.then_some(&seccomp::BEFORE_GATE))?;
     let (program, sources, mapped_trees) = compile_program(id, &subject, process, seccomp.as_ref())?;
     let plan = Plan {
         id: id.clone(),

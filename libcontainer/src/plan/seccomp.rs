@@ -24,7 +24,15 @@ const SYS_ADMIN: u64 = 1 << 21;
 pub(super) struct Seccomp {
     filter: Filter,
     site: &'static str,
+    kept: bool,
 }
+
+/// What init calls under the filter before `create` gives the caller its listener.
+pub(super) const BEFORE_GATE: Calls = &["read", "close", "capset", "sendmsg"];
+/// The same for one more process.
+pub(super) const BEFORE_PROGRAM: Calls = &["read", "close", "capset", "sendmsg", "execve"];
+
+type Calls = &'static [&'static str];
 
 /// What the caller does for a filter, and what a printed plan says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +41,8 @@ pub struct FilterPlan {
     pub default: String,
     /// Who gets the listener.
     pub listener: Option<Listener>,
+    /// The caller keeps the listener itself.
+    pub kept: bool,
 }
 
 /// An agent that decides about system calls for the container.
@@ -47,17 +57,19 @@ pub struct Listener {
 }
 
 impl Seccomp {
-    /// Compiles the profile, or takes the filter that an annotation brings.
+    /// Compiles the profile, or takes the filter that an annotation brings. If the caller keeps the listener, `unanswered` are the calls that would wait for it.
     ///
     /// # Errors
-    /// As [`seccomp::compile`]; `InvalidSpec` for an unknown name where an annotation wants to know.
-    pub fn of(config: &Config, host: &Host) -> Result<Option<Self>> {
+    /// As [`seccomp::compile`]; `InvalidSpec` for an unknown name where an annotation wants to know; `Unsupported` for a call that would wait for ever.
+    pub fn of(config: &Config, host: &Host, unanswered: Option<&Calls>) -> Result<Option<Self>> {
         if let Some(insns) = annotations::instructions(config)? {
             return raw(config, insns).map(Some);
         }
         let Some(profile) = annotations::profile(config) else { return Ok(None) };
-        if handover(host) == listener::SENT {
-            refuse_deadlock(profile)?;
+        if let Some(calls) = unanswered {
+            refuse_deadlock(profile, calls, "while the caller keeps the listener")?;
+        } else if handover(host) == listener::SENT {
+            refuse_deadlock(profile, &["sendmsg"], "by a caller without privilege")?;
         }
         let filter = seccomp::compile(profile, seccomp::NATIVE)?;
         match filter.unknown.first().filter(|_| annotations::unknown_fails(config)) {
@@ -65,7 +77,7 @@ impl Seccomp {
                 let message = unknown.message.replace(" is ignored", "");
                 Err(Error::new(ErrorKind::InvalidSpec, message).at(unknown.pointer.clone()))
             }
-            None => Ok(Some(Self { filter, site: SITE })),
+            None => Ok(Some(Self { filter, site: SITE, kept: unanswered.is_some() })),
         }
     }
 
@@ -99,13 +111,14 @@ impl Seccomp {
             Some(profile) if self.site == SITE => default(profile),
             _ => "its own".to_owned(),
         };
-        let agent = annotations::listener(config).filter(|_| self.filter.notifies);
+        let kept = self.kept && self.filter.notifies;
+        let agent = annotations::listener(config).filter(|_| self.filter.notifies && !kept);
         let listener = agent.map(|(path, pointer)| Listener {
             path: path.to_owned(),
             metadata: profile.and_then(|profile| profile.listener_metadata().clone()).unwrap_or_default(),
             pointer: pointer.to_owned(),
         });
-        FilterPlan { default, listener }
+        FilterPlan { default, listener, kept }
     }
 }
 
@@ -118,16 +131,16 @@ fn raw(config: &Config, insns: Vec<u64>) -> Result<Seccomp> {
     let mut empty = LinuxSeccomp::default();
     empty.set_flags(annotations::profile(config).and_then(|profile| profile.flags().clone()));
     let filter = Filter { insns, ..seccomp::compile(&empty, seccomp::NATIVE)? };
-    Ok(Seccomp { filter, site: annotations::FILTER_SITE })
+    Ok(Seccomp { filter, site: annotations::FILTER_SITE, kept: false })
 }
 
-/// Where init sends the listener, the call that sends it must not wait for the agent.
-fn refuse_deadlock(profile: &LinuxSeccomp) -> Result<()> {
+/// What init calls before somebody has the listener must not wait for an answer.
+fn refuse_deadlock(profile: &LinuxSeccomp, calls: &[&str], when: &str) -> Result<()> {
     let asks = |rule: &LinuxSyscall| rule.action() == LinuxSeccompAction::ScmpActNotify;
     for (index, rule) in profile.syscalls().iter().flatten().enumerate().filter(|(_, rule)| asks(rule)) {
-        if let Some(at) = rule.names().iter().position(|name| name == "sendmsg") {
-            let message =
-                "SCMP_ACT_NOTIFY cannot be used for the sendmsg syscall by a caller without privilege";
+        let named = rule.names().iter().enumerate().find(|(_, name)| calls.contains(&name.as_str()));
+        if let Some((at, name)) = named {
+            let message = format!("SCMP_ACT_NOTIFY cannot be used for the {name} syscall {when}");
             let pointer = format!("/linux/seccomp/syscalls/{index}/names/{at}");
             return Err(Error::new(ErrorKind::Unsupported, message).at(pointer));
         }

@@ -64,6 +64,9 @@ impl Plan {
         if let Some(agent) = self.filter.as_ref().and_then(|filter| filter.listener.as_ref()) {
             writeln!(f, "agent    {} {:?}", agent.path.display(), agent.metadata)?;
         }
+        if self.filter.as_ref().is_some_and(|filter| filter.kept) {
+            writeln!(f, "agent    the caller")?;
+        }
         if let Some(path) = &self.pidfd_receiver {
             writeln!(f, "pidfd    {}", path.display())?;
         }
