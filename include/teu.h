@@ -31,6 +31,7 @@ typedef struct teu_process teu_process_t;     /* a process that teu_container_ex
 typedef struct teu_list teu_list_t;           /* the containers of a root at one moment */
 typedef struct teu_error teu_error_t;         /* why a call failed */
 typedef struct teu_cancel teu_cancel_t;       /* ends calls from another thread */
+typedef struct teu_events teu_events_t;       /* what happens to a container */
 
 /* What a call can fail with. Stable numbers, never used again for something else. A program must bear numbers that it does
  * not know.
@@ -136,6 +137,12 @@ enum teu_create_flag {
     TEU_PIDFD_SOCKET_FD = 128,
     /* Leave out the device rules that every container gets after those of its configuration. */
     TEU_NO_DEFAULT_DEVICES = 256,
+    /* (exec) Keep the listener of a filter with SCMP_ACT_NOTIFY for `teu_container_take_seccomp_notify`. Nobody connects to `listenerPath`,
+     * which the profile must have all the same; calls that init makes itself (read, close, capset, sendmsg; exec: execve too) cannot be asked for.
+     */
+    TEU_KEEP_SECCOMP_NOTIFY = 512,
+    /* Give the program a socket of `sd_notify`: `teu_container_bind_notify_socket`. */
+    TEU_NOTIFY_SOCKET = 1024,
 };
 
 /* Flags of `teu_exec_options` alone. */
@@ -160,6 +167,48 @@ enum teu_delete_flag {
 enum teu_spec_flag {
     /* A configuration that an ordinary user can run. */
     TEU_SPEC_ROOTLESS = 1,
+};
+
+/* Flags of `teu_event_options`. */
+enum teu_events_flag {
+    /* Leave out TEU_EV_OOM. */
+    TEU_EVENTS_NO_OOM = 1,
+};
+
+/* What can happen to a container. A program must bear numbers that it does not know. */
+enum teu_event_type {
+    /* Memory ran out; told before the end that it caused. `value`: how many processes were killed for it since the container was made, or
+     * UINT64_MAX if the kernel does not count (cgroup v1 before Linux 4.13); `detail`: `enum teu_oom`.
+     */
+    TEU_EV_OOM = 1,
+    /* Init has ended; `teu_container_wait` tells how. */
+    TEU_EV_EXIT = 2,
+    /* No process is left in the container's cgroup, or no cgroup (cgroup2, on hybrid hosts too). */
+    TEU_EV_EMPTY = 3,
+    /* All processes stand (cgroup2 alone). */
+    TEU_EV_FROZEN = 4,
+    /* They go on (cgroup2 alone). */
+    TEU_EV_THAWED = 5,
+    /* A threshold of pressure was passed. `value`: its index in `pressure`. */
+    TEU_EV_PRESSURE = 6,
+};
+
+/* Whose limit was reached when memory ran out. */
+enum teu_oom {
+    /* The container's own. */
+    TEU_OOM_LIMIT = 1,
+    /* That of a group above, or of the machine. */
+    TEU_OOM_OUTSIDE = 2,
+};
+
+/* What is waited for under pressure. */
+enum teu_pressure_resource {
+    /* CPUs. */
+    TEU_PRESSURE_CPU = 1,
+    /* Memory. */
+    TEU_PRESSURE_MEMORY = 2,
+    /* Block devices. */
+    TEU_PRESSURE_IO = 3,
 };
 
 /* What is known of a container at one moment. */
@@ -288,6 +337,42 @@ struct teu_create_options {
     size_t n_env;
 };
 
+/* More waiting than `stall_ns` within `window_ns` (PSI). Its layout never changes. */
+struct teu_pressure {
+    /* `enum teu_pressure_resource`. */
+    int32_t resource;
+    /* 1: only the time in which all tasks wait; 0: that in which at least one does. */
+    int32_t full;
+    /* So much waiting. */
+    uint64_t stall_ns;
+    /* Within so much time: half a second to ten seconds, without CAP_SYS_RESOURCE a multiple of two seconds. */
+    uint64_t window_ns;
+};
+
+/* Which events are wanted. */
+struct teu_event_options {
+    /* `sizeof(struct teu_event_options)`. */
+    size_t size;
+    /* `enum teu_events_flag`. */
+    uint64_t flags;
+    /* Thresholds of pressure. */
+    const struct teu_pressure *pressure;
+    /* Their number. */
+    size_t n_pressure;
+};
+
+/* Something that happened. */
+struct teu_event {
+    /* `sizeof(struct teu_event)`. */
+    size_t size;
+    /* `enum teu_event_type`. */
+    int32_t type;
+    /* As the type says; else 0. */
+    int32_t detail;
+    /* As the type says; else 0. */
+    uint64_t value;
+};
+
 /* What one more process of a container is made from. */
 struct teu_exec_options {
     /* `sizeof(struct teu_exec_options)`. */
@@ -338,6 +423,8 @@ struct teu_update_options {
     size_t size;
     /* 0. */
     uint64_t flags;
+    /* How long another operation on the container is waited for; may be NULL. */
+    const struct teu_call *call;
     /* A `linux.resources` of the specification: what it does not name stays. NULL: `{}`. */
     const char *resources_json;
     /* Its length. */
@@ -527,6 +614,22 @@ int teu_container_pidfd(teu_container_t *container,
 int teu_container_take_console(teu_container_t *container,
                                teu_error_t **err);
 
+/* The listener of the container's filter (`ioctl` SECCOMP_IOCTL_NOTIF_RECV), once, from the handle that `teu_create` gave with
+ * TEU_KEEP_SECCOMP_NOTIFY. Returns it, 0 or above; it is the caller's, close-on-exec. When the last copy is closed, calls that wait for an answer get ENOSYS.
+ *
+ * Errors: TEU_EINVAL, TEU_ESTATE (none was to be kept, or it was taken).
+ */
+int teu_container_take_seccomp_notify(teu_container_t *container,
+                                      teu_error_t **err);
+
+/* Binds the socket that the container's program finds through `NOTIFY_SOCKET`, in the place of one bound before; to be done before the start. Returns
+ * a datagram socket, 0 or above, which receives what `sd_notify` sends (`READY=1`); it is the caller's, close-on-exec.
+ *
+ * Errors: TEU_EINVAL, TEU_ESTATE (it was made without TEU_NOTIFY_SOCKET), TEU_ESYS.
+ */
+int teu_container_bind_notify_socket(teu_container_t *container,
+                                     teu_error_t **err);
+
 /* The pids of all processes of the container, in rising order, in the caller's pid namespace. `*pids` is freed by `teu_free`.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_EUNSUPPORTED (it has no cgroup), TEU_ECGROUP, TEU_ENOMEM.
@@ -669,6 +772,33 @@ void teu_error_free(teu_error_t *error);
 /* What a code means, in a few words. Static; never NULL. */
 const char *teu_strerror(int code);
 
+/* Listens to what happens to the container from now on. `options` may be NULL. The container's own handle is not needed any more.
+ *
+ * Errors: TEU_EINVAL, TEU_E2BIG, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_EUNSUPPORTED (pressure that the machine does not measure), TEU_EPERM, TEU_ESYS.
+ */
+int teu_events_open(teu_container_t *container,
+                    const struct teu_event_options *options,
+                    teu_events_t **out,
+                    teu_error_t **err);
+
+/* The descriptor for poll and epoll: readable (POLLIN) when `teu_events_next` has something to say, and sometimes for nothing. Borrowed until
+ * `teu_events_free`; -1 if `events` is none.
+ */
+int teu_events_fd(const teu_events_t *events);
+
+/* The next event: 1 and the event, or 0 if nothing has happened. With `call` NULL it does not wait and allocates nothing; otherwise it waits for an
+ * event. After TEU_EV_EXIT and TEU_EV_EMPTY nothing more comes. Threads that use one `events` wait for one another.
+ *
+ * Errors: TEU_EINVAL, TEU_ETIMEDOUT, TEU_ECANCELED, TEU_ESYS.
+ */
+int teu_events_next(teu_events_t *events,
+                    struct teu_event *event,
+                    const struct teu_call *call,
+                    teu_error_t **err);
+
+/* Gives a source of events back, and its descriptor. NULL is ignored. */
+void teu_events_free(teu_events_t *events);
+
 /* Starts one more process in a container; when this returns, its program runs. On an error nothing is left of it.
  *
  * Errors: TEU_EINVAL, TEU_E2BIG, TEU_ENOTFOUND, TEU_ESTATE (it is stopped), TEU_EPAUSED, TEU_ESPEC, TEU_ECMDNOTFOUND, TEU_ECMDNOPERM,
@@ -697,6 +827,13 @@ int teu_process_pidfd(teu_process_t *process,
  */
 int teu_process_take_console(teu_process_t *process, teu_error_t **err);
 
+/* The listener of its filter, once, of a process that was started with TEU_KEEP_SECCOMP_NOTIFY: as `teu_container_take_seccomp_notify`.
+ *
+ * Errors: TEU_EINVAL, TEU_ESTATE (none was to be kept, or it was taken).
+ */
+int teu_process_take_seccomp_notify(teu_process_t *process,
+                                    teu_error_t **err);
+
 /* Sends a signal to the process.
  *
  * Errors: TEU_EINVAL (also for a number that is no signal), TEU_ENOTRUNNING, TEU_EPERM, TEU_ESYS.
@@ -721,7 +858,7 @@ void teu_process_unref(teu_process_t *process);
 /* Changes limits of a container that exists, all of them or none. What is ignored is logged as a warning.
  *
  * Errors: TEU_EINVAL, TEU_E2BIG, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_ESPEC with the place, TEU_EUNSUPPORTED, TEU_EBUSY, TEU_EPERM,
- * TEU_ECGROUP.
+ * TEU_ECGROUP, TEU_ETIMEDOUT, TEU_ECANCELED.
  */
 int teu_container_update(teu_container_t *container,
                          const struct teu_update_options *options,
@@ -766,6 +903,29 @@ int teu_list_json(teu_t *teu,
                   char **out,
                   size_t *len,
                   teu_error_t **err);
+
+/* Adds mounts to the running container: a JSON array of entries as in `mounts` of a configuration, all of them or none. They count as part of the
+ * container's configuration from then on.
+ *
+ * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_ESTATE, TEU_ESPEC with the place, TEU_EUNSUPPORTED, TEU_EPERM, TEU_EMOUNT, TEU_EBUSY,
+ * TEU_ETIMEDOUT, TEU_ECANCELED, TEU_ESYS.
+ */
+int teu_container_add_mounts(teu_container_t *container,
+                             const char *json,
+                             size_t len,
+                             const struct teu_call *call,
+                             teu_error_t **err);
+
+/* Takes mounts away from the running container: a JSON array of entries, of which the `destination` counts. The topmost mount there goes; who has a
+ * file of it open keeps it. Those before one that fails are gone.
+ *
+ * Errors: those of `teu_container_add_mounts`.
+ */
+int teu_container_remove_mounts(teu_container_t *container,
+                                const char *json,
+                                size_t len,
+                                const struct teu_call *call,
+                                teu_error_t **err);
 
 /* The version as text, such as "0.1.0". Static: valid as long as the library is loaded, not to be freed. */
 const char *teu_version(void);

@@ -17,6 +17,8 @@ pub struct teu_list_t(());
 pub struct teu_error_t(());
 /// Ends calls from another thread or a signal handler. Opaque.
 pub struct teu_cancel_t(());
+/// What happens to a container. Opaque.
+pub struct teu_events_t(());
 
 /// What a call can fail with. Stable numbers, never used again for something else. A program must bear numbers that it does
 /// not know.
@@ -131,6 +133,11 @@ pub enum teu_create_flag {
     TEU_PIDFD_SOCKET_FD = 0x80,
     /// Leave out the device rules that every container gets after those of its configuration.
     TEU_NO_DEFAULT_DEVICES = 0x100,
+    /// (exec) Keep the listener of a filter with SCMP_ACT_NOTIFY for `teu_container_take_seccomp_notify`. Nobody connects to `listenerPath`,
+    /// which the profile must have all the same; calls that init makes itself (read, close, capset, sendmsg; exec: execve too) cannot be asked for.
+    TEU_KEEP_SECCOMP_NOTIFY = 0x200,
+    /// Give the program a socket of `sd_notify`: `teu_container_bind_notify_socket`.
+    TEU_NOTIFY_SOCKET = 0x400,
 }
 
 /// Flags of `teu_exec_options` alone.
@@ -155,6 +162,55 @@ pub enum teu_kill_flag {
 pub enum teu_delete_flag {
     /// Also a container that is not stopped: its processes are killed first. One that does not exist is success.
     TEU_DELETE_FORCE = 0x1,
+}
+
+/// Flags of `teu_event_options`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum teu_events_flag {
+    /// Leave out TEU_EV_OOM.
+    TEU_EVENTS_NO_OOM = 0x1,
+}
+
+/// What can happen to a container. A program must bear numbers that it does not know.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum teu_event_type {
+    /// Memory ran out; told before the end that it caused. `value`: how many processes were killed for it since the container was made, or
+    /// UINT64_MAX if the kernel does not count (cgroup v1 before Linux 4.13); `detail`: `enum teu_oom`.
+    TEU_EV_OOM = 1,
+    /// Init has ended; `teu_container_wait` tells how.
+    TEU_EV_EXIT = 2,
+    /// No process is left in the container's cgroup, or no cgroup (cgroup2, on hybrid hosts too).
+    TEU_EV_EMPTY = 3,
+    /// All processes stand (cgroup2 alone).
+    TEU_EV_FROZEN = 4,
+    /// They go on (cgroup2 alone).
+    TEU_EV_THAWED = 5,
+    /// A threshold of pressure was passed. `value`: its index in `pressure`.
+    TEU_EV_PRESSURE = 6,
+}
+
+/// Whose limit was reached when memory ran out.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum teu_oom {
+    /// The container's own.
+    TEU_OOM_LIMIT = 1,
+    /// That of a group above, or of the machine.
+    TEU_OOM_OUTSIDE = 2,
+}
+
+/// What is waited for under pressure.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum teu_pressure_resource {
+    /// CPUs.
+    TEU_PRESSURE_CPU = 1,
+    /// Memory.
+    TEU_PRESSURE_MEMORY = 2,
+    /// Block devices.
+    TEU_PRESSURE_IO = 3,
 }
 
 /// Flags of `teu_spec_json`.
@@ -407,6 +463,8 @@ pub struct teu_update_options {
     pub size: usize,
     /// 0.
     pub flags: u64,
+    /// How long another operation on the container is waited for; may be NULL.
+    pub call: *const teu_call,
     /// A `linux.resources` of the specification: what it does not name stays. NULL: `{}`.
     pub resources_json: *const c_char,
     /// Its length.
@@ -415,6 +473,48 @@ pub struct teu_update_options {
     pub l3_cache_schema: *const c_char,
     /// A line such as `MB:0=70` for it, or NULL.
     pub mem_bw_schema: *const c_char,
+}
+
+/// More waiting than `stall_ns` within `window_ns` (PSI). Its layout never changes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct teu_pressure {
+    /// `enum teu_pressure_resource`.
+    pub resource: i32,
+    /// 1: only the time in which all tasks wait; 0: that in which at least one does.
+    pub full: i32,
+    /// So much waiting.
+    pub stall_ns: u64,
+    /// Within so much time: half a second to ten seconds, without CAP_SYS_RESOURCE a multiple of two seconds.
+    pub window_ns: u64,
+}
+
+/// Which events are wanted.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct teu_event_options {
+    /// `sizeof(struct teu_event_options)`.
+    pub size: usize,
+    /// `enum teu_events_flag`.
+    pub flags: u64,
+    /// Thresholds of pressure.
+    pub pressure: *const teu_pressure,
+    /// Their number.
+    pub n_pressure: usize,
+}
+
+/// Something that happened.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct teu_event {
+    /// `sizeof(struct teu_event)`.
+    pub size: usize,
+    /// `enum teu_event_type`.
+    pub r#type: i32,
+    /// As the type says; else 0.
+    pub detail: i32,
+    /// As the type says; else 0.
+    pub value: u64,
 }
 
 /// What is known of a container at one moment.

@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use teu::stats::{Stats, StatsReader};
-use teu::{Delete, Error, ErrorKind, Status, Summary, Terminal};
+use teu::{Delete, Error, ErrorKind, Status, Summary};
 
 use crate::abi::{
     teu_call, teu_container_t, teu_delete_flag, teu_error_t, teu_exit, teu_kill_flag, teu_state, teu_status,
@@ -26,7 +26,8 @@ pub(crate) static CONTAINERS: Table<Container> = Table::new(4, "container");
 pub(crate) struct Container {
     pub context: Arc<Context>,
     pub id: CString,
-    pub console: Console,
+    pub console: Once,
+    pub listener: Once,
     /// What `teu_container_stats` keeps open.
     pub usage: Mutex<Option<Usage>>,
     pub container: teu::Container,
@@ -38,24 +39,23 @@ pub(crate) struct Usage {
     pub stats: Stats,
 }
 
-/// The master of a terminal until somebody takes it.
-pub(crate) struct Console(Mutex<Option<Terminal>>);
+/// A descriptor until somebody takes it.
+pub(crate) struct Once(Mutex<Option<OwnedFd>>);
 
-impl From<Option<Terminal>> for Console {
-    fn from(terminal: Option<Terminal>) -> Self {
-        Self(Mutex::new(terminal))
+impl Once {
+    pub fn of(fd: Option<impl Into<OwnedFd>>) -> Self {
+        Self(Mutex::new(fd.map(Into::into)))
     }
-}
 
-impl Console {
-    /// The descriptor, once.
-    pub fn take(&self) -> Result<c_int, Failure> {
+    /// The descriptor, once; `none` says why there is none.
+    pub fn take(&self, none: &str) -> Result<c_int, Failure> {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let none = "no terminal: it has none, or it was taken or sent to a socket";
-        let terminal = taken.ok_or_else(|| Error::new(ErrorKind::InvalidState, none))?;
-        Ok(ffi::give_fd(terminal))
+        Ok(ffi::give_fd(taken.ok_or_else(|| Error::new(ErrorKind::InvalidState, none))?))
     }
 }
+
+pub(crate) const NO_TERMINAL: &str = "no terminal: it has none, or it was taken or sent to a socket";
+pub(crate) const NO_LISTENER: &str = "no seccomp listener: none was to be kept, or it was taken";
 
 /// One more reference to a container. Returns `container`, or NULL if it is none.
 #[unsafe(no_mangle)]
@@ -241,7 +241,34 @@ pub extern "C" fn teu_container_take_console(
     container: *mut teu_container_t,
     err: *mut *mut teu_error_t,
 ) -> c_int {
-    boundary("console", err, || CONTAINERS.get(container)?.console.take())
+    boundary("console", err, || CONTAINERS.get(container)?.console.take(NO_TERMINAL))
+}
+
+/// The listener of the container's filter (`ioctl` SECCOMP_IOCTL_NOTIF_RECV), once, from the handle that `teu_create` gave with
+/// TEU_KEEP_SECCOMP_NOTIFY. Returns it, 0 or above; it is the caller's, close-on-exec. When the last copy is closed, calls that wait for an answer get ENOSYS.
+///
+/// Errors: TEU_EINVAL, TEU_ESTATE (none was to be kept, or it was taken).
+#[unsafe(no_mangle)]
+pub extern "C" fn teu_container_take_seccomp_notify(
+    container: *mut teu_container_t,
+    err: *mut *mut teu_error_t,
+) -> c_int {
+    boundary("seccomp", err, || CONTAINERS.get(container)?.listener.take(NO_LISTENER))
+}
+
+/// Binds the socket that the container's program finds through `NOTIFY_SOCKET`, in the place of one bound before; to be done before the start. Returns
+/// a datagram socket, 0 or above, which receives what `sd_notify` sends (`READY=1`); it is the caller's, close-on-exec.
+///
+/// Errors: TEU_EINVAL, TEU_ESTATE (it was made without TEU_NOTIFY_SOCKET), TEU_ESYS.
+#[unsafe(no_mangle)]
+pub extern "C" fn teu_container_bind_notify_socket(
+    container: *mut teu_container_t,
+    err: *mut *mut teu_error_t,
+) -> c_int {
+    act("notify socket", container, err, |container| {
+        let none = || Error::new(ErrorKind::InvalidState, "the container was made without a notify socket");
+        Ok(ffi::give_fd(container.bind_notify_socket()?.ok_or_else(none)?))
+    })
 }
 
 /// The pids of all processes of the container, in rising order, in the caller's pid namespace. `*pids` is freed by `teu_free`.

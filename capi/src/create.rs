@@ -9,7 +9,7 @@ use crate::abi::{
     teu_container_t, teu_create_flag, teu_create_options, teu_error_t, teu_exit, teu_fd_map, teu_t,
 };
 use crate::boundary::boundary;
-use crate::container::{CONTAINERS, Container};
+use crate::container::{CONTAINERS, Container, Once};
 use crate::context::{CONTEXTS, Context, check_flags};
 use crate::failure::Failure;
 use crate::ffi::{self, Filled, Place};
@@ -20,8 +20,16 @@ pub(crate) const PIDFD_SOCKET_FD: u64 = teu_create_flag::TEU_PIDFD_SOCKET_FD as 
 const NO_PIVOT: u64 = teu_create_flag::TEU_NO_PIVOT as u64;
 pub(crate) const NO_NEW_KEYRING: u64 = teu_create_flag::TEU_NO_NEW_KEYRING as u64;
 const NO_DEFAULT_DEVICES: u64 = teu_create_flag::TEU_NO_DEFAULT_DEVICES as u64;
-const KNOWN: u64 =
-    BUNDLE_FD | CONSOLE_SOCKET_FD | PIDFD_SOCKET_FD | NO_PIVOT | NO_NEW_KEYRING | NO_DEFAULT_DEVICES;
+pub(crate) const KEEP_SECCOMP_NOTIFY: u64 = teu_create_flag::TEU_KEEP_SECCOMP_NOTIFY as u64;
+const NOTIFY_SOCKET: u64 = teu_create_flag::TEU_NOTIFY_SOCKET as u64;
+const KNOWN: u64 = BUNDLE_FD
+    | CONSOLE_SOCKET_FD
+    | PIDFD_SOCKET_FD
+    | NO_PIVOT
+    | NO_NEW_KEYRING
+    | NO_DEFAULT_DEVICES
+    | KEEP_SECCOMP_NOTIFY
+    | NOTIFY_SOCKET;
 
 /// Creates a container, up to the point where its init waits for `teu_container_start`. On an error nothing is left of it.
 ///
@@ -154,6 +162,8 @@ fn create_options(context: &Context, given: &teu_create_options) -> Result<Creat
         env: ffi::texts(given.env, given.n_env, "env")?,
         cgroup_manager: context.cgroup_manager,
         no_default_device_rules: is(NO_DEFAULT_DEVICES),
+        keep_seccomp_listener: is(KEEP_SECCOMP_NOTIFY),
+        notify_socket: is(NOTIFY_SOCKET),
         console_socket: receiver(given.console_socket, console, "console_socket")?,
         pidfd_socket: receiver(given.pidfd_socket, pidfd, "pidfd_socket")?,
         timeout: patience.timeout,
@@ -194,10 +204,11 @@ pub(crate) fn descriptors(
 }
 
 fn give(context: &Arc<Context>, mut container: teu::Container) -> Result<*mut teu_container_t, Failure> {
-    let console = container.take_terminal().into();
+    let console = Once::of(container.take_terminal());
+    let listener = Once::of(container.take_seccomp_listener());
     let id = CString::new(container.id().as_str()).unwrap_or_default();
     let usage = Mutex::new(None);
-    CONTAINERS.insert(Container { context: Arc::clone(context), id, console, usage, container })
+    CONTAINERS.insert(Container { context: Arc::clone(context), id, console, listener, usage, container })
 }
 
 /// An end in C's words.

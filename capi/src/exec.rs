@@ -10,9 +10,11 @@ use crate::abi::{
     teu_call, teu_container_t, teu_error_t, teu_exec_flag, teu_exec_options, teu_exit, teu_process_t,
 };
 use crate::boundary::{boundary, quietly};
-use crate::container::{CONTAINERS, Console, copy};
+use crate::container::{CONTAINERS, NO_LISTENER, NO_TERMINAL, Once, copy};
 use crate::context::{Context, check_flags};
-use crate::create::{CONSOLE_SOCKET_FD, NO_NEW_KEYRING, PIDFD_SOCKET_FD, descriptors, how, receiver};
+use crate::create::{
+    CONSOLE_SOCKET_FD, KEEP_SECCOMP_NOTIFY, NO_NEW_KEYRING, PIDFD_SOCKET_FD, descriptors, how, receiver,
+};
 use crate::failure::Failure;
 use crate::ffi::{self, Filled, Place};
 use crate::handle::Table;
@@ -20,12 +22,13 @@ use crate::handle::Table;
 static PROCESSES: Table<Process> = Table::new(5, "process");
 
 const IGNORE_PAUSED: u64 = teu_exec_flag::TEU_EXEC_IGNORE_PAUSED as u64;
-const KNOWN: u64 = CONSOLE_SOCKET_FD | PIDFD_SOCKET_FD | NO_NEW_KEYRING | IGNORE_PAUSED;
+const KNOWN: u64 = CONSOLE_SOCKET_FD | PIDFD_SOCKET_FD | NO_NEW_KEYRING | IGNORE_PAUSED | KEEP_SECCOMP_NOTIFY;
 
 /// What a `teu_process_t` stands for.
 struct Process {
     context: Arc<Context>,
-    console: Console,
+    console: Once,
+    listener: Once,
     process: teu::Process,
 }
 
@@ -75,7 +78,18 @@ pub extern "C" fn teu_process_pidfd(process: *mut teu_process_t, err: *mut *mut 
 /// Errors: TEU_EINVAL, TEU_ESTATE (there is none, or it was taken or sent to a socket).
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_process_take_console(process: *mut teu_process_t, err: *mut *mut teu_error_t) -> c_int {
-    boundary("console", err, || PROCESSES.get(process)?.console.take())
+    boundary("console", err, || PROCESSES.get(process)?.console.take(NO_TERMINAL))
+}
+
+/// The listener of its filter, once, of a process that was started with TEU_KEEP_SECCOMP_NOTIFY: as `teu_container_take_seccomp_notify`.
+///
+/// Errors: TEU_EINVAL, TEU_ESTATE (none was to be kept, or it was taken).
+#[unsafe(no_mangle)]
+pub extern "C" fn teu_process_take_seccomp_notify(
+    process: *mut teu_process_t,
+    err: *mut *mut teu_error_t,
+) -> c_int {
+    boundary("seccomp", err, || PROCESSES.get(process)?.listener.take(NO_LISTENER))
 }
 
 /// Sends a signal to the process.
@@ -124,8 +138,9 @@ pub extern "C" fn teu_process_unref(process: *mut teu_process_t) {
 }
 
 fn give(context: &Arc<Context>, mut process: teu::Process) -> Result<*mut teu_process_t, Failure> {
-    let console = process.take_terminal().into();
-    PROCESSES.insert(Process { context: Arc::clone(context), console, process })
+    let console = Once::of(process.take_terminal());
+    let listener = Once::of(process.take_seccomp_listener());
+    PROCESSES.insert(Process { context: Arc::clone(context), console, listener, process })
 }
 
 /// The process as JSON: what the caller gave, or the container's own with what the caller changes.
@@ -168,6 +183,7 @@ fn exec_options(context: &Context, given: &teu_exec_options) -> Result<ExecOptio
         fds,
         pid_file: ffi::maybe_path(given.pid_file),
         no_new_keyring: is(NO_NEW_KEYRING),
+        keep_seccomp_listener: is(KEEP_SECCOMP_NOTIFY),
         env: ffi::texts(given.env, given.n_env, "env")?,
         console_socket: receiver(given.console_socket, console, "console_socket")?,
         pidfd_socket: receiver(given.pidfd_socket, pidfd, "pidfd_socket")?,

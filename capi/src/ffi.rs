@@ -10,8 +10,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use crate::abi::{
-    teu_call, teu_create_options, teu_destroy_fn, teu_exec_options, teu_exit, teu_fd_map, teu_log_fn,
-    teu_log_record, teu_options, teu_state, teu_stats, teu_update_options,
+    teu_call, teu_create_options, teu_destroy_fn, teu_event, teu_event_options, teu_exec_options, teu_exit,
+    teu_fd_map, teu_log_fn, teu_log_record, teu_options, teu_pressure, teu_state, teu_stats,
+    teu_update_options,
 };
 use crate::context::Log;
 use crate::failure::Failure;
@@ -42,6 +43,8 @@ growing!(
     teu_create_options,
     teu_exec_options,
     teu_update_options,
+    teu_event_options,
+    teu_event,
     teu_exit,
     teu_stats,
     teu_state
@@ -210,6 +213,11 @@ pub(crate) fn texts(array: *const *const c_char, count: usize, what: &str) -> Re
 /// An array of descriptors and their numbers.
 pub(crate) fn fd_maps(array: *const teu_fd_map, count: usize) -> Result<Vec<teu_fd_map>, Failure> {
     elements(array, count, "fds")
+}
+
+/// An array of thresholds.
+pub(crate) fn pressures(array: *const teu_pressure, count: usize) -> Result<Vec<teu_pressure>, Failure> {
+    elements(array, count, "pressure")
 }
 
 /// A copy of a descriptor that the caller keeps, close-on-exec.

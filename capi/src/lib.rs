@@ -11,12 +11,14 @@ mod context;
 mod create;
 mod documents;
 mod error;
+mod events;
 mod exec;
 mod failure;
 mod ffi;
 mod handle;
 mod limits;
 mod list;
+mod mounts;
 mod version;
 
 // Each exported function gets its version. Only the shared library wants it, and the linker must see functions and lines in one object.

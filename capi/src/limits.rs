@@ -16,7 +16,7 @@ use crate::ffi::{self, Filled};
 /// Changes limits of a container that exists, all of them or none. What is ignored is logged as a warning.
 ///
 /// Errors: TEU_EINVAL, TEU_E2BIG, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_ESPEC with the place, TEU_EUNSUPPORTED, TEU_EBUSY, TEU_EPERM,
-/// TEU_ECGROUP.
+/// TEU_ECGROUP, TEU_ETIMEDOUT, TEU_ECANCELED.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_update(
     container: *mut teu_container_t,
@@ -32,7 +32,8 @@ pub extern "C" fn teu_container_update(
             mem_bw_schema: ffi::maybe_utf8(given.mem_bw_schema, "mem_bw_schema")?,
         };
         let json = json.as_deref().unwrap_or(b"{}");
-        let warnings = found.context.logging(|| found.container.update(json, &options))?;
+        let patience = found.context.patience(given.call)?;
+        let warnings = found.context.logging(|| found.container.update_within(json, &options, &patience))?;
         found.context.warn(&warnings);
         Ok(0)
     })

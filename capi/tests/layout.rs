@@ -38,7 +38,10 @@ fn every_struct_has_one_layout_and_no_gap() {
             console_socket, pidfd_socket, pid_file, cgroup, cgroups, n_cgroups,
         }
         teu_stats { size, valid, cpu_usage_ns, cpu_user_ns, cpu_system_ns, cpu_periods, cpu_throttled_periods, cpu_throttled_ns, memory_usage, memory_limit, memory_max, memory_failures, swap_usage, swap_limit, memory_cache, oom, oom_kill, pids_current, pids_limit, io_read_bytes, io_write_bytes, io_reads, io_writes, cpu_some_us, memory_some_us, memory_full_us, io_some_us, io_full_us }
-        teu_update_options { size, flags, resources_json, resources_len, l3_cache_schema, mem_bw_schema }
+        teu_update_options { size, flags, call, resources_json, resources_len, l3_cache_schema, mem_bw_schema }
+        teu_pressure { resource, full, stall_ns, window_ns }
+        teu_event_options { size, flags, pressure, n_pressure }
+        teu_event { size, detail, value }
         teu_state { size, status, pid, created_ns }
     );
     let program = format!(

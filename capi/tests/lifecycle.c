@@ -1,8 +1,11 @@
 /* A container's life through C: every way to make one, every call on one, and nothing left behind. */
 #include "host.h"
 
+#include <linux/seccomp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 static void life(teu_t *teu)
@@ -233,6 +236,151 @@ static void lists(teu_t *teu)
     teu_container_unref(b);
 }
 
+/* Waits for an event; what a container may tell before it is passed over. */
+static void expect(teu_events_t *events, int type, struct teu_event *event)
+{
+    teu_error_t *err = NULL;
+    struct teu_call patience = {.size = sizeof patience, .timeout_ns = 60000000000};
+    do {
+        *event = (struct teu_event){.size = sizeof *event};
+        CHECK(GOOD(teu_events_next(events, event, &patience, &err)) == 1);
+    } while (event->type != type && (event->type == TEU_EV_EMPTY || event->type == TEU_EV_OOM));
+    CHECK(event->type == type);
+}
+
+static void what_happens(teu_t *teu)
+{
+    teu_error_t *err = NULL;
+    teu_events_t *events = NULL;
+    struct teu_event event = {.size = sizeof event};
+    struct teu_create_options options = {0};
+    teu_container_t *container = created(teu, "events", ",\"sleep\"", &options);
+    GOOD(teu_events_open(container, NULL, &events, &err));
+    int fd = teu_events_fd(events);
+    CHECK(fd > 2 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
+    CHECK(GOOD(teu_events_next(events, &event, NULL, &err)) == 0 && event.type == 0);
+    struct teu_call soon = {.size = sizeof soon, .timeout_ns = 1000000};
+    BAD(TEU_ETIMEDOUT, teu_events_next(events, &event, &soon, &err));
+    teu_cancel_t *cancel = NULL;
+    GOOD(teu_cancel_new(&cancel, &err));
+    teu_cancel_trigger(cancel);
+    struct teu_call cancelled = {.size = sizeof cancelled, .cancel = cancel};
+    BAD(TEU_ECANCELED, teu_events_next(events, &event, &cancelled, &err));
+    teu_cancel_free(cancel);
+    GOOD(teu_container_kill(container, SIGKILL, 0, &err));
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    CHECK(poll(&polled, 1, 60000) == 1 && (polled.revents & POLLIN));
+    expect(events, TEU_EV_EXIT, &event);
+    /* They outlive the handle of the container, and the container. */
+    removed(container);
+    CHECK(GOOD(teu_events_next(events, &event, NULL, &err)) >= 0);
+    teu_events_free(events);
+    CHECK(fcntl(fd, F_GETFD) == -1 && teu_events_fd(events) == -1);
+}
+
+static void memory_runs_out(teu_t *teu)
+{
+    teu_error_t *err = NULL;
+    teu_events_t *events = NULL;
+    teu_container_t *container = NULL;
+    char *json = config("oom", ",\"eat\"", "", ",\"resources\":{\"memory\":{\"limit\":16777216}}");
+    struct teu_create_options options = {.size = sizeof options, .bundle = BUNDLE, .config_json = json, .config_len = strlen(json)};
+    GOOD(teu_create(teu, "oom", &options, &container, &err));
+    free(json);
+    GOOD(teu_events_open(container, NULL, &events, &err));
+    GOOD(teu_container_start(container, NULL, &err));
+    struct teu_event event = {.size = sizeof event};
+    expect(events, TEU_EV_OOM, &event);
+    CHECK(event.detail == TEU_OOM_LIMIT && event.value >= 1);
+    expect(events, TEU_EV_EXIT, &event);
+    teu_events_free(events);
+    removed(container);
+}
+
+/* The host is the agent of a filter: it says what mkdir returns. */
+static void answered_by_the_host(teu_t *teu)
+{
+    static const char filter[] =
+        ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/nobody/is/here\","
+        "\"syscalls\":[{\"names\":[\"mkdir\"],\"action\":\"SCMP_ACT_NOTIFY\"}]}";
+    teu_error_t *err = NULL;
+    teu_container_t *container = NULL;
+    char *json = config("agent", ",\"mkdir\",\"/x\"", "", filter);
+    struct teu_create_options options = {.size = sizeof options, .bundle = BUNDLE, .config_json = json, .config_len = strlen(json)};
+    /* Without the flag somebody must be there. */
+    CHECK(teu_create(teu, "agent", &options, &container, &err) < 0);
+    CHECK(strcmp(teu_error_pointer(err), "/linux/seccomp/listenerPath") == 0);
+    teu_error_free(err);
+    err = NULL;
+    options.flags = TEU_KEEP_SECCOMP_NOTIFY;
+    GOOD(teu_create(teu, "agent", &options, &container, &err));
+    free(json);
+    int listener = GOOD(teu_container_take_seccomp_notify(container, &err));
+    CHECK(listener > 2 && (fcntl(listener, F_GETFD) & FD_CLOEXEC));
+    BAD(TEU_ESTATE, teu_container_take_seccomp_notify(container, &err));
+    GOOD(teu_container_start(container, NULL, &err));
+    struct seccomp_notif question = {0};
+    CHECK(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &question) == 0 && question.data.nr == SYS_mkdir);
+    struct seccomp_notif_resp answer = {.id = question.id, .error = -EDOM};
+    CHECK(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) == 0);
+    struct teu_exit ended = {.size = sizeof ended};
+    GOOD(teu_container_wait(container, NULL, &ended, &err));
+    CHECK(ended.code == EDOM);
+    close(listener);
+    removed(container);
+}
+
+static int guest(teu_container_t *container, const char *verb, const char *path)
+{
+    teu_error_t *err = NULL;
+    teu_process_t *process = NULL;
+    struct teu_exit ended = {.size = sizeof ended};
+    const char *argv[] = {"/guest", verb, path};
+    struct teu_exec_options exec = {.size = sizeof exec, .argv = argv, .argc = 3};
+    GOOD(teu_container_exec(container, &exec, &process, &err));
+    GOOD(teu_process_wait(process, NULL, &ended, &err));
+    teu_process_unref(process);
+    return ended.code;
+}
+
+static void mounts_that_come_and_go(teu_t *teu)
+{
+    teu_error_t *err = NULL;
+    struct teu_create_options options = {0};
+    teu_container_t *container = created(teu, "mounts", ",\"sleep\"", &options);
+    GOOD(teu_container_start(container, NULL, &err));
+    static const char new[] = "[{\"destination\":\"/new\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}]";
+    CHECK(guest(container, "is", "/new") == 1);
+    GOOD(teu_container_add_mounts(container, new, sizeof new - 1, NULL, &err));
+    CHECK(guest(container, "mkdir", "/new/below") == 0 && guest(container, "is", "/new/below") == 0);
+    GOOD(teu_container_remove_mounts(container, new, sizeof new - 1, NULL, &err));
+    CHECK(guest(container, "is", "/new/below") == 1);
+    static const char bad[] = "[{\"destination\":7}]";
+    BAD(TEU_ESPEC, teu_container_add_mounts(container, bad, sizeof bad - 1, NULL, &err));
+    struct teu_call past = {.size = sizeof past, .timeout_ns = 1};
+    BAD(TEU_ETIMEDOUT, teu_container_add_mounts(container, new, sizeof new - 1, &past, &err));
+    CHECK(guest(container, "is", "/new/below") == 1);
+    removed(container);
+}
+
+static void tells_that_it_is_ready(teu_t *teu)
+{
+    teu_error_t *err = NULL;
+    struct teu_create_options options = {.flags = TEU_NOTIFY_SOCKET};
+    teu_container_t *container = created(teu, "ready", ",\"ready\"", &options);
+    int socket = GOOD(teu_container_bind_notify_socket(container, &err));
+    GOOD(teu_container_start(container, NULL, &err));
+    char said[64] = "";
+    struct pollfd polled = {.fd = socket, .events = POLLIN};
+    CHECK(poll(&polled, 1, 60000) == 1 && read(socket, said, sizeof said - 1) == 7 && strcmp(said, "READY=1") == 0);
+    close(socket);
+    removed(container);
+    struct teu_create_options without = {0};
+    container = created(teu, "ready", ",\"sleep\"", &without);
+    BAD(TEU_ESTATE, teu_container_bind_notify_socket(container, &err));
+    removed(container);
+}
+
 /* A host that waits for any child takes the status, and the library tells it all the same where the kernel keeps it (Linux 6.15). */
 static void stolen_status(teu_t *teu)
 {
@@ -262,6 +410,11 @@ int main(void)
     one_more_process(teu);
     terminal(teu);
     lists(teu);
+    what_happens(teu);
+    memory_runs_out(teu);
+    answered_by_the_host(teu);
+    mounts_that_come_and_go(teu);
+    tells_that_it_is_ready(teu);
     stolen_status(teu);
     teu_unref(teu);
     CHECK(descriptors() == before);

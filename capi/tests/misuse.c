@@ -38,6 +38,13 @@ static void nothing_at_all(void)
     BAD(TEU_EINVAL, teu_container_stats_json(NULL, NULL, NULL, &err));
     BAD(TEU_EINVAL, teu_container_update(NULL, NULL, &err));
     BAD(TEU_EINVAL, teu_container_exec(NULL, NULL, NULL, &err));
+    BAD(TEU_EINVAL, teu_container_take_seccomp_notify(NULL, &err));
+    BAD(TEU_EINVAL, teu_container_bind_notify_socket(NULL, &err));
+    BAD(TEU_EINVAL, teu_container_add_mounts(NULL, NULL, 0, NULL, &err));
+    BAD(TEU_EINVAL, teu_container_remove_mounts(NULL, NULL, 0, NULL, &err));
+    BAD(TEU_EINVAL, teu_process_take_seccomp_notify(NULL, &err));
+    BAD(TEU_EINVAL, teu_events_open(NULL, NULL, NULL, &err));
+    BAD(TEU_EINVAL, teu_events_next(NULL, NULL, NULL, &err));
     BAD(TEU_EINVAL, teu_process_pidfd(NULL, &err));
     BAD(TEU_EINVAL, teu_process_take_console(NULL, &err));
     BAD(TEU_EINVAL, teu_process_kill(NULL, 9, &err));
@@ -49,12 +56,13 @@ static void nothing_at_all(void)
     BAD(TEU_EINVAL, teu_spec_json(0, NULL, NULL, &err));
     BAD(TEU_EINVAL, teu_validate(NULL, 0, 0, &err));
     CHECK(teu_ref(NULL) == NULL && teu_container_ref(NULL) == NULL && teu_process_ref(NULL) == NULL);
+    CHECK(teu_events_fd(NULL) == -1);
     CHECK(teu_container_id(NULL) == NULL && teu_process_pid(NULL) == -1 && teu_cancel_fd(NULL) == -1);
     CHECK(teu_error_code(NULL) == 0 && teu_error_errno(NULL) == 0 && teu_error_depth(NULL) == 0);
     CHECK(teu_error_message(NULL)[0] == '\0' && teu_error_phase(NULL)[0] == '\0' && teu_error_pointer(NULL) == NULL);
     CHECK(teu_error_frame(NULL, 0) == NULL && teu_error_json(NULL) == NULL);
     teu_unref(NULL), teu_container_unref(NULL), teu_process_unref(NULL), teu_list_free(NULL);
-    teu_cancel_free(NULL), teu_cancel_trigger(NULL), teu_error_free(NULL), teu_free(NULL);
+    teu_events_free(NULL), teu_cancel_free(NULL), teu_cancel_trigger(NULL), teu_error_free(NULL), teu_free(NULL);
     /* Without a place for the error there is still the code. */
     CHECK(teu_container_start(NULL, NULL, NULL) == TEU_EINVAL);
 }
@@ -245,6 +253,77 @@ static void time_and_cancellation(teu_t *teu)
     free(text);
 }
 
+/* What a container uses, its limits, its events: wrong structs, wrong numbers, wrong moments. A refused call fills nothing. */
+static void limits_and_events(teu_t *teu)
+{
+    teu_error_t *err = NULL;
+    struct teu_create_options options = {0};
+    teu_container_t *container = created(teu, "limits", ",\"sleep\"", &options);
+    struct { struct teu_stats stats; uint64_t tail[4]; } used = {.stats = {.size = sizeof used}};
+    memset(used.tail, 0xff, sizeof used.tail);
+    GOOD(teu_container_stats(container, &used.stats, &err));
+    CHECK(used.stats.valid != 0 && used.tail[0] == 0 && used.tail[3] == 0);
+    uint64_t brief[4] = {16, 0, ~0ull, ~0ull};
+    GOOD(teu_container_stats(container, (struct teu_stats *)brief, &err));
+    CHECK(brief[0] == 16 && brief[1] == used.stats.valid && brief[2] == ~0ull && brief[3] == ~0ull);
+    used.stats = (struct teu_stats){.size = 12, .valid = 7};
+    BAD(TEU_EINVAL, teu_container_stats(container, &used.stats, &err));
+    CHECK(used.stats.valid == 7);
+    BAD(TEU_EINVAL, teu_container_stats(container, NULL, &err));
+    BAD(TEU_EINVAL, teu_container_stats_json(container, NULL, NULL, &err));
+    struct { struct teu_update_options options; uint64_t tail; } update = {.options = {.size = sizeof update}};
+    GOOD(teu_container_update(container, &update.options, &err));
+    update.tail = 1;
+    BAD(TEU_E2BIG, teu_container_update(container, &update.options, &err));
+    static const char *const refused[] = {"", "[]", "{\"pids\":{\"limit\":\"x\"}}", "{\"memory\":{\"limit\":-7}}"};
+    update.options = (struct teu_update_options){.size = sizeof update.options};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        update.options.resources_json = refused[i];
+        update.options.resources_len = strlen(refused[i]);
+        BAD(TEU_ESPEC, teu_container_update(container, &update.options, &err));
+    }
+    update.options = (struct teu_update_options){.size = sizeof update.options, .flags = 1};
+    BAD(TEU_EINVAL, teu_container_update(container, &update.options, &err));
+    update.options = (struct teu_update_options){.size = sizeof update.options, .resources_len = 3};
+    BAD(TEU_EINVAL, teu_container_update(container, &update.options, &err));
+    update.options = (struct teu_update_options){.size = sizeof update.options, .l3_cache_schema = "\xff"};
+    BAD(TEU_EINVAL, teu_container_update(container, &update.options, &err));
+    struct teu_call past = {.size = sizeof past, .timeout_ns = 1};
+    update.options = (struct teu_update_options){.size = sizeof update.options, .call = &past};
+    BAD(TEU_ETIMEDOUT, teu_container_update(container, &update.options, &err));
+    teu_events_t *events = (teu_events_t *)teu;
+    struct teu_event_options wanted = {.size = sizeof wanted, .flags = 2};
+    BAD(TEU_EINVAL, teu_events_open(container, &wanted, &events, &err));
+    CHECK(events == NULL);
+    BAD(TEU_EINVAL, teu_events_open(container, NULL, NULL, &err));
+    struct teu_pressure pressure[] = {{9, 0, 1000000, 2000000000}, {TEU_PRESSURE_MEMORY, 0, 0, 2000000000}, {TEU_PRESSURE_CPU, 0, 1000000, 1}};
+    for (size_t i = 0; i < 3; i++) {
+        wanted = (struct teu_event_options){.size = sizeof wanted, .pressure = pressure + i, .n_pressure = 1};
+        BAD(TEU_EINVAL, teu_events_open(container, &wanted, &events, &err));
+    }
+    wanted = (struct teu_event_options){.size = sizeof wanted, .n_pressure = 1};
+    BAD(TEU_EINVAL, teu_events_open(container, &wanted, &events, &err));
+    GOOD(teu_events_open(container, NULL, &events, &err));
+    BAD(TEU_EINVAL, teu_events_next(events, NULL, NULL, &err));
+    struct { struct teu_event event; uint64_t tail[2]; } told = {.event = {.size = 8, .value = 7}, .tail = {~0ull, ~0ull}};
+    GOOD(teu_container_kill(container, SIGKILL, 0, &err));
+    struct teu_call patience = {.size = sizeof patience, .timeout_ns = 60000000000};
+    CHECK(GOOD(teu_events_next(events, &told.event, &patience, &err)) == 1);
+    CHECK(told.event.value == 7 && told.tail[0] == ~0ull);
+    struct teu_exit ended = {.size = sizeof ended};
+    GOOD(teu_container_wait(container, NULL, &ended, &err));
+    teu_events_free(events);
+    teu_events_free(events);
+    BAD(TEU_EINVAL, teu_events_next(events, &told.event, NULL, &err));
+    BAD(TEU_ENOTRUNNING, teu_events_open(container, NULL, &events, &err));
+    used.stats.size = sizeof used.stats;
+    BAD(TEU_ENOTRUNNING, teu_container_stats(container, &used.stats, &err));
+    update.options = (struct teu_update_options){.size = sizeof update.options};
+    BAD(TEU_ENOTRUNNING, teu_container_update(container, &update.options, &err));
+    BAD(TEU_ENOTRUNNING, teu_container_add_mounts(container, "[]", 2, NULL, &err));
+    removed(container);
+}
+
 static int records, destroyed;
 
 static void hear(void *data, const struct teu_log_record *record)
@@ -333,6 +412,7 @@ int main(void)
     arguments(teu);
     configurations(teu);
     time_and_cancellation(teu);
+    limits_and_events(teu);
     logs();
     threads(teu);
     teu_unref(teu);

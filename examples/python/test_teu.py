@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import select
 import signal
 import threading
 import time
@@ -50,6 +51,26 @@ class Life(unittest.TestCase):
             self.assertEqual(container.wait().signal, signal.SIGKILL)
             container.delete()
 
+    def test_events_and_mounts(self):
+        mounts = [{"destination": "/python", "type": "tmpfs", "source": "tmpfs"}]
+        with self.context.create("events", BUNDLE, config("sleep")) as container, container.events() as events:
+            container.start()
+            self.assertIsNone(events.next())
+            with self.assertRaises(teu.Error) as caught:
+                events.wait(timeout=0.001)
+            self.assertEqual(caught.exception.code, teu.ETIMEDOUT)
+            container.add_mounts(mounts)
+            with container.exec(["/guest", "mkdir", "/python/x"]) as process:
+                self.assertEqual(process.wait().code, 0)
+            container.remove_mounts(mounts)
+            with container.exec(["/guest", "is", "/python/x"]) as process:
+                self.assertEqual(process.wait().code, 1)
+            container.kill(signal.SIGKILL)
+            self.assertTrue(select.select([events], [], [], 60)[0])
+            while events.wait(timeout=60).type != teu.EV_EXIT:
+                pass
+            container.delete()
+
     def test_a_bundle_by_descriptor(self):
         bundle = os.open(BUNDLE, os.O_RDONLY)
         self.assertEqual(self.context.run("fd", bundle, config("exit", "4")).code, 4)
@@ -83,7 +104,7 @@ class Whole(unittest.TestCase):
         header = (here / "../../include/teu.h").read_text()
         source = (here / "teu/__init__.py").read_text()
         functions = set(re.findall(r"^\w[^#/\n]*?\bteu_(\w+)\(", header, re.M))
-        self.assertGreater(len(functions), 50)
+        self.assertGreater(len(functions), 60)
         missing = [name for name in sorted(functions) if not re.search(rf"\b(teu_)?{name}\b", source)]
         self.assertEqual(missing, [])
 

@@ -288,6 +288,93 @@ func (c *Container) Exec(args []string, stdio map[int]*os.File) (Exit, error) {
 	return Exit{int(exit.code), int(exit.signal), int(exit.status)}, failed
 }
 
+// Event is something that happened to a container; its members are those of struct teu_event.
+type Event struct {
+	Type   int
+	Detail int
+	Value  uint64
+}
+
+// What can happen to a container.
+const (
+	EventOOM      = C.TEU_EV_OOM
+	EventExit     = C.TEU_EV_EXIT
+	EventEmpty    = C.TEU_EV_EMPTY
+	EventFrozen   = C.TEU_EV_FROZEN
+	EventThawed   = C.TEU_EV_THAWED
+	EventPressure = C.TEU_EV_PRESSURE
+)
+
+// Events tells what happens to a container.
+type Events struct{ handle *C.teu_events_t }
+
+// Events listens to what happens from now on.
+func (c *Container) Events() (*Events, error) {
+	var handle *C.teu_events_t
+	var err *C.teu_error_t
+	if failed := failure(C.teu_events_open(c.handle, nil, &handle, &err), err); failed != nil {
+		return nil, failed
+	}
+	return &Events{handle}, nil
+}
+
+// Wait waits for the next event; 0 is without a limit.
+func (e *Events) Wait(timeout time.Duration) (Event, error) {
+	var m memory
+	defer m.free()
+	event := C.struct_teu_event{size: C.sizeof_struct_teu_event}
+	var err *C.teu_error_t
+	failed := failure(C.teu_events_next(e.handle, &event, m.call(timeout), &err), err)
+	return Event{int(event._type), int(event.detail), uint64(event.value)}, failed
+}
+
+// Close ends the telling and nothing else.
+func (e *Events) Close() { C.teu_events_free(e.handle) }
+
+// Stats is some of what a container uses now; what the kernel does not tell is 0.
+type Stats struct {
+	CPU          time.Duration
+	Memory       uint64 // bytes
+	Processes    uint64
+	ProcessLimit uint64
+}
+
+// Stats asks what the container uses.
+func (c *Container) Stats() (Stats, error) {
+	stats := C.struct_teu_stats{size: C.sizeof_struct_teu_stats}
+	var err *C.teu_error_t
+	failed := failure(C.teu_container_stats(c.handle, &stats, &err), err)
+	used := Stats{CPU: time.Duration(stats.cpu_usage_ns), Memory: uint64(stats.memory_usage)}
+	used.Processes, used.ProcessLimit = uint64(stats.pids_current), uint64(stats.pids_limit)
+	return used, failed
+}
+
+// Update changes limits: a linux.resources of the specification.
+func (c *Container) Update(resources []byte) error {
+	var m memory
+	defer m.free()
+	p := (*C.struct_teu_update_options)(m.bytes(int(unsafe.Sizeof(C.struct_teu_update_options{}))))
+	p.size, p.resources_json, p.resources_len = C.size_t(unsafe.Sizeof(*p)), m.text(string(resources)), C.size_t(len(resources))
+	var err *C.teu_error_t
+	return failure(C.teu_container_update(c.handle, p, &err), err)
+}
+
+// AddMounts adds mounts while the container runs: a JSON array as in mounts of a configuration.
+func (c *Container) AddMounts(mounts []byte) error {
+	var m memory
+	defer m.free()
+	var err *C.teu_error_t
+	return failure(C.teu_container_add_mounts(c.handle, m.text(string(mounts)), C.size_t(len(mounts)), nil, &err), err)
+}
+
+// RemoveMounts takes them away; destination counts.
+func (c *Container) RemoveMounts(mounts []byte) error {
+	var m memory
+	defer m.free()
+	var err *C.teu_error_t
+	return failure(C.teu_container_remove_mounts(c.handle, m.text(string(mounts)), C.size_t(len(mounts)), nil, &err), err)
+}
+
 // Delete removes the container; with force one that runs as well.
 func (c *Container) Delete(force bool) error {
 	var err *C.teu_error_t

@@ -78,6 +78,57 @@ func TestManyGoroutines(t *testing.T) {
 	group.Wait()
 }
 
+func TestLimitsEventsAndMounts(t *testing.T) {
+	all, bundle := context(t), os.Getenv("TEU_TEST_BUNDLE")
+	c, err := all.Create("events", Options{Bundle: bundle, Config: config(`,"sleep"`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	events, err := c.Events()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Close()
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Update([]byte(`{"pids":{"limit":50}}`)); err != nil {
+		t.Fatal(err)
+	}
+	if stats, err := c.Stats(); err != nil || stats.ProcessLimit != 50 || stats.Processes != 1 {
+		t.Fatal(stats, err)
+	}
+	mounts := []byte(`[{"destination":"/go","type":"tmpfs","source":"tmpfs"}]`)
+	if err := c.AddMounts(mounts); err != nil {
+		t.Fatal(err)
+	}
+	if exit, err := c.Exec([]string{"/guest", "mkdir", "/go/x"}, nil); err != nil || exit.Code != 0 {
+		t.Fatal(exit, err)
+	}
+	if err := c.RemoveMounts(mounts); err != nil {
+		t.Fatal(err)
+	}
+	if exit, err := c.Exec([]string{"/guest", "is", "/go/x"}, nil); err != nil || exit.Code != 1 {
+		t.Fatal(exit, err)
+	}
+	if err := c.Kill(int(syscall.SIGKILL), false); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		event, err := events.Wait(time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if event.Type == EventExit {
+			break
+		}
+	}
+	if err := c.Delete(true); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestFailuresAndSignals(t *testing.T) {
 	all, bundle := context(t), os.Getenv("TEU_TEST_BUNDLE")
 	var failed *Error

@@ -22,13 +22,18 @@ _lib = ctypes.CDLL(os.environ.get("TEU_LIBRARY", "libteu.so.0"))
 CREATING, CREATED, RUNNING, PAUSED, STOPPED = range(1, 6)
 KILL_ALL = DELETE_FORCE = SPEC_ROOTLESS = 1
 NO_CGROUP, NO_PIVOT, NO_NEW_KEYRING, BUNDLE_FD, NO_DEFAULT_DEVICES = 0x2, 0x1, 0x2, 0x20, 0x100
+KEEP_SECCOMP_NOTIFY, NOTIFY_SOCKET = 0x200, 0x400
 EXEC_IGNORE_PAUSED = 0x4000
+EV_OOM, EV_EXIT, EV_EMPTY, EV_FROZEN, EV_THAWED, EV_PRESSURE = range(1, 7)
+OOM_LIMIT, OOM_OUTSIDE = 1, 2
+PRESSURE_CPU, PRESSURE_MEMORY, PRESSURE_IO = 1, 2, 3
 EINVAL, ENOTFOUND, EEXISTS, ESTATE, ENOTRUNNING, EPAUSED, EBUSY, ESPEC = range(-1, -9, -1)
 EUNSUPPORTED, EPERM, ECMDNOTFOUND, ECMDNOPERM, EHOOK, ECGROUP, EMOUNT = range(-9, -16, -1)
 ESYS, ENOMEM, ECANCELED, ETIMEDOUT, EOOM, E2BIG, EINTERNAL = -19, -20, -21, -22, -23, -24, -99
 
 State = namedtuple("State", "status pid created_ns")
 Exit = namedtuple("Exit", "code signal status")
+Event = namedtuple("Event", "type detail value")
 
 
 class _Struct(ctypes.Structure):
@@ -71,7 +76,7 @@ class _Exec(_Struct):
 
 
 class _Update(_Struct):
-    _fields_ = [("size", c_size_t), ("flags", c_uint64), ("resources_json", c_char_p), ("resources_len", c_size_t),
+    _fields_ = [("size", c_size_t), ("flags", c_uint64), ("call", POINTER(_Call)), ("resources_json", c_char_p), ("resources_len", c_size_t),
                 ("l3_cache_schema", c_char_p), ("mem_bw_schema", c_char_p)]
 
 
@@ -86,6 +91,18 @@ class _Stats(_Struct):
                 c_uint64), ("io_some_us", c_uint64), ("io_full_us", c_uint64)]
 
 
+class _Pressure(ctypes.Structure):
+    _fields_ = [("resource", c_int32), ("full", c_int32), ("stall_ns", c_uint64), ("window_ns", c_uint64)]
+
+
+class _EventOptions(_Struct):
+    _fields_ = [("size", c_size_t), ("flags", c_uint64), ("pressure", POINTER(_Pressure)), ("n_pressure", c_size_t)]
+
+
+class _Event(_Struct):
+    _fields_ = [("size", c_size_t), ("type", c_int32), ("detail", c_int32), ("value", c_uint64)]
+
+
 class _State(_Struct):
     _fields_ = [("size", c_size_t), ("status", c_int32), ("pid", c_int32), ("created_ns", c_uint64)]
 
@@ -96,7 +113,7 @@ def _declare(result, names):
 
 
 # What gives no int; handles and pointers are passed as c_void_p.
-_declare(None, "unref error_free free cancel_trigger cancel_free container_unref process_unref list_free")
+_declare(None, "unref error_free free cancel_trigger cancel_free container_unref process_unref list_free events_free")
 _declare(c_int, "error_code error_errno")
 _declare(c_void_p, "ref container_ref process_ref error_json")
 _declare(c_size_t, "error_depth")
@@ -236,6 +253,9 @@ class Process(_Handle):
     def take_console(self):
         return self._do("process_take_console")
 
+    def take_seccomp_notify(self):
+        return self._do("process_take_seccomp_notify")
+
     def kill(self, signal):
         self._do("process_kill", c_int(signal))
 
@@ -243,6 +263,25 @@ class Process(_Handle):
         exit = _Exit()
         self._do("process_wait", byref(_patience(timeout, cancel)), byref(exit))
         return Exit(exit.code, exit.signal, exit.status)
+
+
+class Events(_Handle):
+    """What happens to a container. Its fileno is for select and poll."""
+    _end = "events_free"
+
+    def fileno(self):
+        return _lib.teu_events_fd(c_void_p(self._handle))
+
+    def next(self):
+        """An event that has happened, or None."""
+        return self._next(None)
+
+    def wait(self, timeout=None, cancel=None):
+        return self._next(byref(_patience(timeout, cancel)))
+
+    def _next(self, call):
+        event = _Event()
+        return Event(event.type, event.detail, event.value) if self._do("events_next", byref(event), call) else None
 
 
 class Container(_Handle):
@@ -281,9 +320,25 @@ class Container(_Handle):
     def resume(self, timeout=None, cancel=None):
         self._do("container_resume", byref(_patience(timeout, cancel)))
 
-    def update(self, resources):
-        text = _config(resources)
-        self._do("container_update", byref(_Update(resources_json=text, resources_len=len(text))))
+    def update(self, resources, timeout=None, cancel=None):
+        text, call = _config(resources), ctypes.pointer(_patience(timeout, cancel))
+        self._do("container_update", byref(_Update(call=call, resources_json=text, resources_len=len(text))))
+
+    def add_mounts(self, mounts, timeout=None, cancel=None):
+        """Adds mounts while it runs: a list as in `mounts` of a configuration."""
+        text = _config(mounts)
+        self._do("container_add_mounts", text, c_size_t(len(text)), byref(_patience(timeout, cancel)))
+
+    def remove_mounts(self, mounts, timeout=None, cancel=None):
+        text = _config(mounts)
+        self._do("container_remove_mounts", text, c_size_t(len(text)), byref(_patience(timeout, cancel)))
+
+    def events(self, pressure=(), no_oom=False):
+        """What happens to it from now on; `pressure` has tuples of a resource, 1 for all tasks or 0 for one, and two times in nanoseconds."""
+        all, out = (_Pressure * len(pressure))(*(_Pressure(*one) for one in pressure)), c_void_p()
+        options = _EventOptions(flags=1 if no_oom else 0, pressure=all, n_pressure=len(pressure))
+        self._do("events_open", byref(options), byref(out))
+        return Events(out.value)
 
     def stats(self):
         """What it uses now: a dictionary of what the kernel tells."""
@@ -317,6 +372,13 @@ class Container(_Handle):
 
     def take_console(self):
         return self._do("container_take_console")
+
+    def take_seccomp_notify(self):
+        return self._do("container_take_seccomp_notify")
+
+    def bind_notify_socket(self):
+        """A datagram socket that hears what the program says by sd_notify; for a container made with NOTIFY_SOCKET, before the start."""
+        return self._do("container_bind_notify_socket")
 
     def exec(self, args=(), process=None, env=(), cwd=None, stdio=None, cgroup=None, flags=0, timeout=None, cancel=None):
         """Starts one more process: `args` like the container's own, or a whole `process` of the specification."""
