@@ -168,7 +168,6 @@ fn create_options(context: &Context, given: &teu_create_options) -> Result<Creat
         pidfd_socket: receiver(given.pidfd_socket, pidfd, "pidfd_socket")?,
         timeout: patience.timeout,
         cancel: patience.cancel,
-        ..CreateOptions::default()
     })
 }
 

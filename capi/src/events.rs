@@ -82,8 +82,9 @@ pub extern "C" fn teu_events_next(
             Some(patience) => source.wait_within(patience).map(Some),
             None => source.next(),
         })?;
-        next.as_ref().map(told).iter().for_each(|told| event.put(told));
-        Ok(c_int::from(next.is_some()))
+        let Some(next) = next else { return Ok(0) };
+        event.put(&told(&next));
+        Ok(1)
     })
 }
 
