@@ -176,7 +176,7 @@ pub enum teu_events_flag {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum teu_event_type {
-    /// Memory ran out; told before the end that it caused. `value`: how many processes were killed for it since the container was made, or
+    /// Memory ran out; told before the end that it caused. `value`: how many processes were killed for it up to now, or
     /// UINT64_MAX if the kernel does not count (cgroup v1 before Linux 4.13); `detail`: `enum teu_oom`.
     TEU_EV_OOM = 1,
     /// Init has ended; `teu_container_wait` tells how.

@@ -39,10 +39,10 @@ pub extern "C" fn teu_container_update(
     })
 }
 
-/// What the container uses now. The handle keeps the files of the cgroup open, some dozens of descriptors, until it is given back or the container has
-/// ended: so the next call is quick and allocates nothing.
+/// What the container uses now. The handle keeps the files of the cgroup open, some dozens of descriptors, until it is given back or the container is
+/// deleted: so the next call is quick, allocates nothing, and after the end still tells what was used.
 ///
-/// Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_EUNSUPPORTED (it has no cgroup), TEU_ESYS.
+/// Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING (it has ended, and this handle never asked before), TEU_EUNSUPPORTED (it has no cgroup), TEU_ESYS.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_stats(
     container: *mut teu_container_t,

@@ -126,6 +126,14 @@ fn what_c_does_wrong_is_an_error_and_leaves_nothing() {
     }
 }
 
+#[test]
+fn calls_that_are_made_often_allocate_nothing() {
+    if privileged() {
+        let bundle = Bundle::new("allocation");
+        run(&mut bundle.host(compile("allocation", SHARED, &["-std=c11", "-O1"])));
+    }
+}
+
 /// `TEU_LIFECYCLES=1000` runs as many; few are enough to see what changes with each.
 #[test]
 fn a_host_is_the_same_before_and_after() {

@@ -316,12 +316,19 @@ static void limits_and_events(teu_t *teu)
     teu_events_free(events);
     BAD(TEU_EINVAL, teu_events_next(events, &told.event, NULL, &err));
     BAD(TEU_ENOTRUNNING, teu_events_open(container, NULL, &events, &err));
+    teu_container_t *late = NULL;
+    GOOD(teu_open(teu, "limits", &late, &err));
     used.stats.size = sizeof used.stats;
-    BAD(TEU_ENOTRUNNING, teu_container_stats(container, &used.stats, &err));
+    BAD(TEU_ENOTRUNNING, teu_container_stats(late, &used.stats, &err));
+    teu_container_unref(late);
+    GOOD(teu_container_stats(container, &used.stats, &err));
     update.options = (struct teu_update_options){.size = sizeof update.options};
     BAD(TEU_ENOTRUNNING, teu_container_update(container, &update.options, &err));
     BAD(TEU_ENOTRUNNING, teu_container_add_mounts(container, "[]", 2, NULL, &err));
-    removed(container);
+    GOOD(teu_container_delete(container, 0, NULL, &err));
+    BAD(TEU_ENOTRUNNING, teu_container_stats(container, &used.stats, &err));
+    BAD(TEU_ENOTFOUND, teu_container_update(container, &update.options, &err));
+    teu_container_unref(container);
 }
 
 static int records, destroyed;
