@@ -36,6 +36,7 @@ pub mod spec;
 mod state;
 pub mod stats;
 mod sys;
+mod systemd;
 mod terminal;
 mod until;
 

@@ -146,6 +146,9 @@ pub enum CgroupManager {
     /// This library writes the cgroup filesystem.
     #[default]
     Cgroupfs,
+    /// systemd makes it, as a transient unit: a scope, or a slice if the path's name ends so. `linux.cgroupsPath` is `slice:prefix:name` then; absent, the
+    /// unit is `teu-ID.scope` of `system.slice`. A caller without privilege asks its own manager, whose usual slice is `user.slice`.
+    Systemd,
     /// No cgroup is made; limits in the configuration are then an error.
     Disabled,
 }

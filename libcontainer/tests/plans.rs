@@ -22,6 +22,7 @@ struct Case {
     no_pivot: bool,
     no_new_keyring: bool,
     no_cgroup: bool,
+    systemd: bool,
     clone_outside: bool,
     no_default_device_rules: bool,
     home: Option<String>,
@@ -46,6 +47,7 @@ impl Default for Case {
             no_pivot: false,
             no_new_keyring: false,
             no_cgroup: false,
+            systemd: false,
             clone_outside: false,
             no_default_device_rules: false,
             home: None,
@@ -66,7 +68,11 @@ impl Case {
         Shape {
             no_pivot: self.no_pivot,
             no_new_keyring: self.no_new_keyring,
-            cgroup_manager: if self.no_cgroup { CgroupManager::Disabled } else { CgroupManager::Cgroupfs },
+            cgroup_manager: match (self.no_cgroup, self.systemd) {
+                (true, _) => CgroupManager::Disabled,
+                (_, true) => CgroupManager::Systemd,
+                _ => CgroupManager::Cgroupfs,
+            },
             clone_outside: self.clone_outside,
             no_default_device_rules: self.no_default_device_rules,
             targets: self.targets.clone(),

@@ -72,10 +72,7 @@ impl Invocation {
         match self.cgroup.as_deref() {
             None | Some("cgroupfs") => Ok(CgroupManager::Cgroupfs),
             Some("disabled") => Ok(CgroupManager::Disabled),
-            Some("systemd") => Err(Error::new(
-                ErrorKind::Unsupported,
-                "the systemd cgroup driver is not supported yet by this build",
-            )),
+            Some("systemd") => Ok(CgroupManager::Systemd),
             Some(other) => Err(invalid(format!("unknown cgroup manager {other:?}"))),
         }
     }

@@ -139,7 +139,7 @@ fn errors_have_the_contracts_texts_and_exit_1_with_nothing_on_stdout() {
     fs::create_dir(&root).unwrap();
     let empty = scratch.path("empty");
     fs::create_dir(&empty).unwrap();
-    let table: [(&[&str], &str); 18] = [
+    let table: [(&[&str], &str); 17] = [
         (&["nosuch"], r#""unknown command \"nosuch\"""#),
         (&["--root", "/", "list"], r#""Option --root argument should not be set to /""#),
         (&["--log-format", "xml", "list"], r#""unknown log-format \"xml\"""#),
@@ -160,10 +160,6 @@ fn errors_have_the_contracts_texts_and_exit_1_with_nothing_on_stdout() {
         (
             &["run", "--bundle", &empty, "x"],
             r#""teu run failed: JSON specification file config.json not found""#,
-        ),
-        (
-            &["--systemd-cgroup", "create", "--bundle", &empty, "x"],
-            r#""teu create failed: the systemd cgroup driver is not supported yet by this build""#,
         ),
         (
             &["--cgroup-manager", "nosuch", "run", "--bundle", &empty, "x"],

@@ -21,18 +21,28 @@ impl Cgroup {
     /// # Errors
     /// A directory is occupied or frozen, a controller is missing, or the kernel refuses a step. What was made is removed.
     pub fn create(plan: &CgroupPlan, cache: &DeviceCache) -> Result<Self> {
-        let mut cgroup = Self::of(plan.v2, Vec::new(), true);
-        for dir in &plan.dirs {
-            cgroup.make(dir)?;
-        }
-        Writer::new(&cgroup, plan).write_all()?;
-        if let Some(program) = &plan.devices.program {
-            cgroup.filter(plan, program, cache)?;
-        }
-        cgroup.late = cgroup.open_all(plan, &plan.late)?;
-        cgroup.ready = cgroup.open_all(plan, &plan.ready)?;
-        cgroup.give(plan)?;
+        let mut cgroup = Self::begin(plan);
+        cgroup.make_all(plan, cache)?;
         Ok(cgroup)
+    }
+
+    /// Nothing yet. What is made from here on goes when it is dropped.
+    pub(crate) fn begin(plan: &CgroupPlan) -> Self {
+        Self::of(plan.v2, Vec::new(), true)
+    }
+
+    /// Does what [`Cgroup::create`] does, for a container whose unit has been started if it has one.
+    pub(crate) fn make_all(&mut self, plan: &CgroupPlan, cache: &DeviceCache) -> Result<()> {
+        for dir in &plan.dirs {
+            self.make(dir)?;
+        }
+        Writer::new(self, plan).write_all()?;
+        if let Some(program) = &plan.devices.program {
+            self.filter(plan, program, cache)?;
+        }
+        self.late = self.open_all(plan, &plan.late)?;
+        self.ready = self.open_all(plan, &plan.ready)?;
+        self.give(plan)
     }
 
     fn make(&mut self, planned: &CgroupDir) -> Result<()> {
@@ -45,6 +55,9 @@ impl Cgroup {
             fd: None,
             found: false,
         };
+        if self.placed.contains(hierarchy) {
+            return self.take(dir);
+        }
         let made = dir.open_root().and_then(|root| Ok((parents::make(root.as_fd(), &dir)?, root)));
         let (made, root) = match made {
             Ok(made) => made,
@@ -61,6 +74,18 @@ impl Cgroup {
         if made || checked.is_ok() {
             self.dirs.push(dir);
         }
+        checked
+    }
+
+    /// Takes over the directory that systemd has made, with init in it. The rules of a new v1 directory are systemd's.
+    fn take(&mut self, mut dir: Dir) -> Result<()> {
+        let root = dir.open_root();
+        let root = root.map_err(|e| failed(format!("{CONTEXT}: open {}", dir.root.display()), &e))?;
+        dir.found = !dir.is_v2();
+        open_made(root.as_fd(), &mut dir)?;
+        // It is not inherited by a directory that somebody else has made: it shows there.
+        let checked = check_frozen(&dir);
+        self.dirs.push(dir);
         checked
     }
 
@@ -130,17 +155,21 @@ fn check(dir: &Dir, made: bool) -> Result<()> {
         }
     }
     // A directory made below the root has nobody to inherit the freezing from.
-    let inherits = !made || dir.path.contains('/');
-    if inherits
-        && dir.is_frozen().map_err(|e| failed(format!("{CONTEXT}: read state of {}", dir.display()), &e))?
-    {
-        return Err(Error::new(ErrorKind::Busy, "container's cgroup unexpectedly frozen"));
+    if !made || dir.path.contains('/') {
+        check_frozen(dir)?;
     }
     if dir.serves("cpuset") {
         parents::fill_cpuset(dir)
             .map_err(|e| failed(format!("{CONTEXT}: cpus and mems of {}", dir.display()), &e))?;
     }
     Ok(())
+}
+
+fn check_frozen(dir: &Dir) -> Result<()> {
+    match dir.is_frozen().map_err(|e| failed(format!("{CONTEXT}: read state of {}", dir.display()), &e))? {
+        true => Err(Error::new(ErrorKind::Busy, "container's cgroup unexpectedly frozen")),
+        false => Ok(()),
+    }
 }
 
 /// Enables a controller in every cgroup above `dir`, from the root down. What is enabled already may belong to somebody

@@ -146,7 +146,16 @@ mod tests {
             found: false,
         };
         let (late, ready) = (Vec::new(), Vec::new());
-        let cgroup = Cgroup { v2: true, dirs: vec![dir], late, ready, filter: None, rollback: false };
+        let cgroup = Cgroup {
+            v2: true,
+            dirs: vec![dir],
+            late,
+            ready,
+            filter: None,
+            unit: None,
+            placed: Vec::new(),
+            rollback: false,
+        };
         for (enabled, init, wanted) in [
             ("\n", Some("/web/init"), "web"),
             ("pids\n", Some("/web/init"), "web/init"),

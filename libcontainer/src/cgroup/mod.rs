@@ -14,6 +14,7 @@ mod parents;
 mod previous;
 mod record;
 mod remove;
+mod unit;
 mod update;
 mod walk;
 mod write;
@@ -26,7 +27,7 @@ use std::time::Duration;
 pub use self::devices::DeviceCache;
 pub(crate) use self::enter::kills_groups;
 pub(crate) use self::files::key;
-pub use self::record::{CgroupRecord, RecordedDir};
+pub use self::record::{CgroupRecord, RecordedDir, RecordedUnit};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a rollback waits for a killed init to leave the cgroup.
@@ -41,6 +42,10 @@ pub struct Cgroup {
     ready: Vec<Late>,
     /// Loaded and not attached yet.
     filter: Option<DeviceFilter>,
+    /// Set as soon as systemd has it.
+    unit: Option<RecordedUnit>,
+    /// Hierarchies in which systemd has put init into the cgroup.
+    placed: Vec<String>,
     rollback: bool,
 }
 
@@ -76,7 +81,16 @@ struct Late {
 
 impl Cgroup {
     fn of(v2: bool, dirs: Vec<Dir>, rollback: bool) -> Self {
-        Self { v2, dirs, late: Vec::new(), ready: Vec::new(), filter: None, rollback }
+        Self {
+            v2,
+            dirs,
+            late: Vec::new(),
+            ready: Vec::new(),
+            filter: None,
+            unit: None,
+            placed: Vec::new(),
+            rollback,
+        }
     }
 
     /// Whether there are limits that have to wait until init has exec'd.

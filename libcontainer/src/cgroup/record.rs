@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::{Cgroup, Dir};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::cgroup::CgroupPlan;
+use crate::plan::cgroup::systemd::{Manager, UnitPlan};
 
 /// A cgroup as the state file keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,24 @@ pub struct CgroupRecord {
     pub v2: bool,
     /// Where it is in each hierarchy.
     pub dirs: Vec<RecordedDir>,
+    /// The unit of systemd that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<RecordedUnit>,
+}
+
+/// A unit of systemd.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedUnit {
+    /// Which manager has it.
+    pub manager: Manager,
+    /// Its name.
+    pub name: String,
+}
+
+impl RecordedUnit {
+    pub(super) fn of(unit: &UnitPlan) -> Self {
+        Self { manager: unit.manager, name: unit.name.clone() }
+    }
 }
 
 /// The cgroup in one hierarchy.
@@ -40,7 +59,7 @@ impl CgroupRecord {
             hierarchy: dir.hierarchy.clone(),
             inode: 0,
         });
-        Self { v2: plan.v2, dirs: dirs.collect() }
+        Self { v2: plan.v2, dirs: dirs.collect(), unit: plan.unit.as_ref().map(RecordedUnit::of) }
     }
 }
 
@@ -53,7 +72,7 @@ impl Cgroup {
             hierarchy: dir.hierarchy.clone(),
             inode: dir.inode,
         });
-        CgroupRecord { v2: self.v2, dirs: dirs.collect() }
+        CgroupRecord { v2: self.v2, dirs: dirs.collect(), unit: self.unit.clone() }
     }
 
     /// The cgroup of a container that exists. Asks the kernel nothing yet: a cgroup that is gone shows later, as one
@@ -79,6 +98,8 @@ impl Cgroup {
             fd: None,
             found: false,
         });
-        Ok(Self::of(record.v2, dirs.collect(), false))
+        let mut cgroup = Self::of(record.v2, dirs.collect(), false);
+        cgroup.unit.clone_from(&record.unit);
+        Ok(cgroup)
     }
 }

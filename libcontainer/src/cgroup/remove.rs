@@ -31,12 +31,20 @@ impl Cgroup {
     /// `Busy`: processes are left.
     pub fn remove(&self, deadline: Duration) -> Result<()> {
         let until = Instant::now() + deadline;
+        let stopped = self.stop_unit(deadline);
         // cgroup2 first: it tells when its processes are gone, and a process leaves all hierarchies at once.
         let (v2, v1): (Vec<&Dir>, Vec<&Dir>) = self.dirs.iter().partition(|dir| dir.is_v2());
         // Every hierarchy is tried, the first error is told.
         let failures =
             v2.into_iter().chain(v1).filter_map(|dir| remove(dir, until).err()).collect::<Vec<_>>();
-        failures.into_iter().next().map_or(Ok(()), Err)
+        match (failures.into_iter().next(), stopped) {
+            (None, Ok(())) => Ok(()),
+            (None, Err(error)) => {
+                log::warn!("{error}; its cgroup has been removed without it");
+                Ok(())
+            }
+            (Some(_), Err(error)) | (Some(error), Ok(())) => Err(error),
+        }
     }
 }
 

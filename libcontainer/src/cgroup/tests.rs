@@ -373,7 +373,7 @@ fn a_record_that_leaves_its_hierarchy_is_refused() {
             hierarchy: String::new(),
             inode: 0,
         };
-        assert!(Cgroup::open(&CgroupRecord { v2: true, dirs: vec![dir] }).is_err(), "{path}");
+        assert!(Cgroup::open(&CgroupRecord { v2: true, dirs: vec![dir], unit: None }).is_err(), "{path}");
     }
 }
 

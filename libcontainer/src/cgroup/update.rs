@@ -47,6 +47,7 @@ impl Cgroup {
         if let Some(program) = &plan.devices.program {
             change.filter(plan, program)?;
         }
+        Self::change_unit(plan)?;
         Ok(change)
     }
 }

@@ -17,7 +17,7 @@ use crate::until::{Until, Woken};
 
 /// A process that was cloned, alive or a zombie until it is reaped.
 #[derive(Debug)]
-pub(super) struct Child {
+pub(crate) struct Child {
     pub pid: i32,
     pub pidfd: OwnedFd,
 }

@@ -45,7 +45,7 @@ use teu_init::wire;
 
 pub use self::carrier::init_size;
 pub(crate) use self::exec::{Entered, Entering};
-use self::peer::Peer;
+pub(crate) use self::peer::Peer;
 use crate::container::Container;
 use crate::plan::Rlimit;
 use crate::prepare::Prepared;
@@ -91,9 +91,12 @@ struct Launch {
 }
 
 impl Launch {
-    fn new(prepared: Prepared) -> Result<Self> {
+    fn new(mut prepared: Prepared) -> Result<Self> {
         let (encoded, len) = &prepared.program;
-        let peer = Peer::new(encoded, *len, prepared.until.clone())?;
+        let peer = match prepared.peer.take() {
+            Some(peer) => peer,
+            None => Peer::new(encoded, *len, prepared.until.clone())?,
+        };
         Ok(Self { peer, devices: None, offered: None, recorded: false, prepared })
     }
 
@@ -116,6 +119,10 @@ impl Launch {
 
     fn spawn(&mut self) -> Result<()> {
         let Prepared { plan, cgroup, .. } = &self.prepared;
+        if self.peer.child().is_some() {
+            trace::cloned(plan, self.peer.pid());
+            return Ok(());
+        }
         let cgroup = plan.into_cgroup.and_then(|dir| cgroup.directory(&plan.cgroup, dir));
         self.peer.spawn(plan.clone_flags, cgroup)?;
         trace::cloned(plan, self.peer.pid());

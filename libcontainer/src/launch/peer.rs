@@ -16,7 +16,8 @@ use crate::until::Until;
 use crate::{Error, ErrorKind, Result, sys};
 
 /// Dropped before its process is taken from it, it kills the process.
-pub(super) struct Peer {
+#[derive(Debug)]
+pub(crate) struct Peer {
     child: Option<Child>,
     pub socket: OwnedFd,
     /// Init's end of the conversation, until init has it.

@@ -10,7 +10,7 @@ use teu_init::wire::{self, FDS_PER_MESSAGE, FRAME_LEN, Frame, NOTE_LEN};
 
 /// What init said.
 #[derive(Debug)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     pub frame: Frame,
     pub note: String,
     pub fd: Option<OwnedFd>,

@@ -79,7 +79,7 @@ mod tests {
             hierarchy: (*hierarchy).to_owned(),
             inode: 0,
         };
-        CgroupRecord { v2, dirs: hierarchies.iter().map(dir).collect() }
+        CgroupRecord { v2, dirs: hierarchies.iter().map(dir).collect(), unit: None }
     }
 
     fn of(record: &CgroupRecord, wanted: &ExecCgroup) -> String {

@@ -327,15 +327,19 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// The cgroup2 directory of the cgroup plan.
+    fn unified(&self) -> Option<usize> {
+        self.cgroup.dirs.iter().position(|dir| dir.hierarchy.is_empty())
+    }
+
     /// The directory of the cgroup plan that init is cloned into.
     fn born_into(&self) -> Option<usize> {
-        let v2 = self.cgroup.dirs.iter().position(|dir| dir.hierarchy.is_empty());
-        v2.filter(|_| !self.shape.clone_outside)
+        self.unified().filter(|_| !self.shape.clone_outside && !self.cgroup.is_scope())
     }
 
     /// Whether init is in all of its cgroup from birth: only then can its cgroup namespace be made by the clone.
     fn cgroup_at_birth(&self) -> bool {
-        self.cgroup.v2 && !self.shape.clone_outside
+        self.cgroup.v2 && self.born_into().is_some()
     }
 
     /// Whether the network namespace is the container's alone.
@@ -511,9 +515,10 @@ fn descriptors(
     Descriptors { placed, gate: Some(gate), door, own_null: false }
 }
 
-/// The cgroup2 directory is entered by the clone, the others by init.
+/// The cgroup2 directory is entered by the clone, or systemd has put init there; the others are entered by init.
 fn cgroup_entrances(subject: &Subject<'_>, out: &mut Builder, sources: &mut Vec<Source>) -> Vec<Slot> {
-    let others = (0..subject.cgroup.dirs.len()).filter(|index| Some(*index) != subject.born_into());
+    let entered = if subject.cgroup.is_scope() { subject.unified() } else { subject.born_into() };
+    let others = (0..subject.cgroup.dirs.len()).filter(|index| Some(*index) != entered);
     let slots = others.map(|index| {
         sources.push(Source::CgroupEntrance(index));
         out.sends()

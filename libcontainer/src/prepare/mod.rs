@@ -15,6 +15,7 @@ pub(crate) use self::receiver::Receivers;
 pub(crate) use self::sources::{cannot_map, ids_namespace};
 use crate::cgroup::{Cgroup, CgroupRecord, DeviceCache};
 use crate::container::Container;
+use crate::launch::Peer;
 use crate::launch::network::Network;
 use crate::options::{CreateOptions, ExecOptions};
 use crate::plan::network::made_beside;
@@ -27,6 +28,8 @@ use crate::{Error, ErrorKind, Result};
 /// Everything that a container needs before its first process.
 #[derive(Debug)]
 pub struct Prepared {
+    /// Init without its program, if systemd has to have its process first. Goes before its cgroup.
+    pub(crate) peer: Option<Peer>,
     pub(crate) plan: Plan,
     pub(crate) record: Record,
     pub(crate) cgroup: Cgroup,
@@ -50,7 +53,7 @@ impl Plan {
     /// # Errors
     /// `AlreadyExists`, a file that cannot be opened, a cgroup that cannot be made. Nothing is left then.
     pub(crate) fn prepare(
-        self,
+        mut self,
         root: &std::path::Path,
         devices: &DeviceCache,
         mut options: CreateOptions,
@@ -76,7 +79,10 @@ impl Plan {
         }
         let pid_file = options.pid_file.clone();
         // The cgroup first: a mount of the container may be a bind of it.
-        let cgroup = Cgroup::create(&self.cgroup, devices)?;
+        let mut cgroup = Cgroup::begin(&self.cgroup);
+        // Declared after the cgroup: what fails ends the process first.
+        let peer = self.start_unit(&mut cgroup, (&encoded, len), &until)?;
+        cgroup.make_all(&self.cgroup, devices)?;
         record.cgroup = cgroup.record();
         let resctrl = self.intel_rdt.as_ref().map(Resctrl::create).transpose()?;
         record.intel_rdt = resctrl.as_ref().map(Resctrl::made).unwrap_or_default();
@@ -95,6 +101,7 @@ impl Plan {
         })?;
         let program = (encoded, len);
         Ok(Prepared {
+            peer,
             plan: self,
             record,
             cgroup,
@@ -107,6 +114,24 @@ impl Plan {
             until,
             network,
         })
+    }
+
+    /// A unit of systemd is started with init in it.
+    fn start_unit(
+        &mut self,
+        cgroup: &mut Cgroup,
+        (encoded, len): (&[u8], usize),
+        until: &Until,
+    ) -> Result<Option<Peer>> {
+        let CgroupPlan { unit, dirs, .. } = &mut self.cgroup;
+        let Some(unit) = unit else { return Ok(None) };
+        if unit.is_slice() {
+            return cgroup.start_unit(unit, None, dirs, until).map(|()| None);
+        }
+        let mut peer = Peer::new(encoded, len, until.clone())?;
+        peer.spawn(self.clone_flags, None)?;
+        cgroup.start_unit(unit, Some(peer.pid()), dirs, until)?;
+        Ok(Some(peer))
     }
 
     fn record(&self) -> Record {

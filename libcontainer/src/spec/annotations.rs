@@ -38,12 +38,12 @@ use Fate::{Accepted, Honoured, NotSupported, Refused};
 // table: name, meaning, fate. A name comes before the prefix that it has.
 #[rustfmt::skip]
 pub(crate) const TABLE: &[Annotation] = &[
-    row("org.systemd.property.",             "property of the container's unit",                 Accepted("only the systemd manager has a unit")),
+    row("org.systemd.property.",             "property of the container's unit",                 Honoured("plan/cgroup/systemd/annotations.rs")),
     row("org.criu.config",                   "configuration file of CRIU",                       Accepted("this build makes no checkpoints")),
     row("org.opencontainers.runc.clone-self-exe", "how runc protects its executable",            Accepted("init is always a sealed copy of a program of its own")),
     row("run.oci.keep_original_groups",      "the caller's supplementary groups stay",           Honoured("plan/namespaces.rs, plan/process.rs, plan/exec.rs")),
     row("run.oci.delegate-cgroup",           "a group below the container's, for it to manage",  Honoured("plan/cgroup/owner.rs")),
-    row("run.oci.systemd.subgroup",          "a group in the container's scope",                 Accepted("only the systemd manager has a scope")),
+    row("run.oci.systemd.subgroup",          "a group in the container's scope",                 Accepted("the container is at the top of its scope")),
     row("run.oci.systemd.force_cgroup_v1",   "a v1 mount for old guests",                        Accepted("only guests that boot systemd need it")),
     row("run.oci.mount_context_type",        "which label option mounts get",                    Honoured("plan/labels.rs")),
     row("run.oci.pidfd_receiver",            "a socket for a descriptor of init",                Honoured("prepare/receiver.rs")),
@@ -70,7 +70,7 @@ pub(crate) const TABLE: &[Annotation] = &[
 const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
 /// Its place in config.json.
 pub(crate) const PIDFD_RECEIVER_SITE: &str = "/annotations/run.oci.pidfd_receiver";
-const SYSTEMD_PROPERTY: &str = "org.systemd.property.";
+pub(crate) const SYSTEMD_PROPERTY: &str = "org.systemd.property.";
 
 const fn row(name: &'static str, meaning: &'static str, fate: Fate) -> Annotation {
     Annotation { name, meaning, fate }
@@ -148,7 +148,7 @@ mod tests {
         assert!(matches!(fate("run.oci.seccomp.plugins"), Some(NotSupported(_))));
         assert!(matches!(fate("run.oci.unheard-of"), Some(NotSupported("it is not known"))));
         assert!(matches!(fate("module.wasm.image/variant"), Some(NotSupported(_))));
-        assert!(matches!(fate("org.systemd.property.TimeoutStopUSec"), Some(Accepted(_))));
+        assert!(matches!(fate("org.systemd.property.TimeoutStopUSec"), Some(Honoured(_))));
         assert_eq!(fate("com.example.run.oci.handler"), None);
         for (index, row) in TABLE.iter().enumerate() {
             let shadow = TABLE

@@ -41,6 +41,23 @@ fn connect_by_directory(socket: &OwnedFd, path: &Path) -> io::Result<()> {
     Ok(connect(socket.as_raw_fd(), &UnixAddr::new(&short)?)?)
 }
 
+/// Connects to the stream socket at `path` without waiting: `WouldBlock` if its queue is full. The socket does not block either.
+pub(crate) fn connect_at_once(path: &Path) -> io::Result<OwnedFd> {
+    connect_to_address(&UnixAddr::new(path)?)
+}
+
+/// The same, to a name in the kernel's own table.
+pub(crate) fn connect_abstract_at_once(name: &[u8]) -> io::Result<OwnedFd> {
+    connect_to_address(&UnixAddr::new_abstract(name)?)
+}
+
+fn connect_to_address(address: &UnixAddr) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = super::fs::above_stdio(socket(AddressFamily::Unix, SockType::Stream, flags, None)?)?;
+    connect(socket.as_raw_fd(), address)?;
+    Ok(socket)
+}
+
 /// Sends one message with one descriptor.
 pub(crate) fn send_fd(socket: BorrowedFd<'_>, text: &str, fd: BorrowedFd<'_>) -> io::Result<()> {
     let (fds, content) = ([fd.as_raw_fd()], [IoSlice::new(text.as_bytes())]);

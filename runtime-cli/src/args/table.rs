@@ -91,7 +91,11 @@ pub const GLOBAL: &[Opt] = &[
         "error|warning|info|debug",
         "the least of what is logged (default: warning, in a JSON log error)",
     ),
-    flag("systemd-cgroup", "s", "let systemd make the cgroup; not supported yet by this build"),
+    flag(
+        "systemd-cgroup",
+        "s",
+        "let systemd make the cgroup, as a scope; cgroupsPath is slice:prefix:name then",
+    ),
     value("cgroup-manager", "", "cgroupfs|systemd|disabled", "who makes the cgroup (default: cgroupfs)"),
     value("rootless", "", "true|false|auto", "accepted without effect"),
     value("criu", "", "PATH", "the criu program; accepted without effect"),

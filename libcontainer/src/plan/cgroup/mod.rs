@@ -12,6 +12,7 @@ mod memory;
 mod other;
 pub(crate) mod owner;
 mod path;
+pub mod systemd;
 mod table;
 pub(crate) mod update;
 
@@ -24,6 +25,7 @@ use oci_spec::runtime::{LinuxResources, Spec};
 pub(crate) use self::devices::{DEFAULT_RULE, device_transition};
 pub use self::devices::{DeviceKind, DevicePlan, DeviceProgram, DeviceRule};
 pub use self::owner::Delegate;
+pub use self::systemd::UnitPlan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{CgroupLayout, Host};
 use crate::options::CgroupManager;
@@ -36,6 +38,8 @@ use table::{Cell, Formula, Item, TABLE};
 pub struct CgroupPlan {
     /// The container's cgroup is in one cgroup2 hierarchy: init is cloned into it instead of being placed by pid.
     pub v2: bool,
+    /// The unit of systemd that makes the cgroup, if the caller wants one.
+    pub unit: Option<UnitPlan>,
     /// The container's cgroup, once for each hierarchy.
     pub dirs: Vec<CgroupDir>,
     /// Written before init is cloned.
@@ -126,13 +130,18 @@ pub fn plan(config: &Spec, id: &str, host: &Host, shape: &Shape) -> Result<Cgrou
     let none = LinuxResources::default();
     let resources = linux.and_then(|linux| linux.resources().as_ref()).unwrap_or(&none);
     let v2 = matches!(host.cgroup, CgroupLayout::V2 { .. });
-    let settings = settings(resources, v2)?;
+    let mut settings = settings(resources, v2)?;
     if shape.cgroup_manager == CgroupManager::Disabled {
         owner::delegate(config, host, None)?;
         return without_cgroup(&settings, "the cgroup manager is disabled");
     }
-    let cgroups_path = linux.and_then(|linux| linux.cgroups_path().as_deref());
-    let dirs = path::dirs(cgroups_path, id, host)?;
+    let (unit, dirs) = match shape.cgroup_manager {
+        CgroupManager::Systemd => systemd::plan(config, id, host).map(|(unit, dirs)| (Some(unit), dirs))?,
+        _ => {
+            let cgroups_path = linux.and_then(|linux| linux.cgroups_path().as_deref());
+            (None, path::dirs(cgroups_path, id, host)?)
+        }
+    };
     if dirs.is_empty() {
         return match host.privileged {
             true => Err(Error::new(
@@ -142,11 +151,13 @@ pub fn plan(config: &Spec, id: &str, host: &Host, shape: &Shape) -> Result<Cgrou
             false => without_cgroup(&settings, "no cgroup filesystem is mounted at /sys/fs/cgroup"),
         };
     }
-    let mut plan = CgroupPlan { v2, dirs, ignored: ignored(resources, v2), ..CgroupPlan::default() };
+    let mut plan = CgroupPlan { v2, unit, dirs, ignored: ignored(resources, v2), ..CgroupPlan::default() };
+    plan.add_limits(resources, &mut settings)?;
     plan.add_settings(settings)?;
     let configured = resources.devices().as_deref().unwrap_or_default();
     let rules = devices::rules(configured, !shape.no_default_device_rules)?;
     plan.add_devices(rules, host.privileged, shape.no_default_device_rules)?;
+    plan.tell_devices(shape.no_default_device_rules);
     plan.owner = if v2 { owner::owner(config, host) } else { None };
     plan.delegate = owner::delegate(config, host, v2.then_some(0))?;
     Ok(plan)
@@ -156,6 +167,27 @@ impl CgroupPlan {
     /// Whether the file of that name is written.
     pub fn has_file(&self, name: &str) -> bool {
         self.early.iter().chain(&self.late).any(|write| write.file == name)
+    }
+
+    /// systemd is told the limits too. It has one set of words, which are those of v2.
+    fn add_limits(&mut self, resources: &LinuxResources, settings: &mut [Setting]) -> Result<()> {
+        match &mut self.unit {
+            None => {}
+            Some(unit) if self.v2 => systemd::add_limits(unit, settings),
+            Some(unit) => systemd::add_limits(unit, &mut self::settings(resources, true)?),
+        }
+        Ok(())
+    }
+
+    fn tell_devices(&mut self, at_ready: bool) {
+        let Some(mut unit) = self.unit.take() else { return };
+        unit.properties.extend(systemd::device_properties(unit.manager, &self.devices.rules, at_ready));
+        self.unit = Some(unit);
+    }
+
+    /// systemd makes a scope of it, with init in it.
+    pub(crate) fn is_scope(&self) -> bool {
+        self.unit.as_ref().is_some_and(|unit| !unit.is_slice())
     }
 
     fn add_settings(&mut self, settings: Vec<Setting>) -> Result<()> {
@@ -302,6 +334,9 @@ fn invalid(message: impl Into<String>, pointer: impl Into<String>) -> Error {
 impl fmt::Display for CgroupPlan {
     /// One line for each directory and each write, in the order of execution.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(unit) = &self.unit {
+            unit.fmt(f)?;
+        }
         for dir in &self.dirs {
             writeln!(f, "cgroup   {}/{}", dir.root.display(), dir.path)?;
         }

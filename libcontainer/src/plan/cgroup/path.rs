@@ -6,7 +6,7 @@ use super::{CgroupDir, invalid};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{CgroupLayout, Host};
 
-const POINTER: &str = "/linux/cgroupsPath";
+pub(super) const POINTER: &str = "/linux/cgroupsPath";
 
 /// One directory for each hierarchy: the v1 mounts, then cgroup2. A privileged caller must be able to make them all.
 pub(super) fn dirs(cgroups_path: Option<&Path>, id: &str, host: &Host) -> Result<Vec<CgroupDir>> {
@@ -17,7 +17,7 @@ pub(super) fn dirs(cgroups_path: Option<&Path>, id: &str, host: &Host) -> Result
     mounts(&host.cgroup).into_iter().map(place).collect()
 }
 
-fn mounts(layout: &CgroupLayout) -> Vec<(PathBuf, String)> {
+pub(super) fn mounts(layout: &CgroupLayout) -> Vec<(PathBuf, String)> {
     match layout {
         CgroupLayout::None => Vec::new(),
         CgroupLayout::V2 { root } => vec![(root.clone(), String::new())],

@@ -6,7 +6,7 @@
 use oci_spec::runtime::LinuxResources;
 
 use super::devices::{DeviceRule, rules};
-use super::{Care, CgroupDir, CgroupPlan, Setting, Tolerate, ignored, settings, without_cgroup};
+use super::{Care, CgroupDir, CgroupPlan, Setting, Tolerate, ignored, settings, systemd, without_cgroup};
 use crate::cgroup::CgroupRecord;
 use crate::error::Result;
 
@@ -29,7 +29,7 @@ pub(crate) struct Update<'a> {
 /// # Errors
 /// A controller is missing; rules for devices that v1 cannot express; the container has no cgroup.
 pub(crate) fn update(update: &Update<'_>, record: &CgroupRecord) -> Result<CgroupPlan> {
-    let settings = changed(update, record.v2)?;
+    let mut settings = changed(update, record.v2)?;
     if record.dirs.is_empty() {
         return without_cgroup(&settings, "the container was made without a cgroup");
     }
@@ -40,12 +40,22 @@ pub(crate) fn update(update: &Update<'_>, record: &CgroupRecord) -> Result<Cgrou
         required: true,
     });
     let ignored = ignored(update.given, record.v2);
-    let mut plan = CgroupPlan { v2: record.v2, dirs: dirs.collect(), ignored, ..CgroupPlan::default() };
+    let unit = match &record.unit {
+        Some(unit) if record.v2 => Some(systemd::changed(unit, &mut settings)),
+        Some(unit) => Some(systemd::changed(unit, &mut changed(update, true)?)),
+        None => None,
+    };
+    let dirs = dirs.collect();
+    let mut plan = CgroupPlan { v2: record.v2, unit, dirs, ignored, ..CgroupPlan::default() };
     plan.add_settings(settings)?;
     let mut late = std::mem::take(&mut plan.late);
     plan.early.append(&mut late);
     if let Some(rules) = other_rules(update)? {
         plan.add_devices(rules, update.privileged, true)?;
+        if let Some(unit) = &mut plan.unit {
+            let told = systemd::changed_devices(unit.manager, &plan.devices.rules, !update.default_devices);
+            unit.properties.extend(told);
+        }
     }
     Ok(plan)
 }

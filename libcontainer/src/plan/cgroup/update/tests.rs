@@ -19,7 +19,7 @@ fn record(v2: bool) -> CgroupRecord {
         hierarchy: (*name).to_owned(),
         inode: 7,
     };
-    CgroupRecord { v2, dirs: names.iter().map(dir).collect() }
+    CgroupRecord { v2, dirs: names.iter().map(dir).collect(), unit: None }
 }
 
 fn plan(v2: bool, given: &Value, before: &Value, after: &Value) -> Result<CgroupPlan> {

@@ -1,0 +1,71 @@
+//! The unit of systemd that a cgroup belongs to: started with init in it, changed, stopped.
+
+use std::time::{Duration, Instant};
+
+use super::{Cgroup, RecordedUnit, failed};
+use crate::error::Result;
+use crate::host::OwnCgroup;
+use crate::plan::cgroup::{CgroupDir, CgroupPlan, UnitPlan};
+use crate::systemd::{self, Systemd};
+use crate::until::Until;
+
+impl Cgroup {
+    /// Starts the unit, a scope with the process `init` in it, and finds out where that is now.
+    ///
+    /// # Errors
+    /// systemd does not answer, or does not like the unit.
+    pub(crate) fn start_unit(
+        &mut self,
+        unit: &UnitPlan,
+        init: Option<i32>,
+        dirs: &mut [CgroupDir],
+        until: &Until,
+    ) -> Result<()> {
+        let pids: Vec<i32> = init.into_iter().collect();
+        let started = Systemd::connect(unit.manager, until)?.start(unit, &pids);
+        // What was refused is somebody else's, or nobody's.
+        if started.as_ref().err().is_none_or(|failure| failure.accepted) {
+            self.unit = Some(RecordedUnit::of(unit));
+        }
+        started.map_err(|failure| failure.error)?;
+        init.map_or(Ok(()), |init| self.find(init, &unit.name, dirs))
+    }
+
+    /// systemd need not have all hierarchies of v1, and those of a user begin where its manager is.
+    fn find(&mut self, init: i32, unit: &str, dirs: &mut [CgroupDir]) -> Result<()> {
+        let path = format!("/proc/{init}/cgroup");
+        let text = std::fs::read_to_string(&path).map_err(|e| failed(format!("read {path}"), &e))?;
+        let own = OwnCgroup::parse(&text);
+        for dir in dirs {
+            let found = own.path(&dir.hierarchy).map(|path| path.trim_start_matches('/'));
+            if let Some(found) = found.filter(|path| path.rsplit('/').next() == Some(unit)) {
+                found.clone_into(&mut dir.path);
+                self.placed.push(dir.hierarchy.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells systemd the new limits, which are in force already, so that it does not write the old ones again.
+    ///
+    /// # Errors
+    /// systemd does not answer, or does not like one.
+    pub(super) fn change_unit(plan: &CgroupPlan) -> Result<()> {
+        match plan.unit.as_ref().filter(|unit| !unit.properties.is_empty()) {
+            Some(unit) => Systemd::connect(unit.manager, &Until::default())?.set(unit),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops the unit, whose processes have ended. If systemd does not answer, what is empty is removed all the same: it finds that out by itself.
+    pub(super) fn stop_unit(&self, deadline: Duration) -> Result<()> {
+        let Some(unit) = self.unit.as_ref().filter(|_| self.is_there()) else { return Ok(()) };
+        let until = Until { deadline: Instant::now().checked_add(deadline), cancel: None };
+        systemd::stop(unit, &until)
+    }
+
+    /// A scope goes with its last process; one that was never looked for may be there.
+    fn is_there(&self) -> bool {
+        self.dirs.is_empty() || self.dirs.iter().any(|dir| dir.open(libc::O_PATH).is_ok())
+    }
+}
