@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::prepare::Receivers;
 use crate::terminal::Terminal;
 use crate::until::Until;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, systemd};
 
 /// A process that runs its program in a container.
 pub(crate) struct Entered {
@@ -52,6 +52,9 @@ impl Entering {
         trace::cloned(&self.plan, self.peer.pid());
         if let Some(score) = self.plan.oom_score_adj {
             idmap::write_oom_score(self.peer.pid(), score)?;
+        }
+        if let Some(unit) = &self.plan.cgroup.unit {
+            systemd::attach(unit, self.peer.pid(), self.peer.until())?;
         }
         self.peer.feed(std::mem::take(&mut self.slots))?;
         self.converse()?;

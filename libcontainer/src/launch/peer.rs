@@ -115,6 +115,11 @@ impl Peer {
         self.child.as_ref().map_or(Ok(()), |child| receivers.send_pidfd(how, child.pidfd.as_fd()))
     }
 
+    /// How long the conversation may take.
+    pub fn until(&self) -> &Until {
+        &self.until
+    }
+
     /// The process, once there is one.
     pub fn child(&self) -> Option<&Child> {
         self.child.as_ref()

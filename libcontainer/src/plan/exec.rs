@@ -5,6 +5,8 @@
 
 use teu_init::program::{Op, Slot};
 
+use super::cgroup::UnitPlan;
+use super::cgroup::systemd::{self, Manager};
 use super::labels::Labels;
 use super::namespaces::{Namespaces, kind};
 use super::process::{Descriptors, Half};
@@ -16,8 +18,8 @@ use super::{
     CgroupPlan, Hooks, OomScore, Plan, Shape, Source, annotations, exec_cgroup, intel_rdt, push_keyring,
     rlimits, terminal,
 };
-use crate::cgroup::CgroupRecord;
-use crate::host::Host;
+use crate::cgroup::{CgroupRecord, RecordedDir};
+use crate::host::{Host, OwnCgroup};
 use crate::options::ExecCgroup;
 use crate::spec::{Id, Spec, keeps_groups, own};
 use crate::{Error, ErrorKind, Result};
@@ -117,7 +119,7 @@ pub(super) fn plan(
         oom_score_adj: score.map(|score| OomScore { score, optional: !host.privileged }),
         has_program: true,
         program,
-        cgroup: CgroupPlan::default(),
+        cgroup: CgroupPlan { unit: attached(target.cgroup, &host.own_cgroup), ..CgroupPlan::default() },
         filter: None,
         mapped_trees: Vec::new(),
         net_devices: Vec::new(),
@@ -150,6 +152,15 @@ impl Cgroups {
     pub fn none() -> Self {
         Self { tasks: Vec::new(), born: None }
     }
+}
+
+/// The unit that the user's manager has to move the process into: a caller outside of what that manager has may not do it himself.
+fn attached(record: &CgroupRecord, own: &OwnCgroup) -> Option<UnitPlan> {
+    let unit = record.unit.as_ref().filter(|unit| unit.manager == Manager::User)?;
+    let of_caller = systemd::of_manager(own.path("").unwrap_or_default());
+    let shared = |dir: &RecordedDir| dir.hierarchy.is_empty() && systemd::of_manager(&dir.path) == of_caller;
+    let inside = of_caller.is_some() && record.dirs.iter().any(shared);
+    (!inside).then(|| UnitPlan { manager: unit.manager, name: unit.name.clone(), properties: Vec::new() })
 }
 
 fn cgroups(record: &CgroupRecord, wanted: &ExecCgroup) -> Result<Cgroups> {

@@ -15,10 +15,9 @@ use crate::sys::socket::{connect_abstract_at_once, connect_at_once};
 use crate::until::{Until, Woken, cancelled};
 use crate::{Error, ErrorKind, Result};
 
-/// The socket's owner is told by the kernel: no name has to be sent, which would be another one in a user namespace.
-const LOGIN: &[u8] = b"\0AUTH EXTERNAL\r\nDATA\r\n";
-/// After this the connection speaks in messages.
-const BEGIN: &[u8] = b"BEGIN\r\n";
+/// The socket's owner is told by the kernel: no name has to be sent, which would be another one in a user namespace. All of it at once, as systemd's own
+/// clients do: a message that comes together with `BEGIN` stays unread in systemd 257 until another one comes.
+const LOGIN: &[u8] = b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n";
 /// The longest line of a login.
 const LINE: usize = 4096;
 /// A queue of connections that is full is tried again after this.
@@ -116,7 +115,7 @@ impl<'a> Bus<'a> {
             let line = self.line()?;
             match line.split(|byte| *byte == b' ').next() {
                 Some(b"DATA") => {}
-                Some(b"OK") => return self.write(BEGIN),
+                Some(b"OK") => return Ok(()),
                 _ => {
                     let message = format!("login refused: {}", String::from_utf8_lossy(&line));
                     return Err(Error::new(ErrorKind::Denied, message));

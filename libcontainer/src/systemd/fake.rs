@@ -70,9 +70,8 @@ impl Drop for Fake {
 impl Talk {
     /// Lets the caller in.
     pub fn login(&mut self) {
-        self.wait_for(b"\0AUTH EXTERNAL\r\nDATA\r\n");
+        self.wait_for(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n");
         self.send(b"DATA\r\nOK 0123456789abcdef\r\n");
-        self.wait_for(b"BEGIN\r\n");
     }
 
     fn wait_for(&mut self, bytes: &[u8]) {

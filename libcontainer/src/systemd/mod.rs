@@ -148,6 +148,17 @@ impl<'a> Systemd<'a> {
         Ok(())
     }
 
+    /// Moves a process into the unit's own cgroup, for a caller who may not do it itself.
+    ///
+    /// # Errors
+    /// The unit is gone, or systemd does not move it.
+    pub fn attach(&mut self, unit: &str, pid: i32) -> Result<()> {
+        let pids = Value::Array("u".to_owned(), vec![Value::Uint32(pid.unsigned_abs())]);
+        let body = [Value::text(unit), Value::text(""), pids];
+        let attached = self.bus.ask(&call("AttachProcessesToUnit", &body));
+        attached.map(drop).map_err(|error| error.context(cannot("attach a process to", unit)))
+    }
+
     /// Waits for the end of a job.
     fn finish(&mut self, job: &str) -> Result<()> {
         loop {
@@ -165,6 +176,14 @@ impl<'a> Systemd<'a> {
 /// As [`Systemd::connect`] and [`Systemd::stop`].
 pub(crate) fn stop(unit: &RecordedUnit, until: &Until) -> Result<()> {
     Systemd::connect(unit.manager, until)?.stop(&unit.name)
+}
+
+/// Moves a process into the cgroup of a unit.
+///
+/// # Errors
+/// As [`Systemd::connect`] and [`Systemd::attach`].
+pub(crate) fn attach(unit: &UnitPlan, pid: i32, until: &Until) -> Result<()> {
+    Systemd::connect(unit.manager, until)?.attach(&unit.name, pid)
 }
 
 fn finished(signal: &Message) -> Result<()> {

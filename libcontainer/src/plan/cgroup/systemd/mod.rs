@@ -102,18 +102,17 @@ fn dirs(place: &str, host: &Host) -> Result<Vec<CgroupDir>> {
 
 /// The cgroup of the user's manager: the caller is often below it, and else it is where systemd always puts it.
 fn of_user(host: &Host) -> String {
-    let own = host.own_cgroup.path("").unwrap_or_default().trim_matches('/');
+    let own = host.own_cgroup.path("").unwrap_or_default();
+    let usual = || format!("user.slice/user-{uid}.slice/user@{uid}.service", uid = host.euid);
+    of_manager(own).map_or_else(usual, str::to_owned)
+}
+
+/// The beginning of a path that is the cgroup of a user's manager.
+pub(crate) fn of_manager(path: &str) -> Option<&str> {
+    let path = path.trim_matches('/');
+    let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
     let is_manager = |part: &str| part.starts_with("user@") && part.ends_with(".service");
-    let mut end = 0;
-    for part in own.split('/') {
-        end += part.len();
-        if let (true, Some(above)) = (is_manager(part), own.get(..end)) {
-            return above.to_owned();
-        }
-        end += 1;
-    }
-    let uid = host.euid;
-    format!("user.slice/user-{uid}.slice/user@{uid}.service")
+    ends.filter_map(|end| path.get(..end)).find(|above| above.rsplit('/').next().is_some_and(is_manager))
 }
 
 impl UnitPlan {
@@ -187,5 +186,25 @@ impl fmt::Display for UnitPlan {
 impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.name, self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_manager;
+
+    #[test]
+    fn a_users_manager_is_found_in_a_path_by_its_name() {
+        let manager = "user.slice/user-7.slice/user@7.service";
+        for (path, expected) in [
+            ("/user.slice/user-7.slice/user@7.service/app.slice/x.scope", Some(manager)),
+            (manager, Some(manager)),
+            ("/user.slice/user-7.slice/session-1.scope", None),
+            ("/", None),
+            ("", None),
+            ("/user@7.services/x", None),
+        ] {
+            assert_eq!(of_manager(path), expected, "{path}");
+        }
     }
 }
