@@ -81,7 +81,23 @@ impl Error {
     /// A kernel call failed: "`what`: `errno text`". The kind follows from the errno.
     pub fn os(what: impl fmt::Display, errno: i32) -> Self {
         let message = line(format!("{what}: {}", crate::errno::text(errno)));
-        Self::made(kind_of(errno), message, Some(errno))
+        let error = Self::made(kind_of(errno), message, Some(errno));
+        if errno == libc::ENOSYS { error.explained() } else { error }
+    }
+
+    /// Says which of the calls that teu needs are not there. For a kernel that is too old, and for a seccomp filter around the caller.
+    fn explained(self) -> Self {
+        let absent = crate::sys::calls::absent();
+        if absent.is_empty() {
+            return self;
+        }
+        let calls: Vec<String> =
+            absent.iter().map(|(name, since)| format!("{name} (Linux {since})")).collect();
+        let these = if calls.len() == 1 { "this call" } else { "these calls" };
+        self.remark(format!(
+            "the kernel, or a seccomp filter of the caller, lacks {these}: {}",
+            calls.join(", ")
+        ))
     }
 
     fn made(kind: ErrorKind, message: String, errno: Option<i32>) -> Self {

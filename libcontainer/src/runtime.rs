@@ -163,11 +163,11 @@ impl Runtime {
     /// Finds a container.
     ///
     /// # Errors
-    /// `NotFound`; `Internal` if its record cannot be read.
+    /// `NotFound`; `Internal` if its record cannot be read; what keeps the kernel from telling whether init lives.
     pub fn open(&self, id: &Id) -> Result<Container> {
         let dir = StateDir::open(&self.shared.root, id)?;
         let record = dir.read()?;
-        Ok(Container::opened(Arc::new(dir), record))
+        Container::opened(Arc::new(dir), record)
     }
 
     /// Every container below the root, sorted by id. Takes no lock, makes and removes nothing; what is no container is skipped.

@@ -26,10 +26,15 @@ impl Cgroup {
     ///
     /// On v2 this is what was asked for: a signal wakes a frozen process for a moment, and the state reached would flicker.
     pub fn frozen(&self) -> bool {
+        self.try_frozen().unwrap_or(false)
+    }
+
+    /// The same, with the reason why it cannot be told.
+    pub fn try_frozen(&self) -> io::Result<bool> {
         match self.freezer() {
-            Some(dir) if dir.is_v2() => dir.read("cgroup.freeze").is_ok_and(|asked| asked.trim() == "1"),
-            Some(dir) => dir.is_frozen().unwrap_or(false),
-            None => false,
+            Some(dir) if dir.is_v2() => Ok(dir.read("cgroup.freeze")?.trim() == "1"),
+            Some(dir) => dir.is_frozen(),
+            None => Ok(false),
         }
     }
 

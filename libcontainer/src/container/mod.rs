@@ -82,9 +82,15 @@ impl Container {
         Self { dir, record, pidfd, terminal, listener, exit: OnceLock::new() }
     }
 
-    pub(crate) fn opened(dir: Arc<StateDir>, record: Record) -> Self {
-        let pidfd = record.init.as_ref().and_then(|init| init.open().ok().flatten());
-        Self { dir, record, pidfd, terminal: None, listener: None, exit: OnceLock::new() }
+    pub(crate) fn opened(dir: Arc<StateDir>, record: Record) -> Result<Self> {
+        // A process that cannot be asked for is not a process that is gone.
+        let open = |init: &state::InitRecord| {
+            init.open().map_err(|error| {
+                Error::io(format!("open process {}, the container's init", init.pid), &error)
+            })
+        };
+        let pidfd = record.init.as_ref().map(open).transpose()?.flatten();
+        Ok(Self { dir, record, pidfd, terminal: None, listener: None, exit: OnceLock::new() })
     }
 
     /// The terminal of a container that was just created with one and without a `console_socket`; once. Left in the handle it is closed with it, and the
@@ -290,7 +296,7 @@ impl Container {
         }
         match self.record.init {
             Some(_) => act(self),
-            None => act(&Self::opened(Arc::clone(&self.dir), self.dir.read()?)),
+            None => act(&Self::opened(Arc::clone(&self.dir), self.dir.read()?)?),
         }
     }
 

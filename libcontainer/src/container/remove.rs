@@ -1,6 +1,6 @@
 //! Delete: from every state that a container, or an attempt at one, can be left in. Doing it again after an interruption finishes it.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ fn unblock(dir: &StateDir) {
 /// Removes what a locked directory holds, be it a container or less.
 fn remove_claimed(dir: StateDir, mode: Delete) -> Result<Vec<Warning>> {
     match dir.read() {
-        Ok(record) => remove_locked(&Container::opened(Arc::new(dir), record), mode),
+        Ok(record) => remove_locked(&Container::opened(Arc::new(dir), record)?, mode),
         // Cut short before the record was whole: there is nothing but the directory.
         Err(error) if error.kind() == ErrorKind::NotFound => dir.remove().and(Err(error)),
         Err(_) if mode == Delete::Force => dir.remove().map(|()| Vec::new()),
@@ -71,13 +71,22 @@ pub(super) fn remove_locked(container: &Container, mode: Delete) -> Result<Vec<W
     Ok(hook::poststop(record))
 }
 
+fn kill(init: &OwnedFd) -> Result<()> {
+    match pidfd_send_signal(init.as_fd(), libc::SIGKILL) {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
+            Err(Error::io("kill the container's init", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Ends every process of the container.
 pub(super) fn end(container: &Container, status: Status, cgroup: &Cgroup) -> Result<()> {
     if status == Status::Stopped {
         // A caller who is the parent and never waited for it would keep the zombie.
         let _ = container.pidfd.as_ref().map(|init| reap::wait_until(init, Instant::now()));
     } else if let Some(init) = &container.pidfd {
-        let _ = pidfd_send_signal(init.as_fd(), libc::SIGKILL);
+        kill(init)?;
         if status == Status::Paused {
             cgroup.thaw()?;
         }

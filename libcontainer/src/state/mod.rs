@@ -67,7 +67,7 @@ pub(crate) fn status(dir: &StateDir, record: &Record, init: Option<&OwnedFd>) ->
     if !init.is_some_and(is_alive) {
         return Ok(Status::Stopped);
     }
-    if is_frozen(record) {
+    if is_frozen(record)? {
         return Ok(Status::Paused);
     }
     let gate = dir.gate().map_err(|error| Error::io("look at the gate", &error))?;
@@ -83,8 +83,15 @@ pub(crate) fn is_alive(pidfd: &OwnedFd) -> bool {
     !poll(&[pidfd.as_fd()], libc::POLLIN, Instant::now()).unwrap_or(true)
 }
 
-fn is_frozen(record: &Record) -> bool {
-    Cgroup::open(&record.cgroup).is_ok_and(|cgroup| cgroup.frozen())
+fn is_frozen(record: &Record) -> Result<bool> {
+    /// These say something of the caller and nothing of the cgroup.
+    const OF_THE_CALLER: [i32; 4] = [libc::ENOSYS, libc::EMFILE, libc::ENFILE, libc::ENOMEM];
+    let asked =
+        |cgroup: Cgroup| cgroup.try_frozen().map_err(|e| Error::io("look whether the cgroup is frozen", &e));
+    match Cgroup::open(&record.cgroup).and_then(asked) {
+        Err(error) if error.errno().is_some_and(|errno| OF_THE_CALLER.contains(&errno)) => Err(error),
+        answer => Ok(answer.unwrap_or(false)),
+    }
 }
 
 impl Summary {
