@@ -13,6 +13,7 @@ pub struct Artifact {
 
 pub const TEU: Artifact = Artifact { package: "teu-cli", file: "teu" };
 pub const CONFORMANCE: Artifact = Artifact { package: "teu-conformance", file: "teu-conformance" };
+pub const WITHOUT: Artifact = Artifact { package: "teu-conformance", file: "teu-without" };
 pub const ENGINES: Artifact = Artifact { package: "teu-engines", file: "teu-engines" };
 pub const RECORDER: Artifact = Artifact { package: "teu-engines", file: "teu-recorder" };
 pub const DEMO: Artifact = Artifact { package: "teu-conformance", file: "teu-demo" };

@@ -4,6 +4,7 @@ use crate::Outcome;
 use crate::ctx::Ctx;
 use crate::host::Need;
 
+mod absent;
 mod caller;
 mod cgroup_mounts;
 mod cgroups;
@@ -126,6 +127,7 @@ pub fn all() -> Vec<Test> {
         exec_cgroup::TESTS,
         races::TESTS,
         caller::TESTS,
+        absent::TESTS,
         hostile::TESTS,
         mutations::TESTS,
         real_rootfs::TESTS,
