@@ -8,38 +8,89 @@ use crate::step::Step;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const SUITE: &str = "trixie";
+/// The release of what is not said to be of another.
+const TRIXIE: &str = "trixie";
 /// Inside a root: what it was made of. Another recipe makes another root.
 const RECIPE_FILE: &str = "etc/teu-lab";
 
-/// One root filesystem: its folder, what it is for, and the packages that are not part of every Debian.
+/// One root filesystem: its folder, its release, what it is for, and the packages that are not part of every Debian.
 pub struct Root {
     folder: &'static str,
+    suite: &'static str,
     what: &'static str,
     include: &'static str,
+    finish: Option<Finish>,
 }
+
+/// A script of the sources that gets the fresh root as its argument, and its text, which is a part of the recipe.
+struct Finish {
+    path: &'static str,
+    text: &'static str,
+}
+
+const GUEST: Finish = Finish { path: "xtask/src/guest/finish.sh", text: include_str!("guest/finish.sh") };
 
 /// The rootfs of conformance and the contenders of the bench.
 pub const LAB: Root = Root {
     folder: "trixie",
+    suite: TRIXIE,
     what: "the lab, a Debian root filesystem (about a minute and 260 MB, once)",
     include: "runc,crun,busybox-static,python3-minimal,procps",
+    finish: None,
 };
 
 /// Builds the command with musl where the machine's own toolchain cannot: a compiler, the source of its standard library, and the libc.
 pub const WORKSHOP: Root = Root {
     folder: "workshop",
+    suite: TRIXIE,
     what: "the workshop, a Debian root filesystem with a compiler (about two minutes and 1.2 GB, once)",
     include: "cargo,rustc,rust-src,musl-tools,gcc,libc6-dev,ca-certificates",
+    finish: None,
 };
 
 /// Container engines as Debian ships them. Not on the machine itself: there they would start daemons and write firewall rules.
 pub const ENGINES: Root = Root {
     folder: "engines",
+    suite: TRIXIE,
     what: "the root filesystem with containerd, Docker, podman and buildah (about three minutes and 1.1 GB, once)",
     include: "runc,crun,containerd,docker.io,docker-cli,docker-buildx,docker-compose,podman,buildah,conmon,catatonit,\
               netavark,uidmap,fuse-overlayfs,busybox-static,procps,iproute2",
+    finish: None,
 };
+
+/// What a guest boots with systemd as its PID 1. Only for as long as its image takes to make (guest/image.rs).
+pub const GUEST_TRIXIE: Root = Root {
+    folder: "guest-trixie",
+    suite: TRIXIE,
+    what: "the root of the guest, Debian 13 (about two minutes and 900 MB, once)",
+    include: "systemd-sysv,udev,dbus,dbus-user-session,libpam-systemd,linux-image-amd64,apparmor,iproute2,kmod,procps,\
+              util-linux,busybox-static,uidmap,xz-utils,strace,criu",
+    finish: Some(GUEST),
+};
+
+/// The same with an older kernel and the systemd of its time.
+pub const GUEST_BOOKWORM: Root = Root {
+    folder: "guest-bookworm",
+    suite: "bookworm",
+    what: "the root of the guest, Debian 12 (about two minutes and 900 MB, once)",
+    include: OLDER,
+    finish: Some(GUEST),
+};
+
+/// The oldest kernel that teu promises to run on.
+pub const GUEST_BULLSEYE: Root = Root {
+    folder: "guest-bullseye",
+    suite: "bullseye",
+    what: "the root of the guest, Debian 11 (about two minutes and 900 MB, once)",
+    include: OLDER,
+    finish: Some(GUEST),
+};
+
+/// The packages of an older guest: the same, without what its archive lacks.
+const OLDER: &str = "systemd-sysv,udev,dbus,dbus-user-session,libpam-systemd,linux-image-amd64,apparmor,iproute2,kmod,procps,\
+                     util-linux,busybox-static,uidmap,xz-utils,strace";
+
+const ROOTS: [&Root; 6] = [&LAB, &WORKSHOP, &ENGINES, &GUEST_TRIXIE, &GUEST_BOOKWORM, &GUEST_BULLSEYE];
 
 impl Root {
     /// Where it is when it is finished.
@@ -52,8 +103,15 @@ impl Root {
         fs::read_to_string(self.path(project).join(RECIPE_FILE)).is_ok_and(|found| found == self.recipe())
     }
 
-    fn recipe(&self) -> String {
-        format!("{SUITE} minbase {}\n", self.include)
+    /// Everything that it is made of.
+    pub fn recipe(&self) -> String {
+        let finish = self.finish.as_ref().map_or("", |finish| finish.text);
+        format!("{} minbase {}\n{finish}", self.suite, self.include)
+    }
+
+    /// Removes it: what was made of it is enough.
+    pub fn remove(&self, project: &Project) -> Result<(), String> {
+        remove(project, &self.path(project))
     }
 
     /// Makes it if it is not there. An error says what the machine lacks.
@@ -66,6 +124,9 @@ impl Root {
         remove_leftovers(project);
         let draft = project.lab().join(format!("{}.draft-{}", self.folder, std::process::id()));
         self.debootstrap(project, &debootstrap, &draft)?;
+        if let Some(finish) = &self.finish {
+            finish.run(project, &draft)?;
+        }
         fs::write(draft.join(RECIPE_FILE), self.recipe()).map_err(|error| format!("the recipe: {error}"))?;
         self.publish(project, &draft)
     }
@@ -76,7 +137,7 @@ impl Root {
         let step = Step::new(format!("make {}", self.what), "unshare")
             .args(["--mount", "--propagation", "private"])
             .arg(debootstrap)
-            .args(["--variant=minbase", &format!("--include={}", self.include), SUITE])
+            .args(["--variant=minbase", &format!("--include={}", self.include), self.suite])
             .arg(draft)
             .args(std::env::var_os("TEU_DEBIAN_MIRROR"));
         if let Err(error) = step.limit_seconds(900).run_logged(&project.root, &log) {
@@ -101,6 +162,16 @@ impl Root {
     }
 }
 
+impl Finish {
+    fn run(&self, project: &Project, draft: &Path) -> Result<(), String> {
+        Step::new("finish it", "unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-e", self.path])
+            .arg(draft)
+            .run(&project.root)
+            .or_else(|reason| remove(project, draft).and(Err(reason)))
+    }
+}
+
 /// Drafts whose builder is gone. What resists (an orphan may still be writing there) is left to the next time.
 fn remove_leftovers(project: &Project) {
     for entry in fs::read_dir(project.lab()).into_iter().flatten().flatten() {
@@ -117,7 +188,7 @@ fn remove_leftovers(project: &Project) {
 /// The process that a draft's name says is building it.
 fn builder(name: &str) -> Option<u32> {
     let (folder, pid) = name.split_once(".draft-")?;
-    [LAB, WORKSHOP, ENGINES].iter().any(|root| root.folder == folder).then(|| pid.parse().ok())?
+    ROOTS.iter().any(|root| root.folder == folder).then(|| pid.parse().ok())?
 }
 
 /// Deletes a tree, but never through a mount: below a forgotten sysfs or cgroup mount there is more to lose than disk.

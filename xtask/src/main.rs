@@ -11,6 +11,7 @@ mod check;
 mod demo;
 mod dist;
 mod engines;
+mod guest;
 mod lab;
 mod licence;
 mod lint;
@@ -36,6 +37,8 @@ enum Failure {
     /// The summary has said it already, and its last line stays the last.
     InSummary,
     Because(String),
+    /// A program that was run for the caller ended so.
+    Status(u8),
 }
 
 impl From<String> for Failure {
@@ -84,6 +87,12 @@ const COMMANDS: &[Command] = &[
         lanes: Vec::new,
     },
     Command {
+        name: "guest",
+        about: "a Debian machine under qemu: [--kernel trixie|bookworm|bullseye] [--user NAME] [--share FILE] [--seconds N] [--build] [-- COMMAND]",
+        run: guest::run,
+        lanes: Vec::new,
+    },
+    Command {
         name: "spec-support",
         about: "measure which fields the behaviours set (root), and write docs/spec-support.md",
         run: support::run,
@@ -125,10 +134,10 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match dispatch(&args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if let Failure::Because(reason) = failure {
-                eprintln!("xt: {reason}");
-            }
+        Err(Failure::Status(status)) => ExitCode::from(status),
+        Err(Failure::InSummary) => ExitCode::FAILURE,
+        Err(Failure::Because(reason)) => {
+            eprintln!("xt: {reason}");
             ExitCode::FAILURE
         }
     }

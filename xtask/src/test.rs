@@ -1,9 +1,10 @@
 //! `cargo xt test`: set up, then every lane, then one summary.
 
 use crate::Failure;
-use crate::artifact::{self, CONFORMANCE, TEU};
+use crate::artifact::{self, CONFORMANCE, TEU, WITHOUT};
 use crate::capi;
 use crate::engines;
+use crate::guest;
 use crate::lab::LAB;
 use crate::mutants;
 use crate::project::{Project, program};
@@ -42,6 +43,26 @@ const LANES: &[Lane] = &[
             "only by name: containerd, Docker, podman and buildah with teu as their runtime",
             engines::lane,
         )
+    },
+    Lane {
+        slow: true,
+        ..lane(
+            "enosys",
+            "only by name: kernels that seem to lack a call, one call at a time (native has it too)",
+            enosys,
+        )
+    },
+    Lane {
+        slow: true,
+        ..lane(
+            "guest",
+            "only by name: conformance in a Debian 13 of its own, with systemd and cgroup v2",
+            guest::guest,
+        )
+    },
+    Lane {
+        slow: true,
+        ..lane("guest-old", "only by name: its core on Linux 6.1 and 5.10", guest::guest_old)
     },
     Lane {
         slow: true,
@@ -134,6 +155,10 @@ fn v2_library(project: &Project) -> Result<Tally, String> {
     tally(project, &Suite::build(project)?.library("v2"))
 }
 
+fn enosys(project: &Project) -> Result<Tally, String> {
+    tally(project, &Suite::build(project)?.step("native", false).args(["--filter", "absent::"]))
+}
+
 fn native_c(project: &Project) -> Result<Tally, String> {
     tally(project, &Suite::loading(project)?.step("native", false))
 }
@@ -172,8 +197,8 @@ pub struct Suite {
 
 impl Suite {
     pub fn build(project: &Project) -> Result<Suite, String> {
-        let built = artifact::build(project, &[TEU, CONFORMANCE])?;
-        let [teu, program] = built.as_slice() else { return Err("the build gave no programs".to_owned()) };
+        let built = artifact::build(project, &[TEU, CONFORMANCE, WITHOUT])?;
+        let [teu, program, _] = built.as_slice() else { return Err("the build gave no programs".to_owned()) };
         let reports = project.lab();
         std::fs::create_dir_all(&reports).map_err(|error| format!("{}: {error}", reports.display()))?;
         let lab = LAB.ready(project).then(|| LAB.path(project));
