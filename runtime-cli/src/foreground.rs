@@ -8,6 +8,8 @@ use teu::{Container, Exit, Process, Result};
 pub trait Foreground {
     /// Readable when it has ended; `None` if it had ended before.
     fn pidfd(&self) -> Option<BorrowedFd<'_>>;
+    /// Its pid; `None` if it had ended before.
+    fn pid(&self) -> Option<i32>;
     /// Sends it a signal.
     fn kill(&self, signal: i32) -> Result<()>;
     /// How it ended.
@@ -17,6 +19,9 @@ pub trait Foreground {
 impl Foreground for Container {
     fn pidfd(&self) -> Option<BorrowedFd<'_>> {
         Container::pidfd(self)
+    }
+    fn pid(&self) -> Option<i32> {
+        Container::pid(self)
     }
     fn kill(&self, signal: i32) -> Result<()> {
         Container::kill(self, signal)
@@ -29,6 +34,9 @@ impl Foreground for Container {
 impl Foreground for Process {
     fn pidfd(&self) -> Option<BorrowedFd<'_>> {
         Some(Process::pidfd(self))
+    }
+    fn pid(&self) -> Option<i32> {
+        Some(Process::pid(self))
     }
     fn kill(&self, signal: i32) -> Result<()> {
         Process::kill(self, signal)

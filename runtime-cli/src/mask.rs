@@ -5,14 +5,15 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use teu::{Error, Exit, Result};
 
 use crate::foreground::Foreground;
 
-/// Signals that stay as they are: the end of a child is seen through its pidfd, and SIGURG means nothing to a container.
-const LEFT_ALONE: [Signal; 2] = [Signal::SIGCHLD, Signal::SIGURG];
+/// The signal that stays as it is: it means nothing to a container.
+const LEFT_ALONE: Signal = Signal::SIGURG;
 
 /// Signals that ask this program to give up.
 const INTERRUPTS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
@@ -28,7 +29,7 @@ impl Blocked {
     /// Blocks the signals.
     pub fn all() -> Result<Self> {
         let mut set = SigSet::all();
-        LEFT_ALONE.into_iter().for_each(|signal| set.remove(signal));
+        set.remove(LEFT_ALONE);
         let mut interrupts = SigSet::empty();
         INTERRUPTS.into_iter().for_each(|signal| interrupts.add(signal));
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
@@ -66,17 +67,33 @@ impl Blocked {
     }
 
     fn forward_pending(&self, container: &impl Foreground) -> Result<()> {
-        while let Some(signal) = self.read()? {
+        while let Some(signal) = self.read(container)? {
             pass_on(container, signal);
         }
         Ok(())
     }
 
-    /// The next pending signal.
-    pub fn read(&self) -> Result<Option<i32>> {
-        let info = self.all.read_signal().map_err(failed("read signalfd"))?;
-        // A signal number is below 65.
-        Ok(info.map(|info| i32::try_from(info.ssi_signo).unwrap_or_default()))
+    /// The next pending signal that is meant for the container. Children that end besides are reaped: processes that the container left behind, if this
+    /// program is their subreaper.
+    pub fn read(&self, container: &impl Foreground) -> Result<Option<i32>> {
+        loop {
+            let info = self.all.read_signal().map_err(failed("read signalfd"))?;
+            // A signal number is below 65.
+            match info.map(|info| i32::try_from(info.ssi_signo).unwrap_or_default()) {
+                Some(signal) if signal == Signal::SIGCHLD as i32 => reap_others(container.pid()),
+                other => return Ok(other),
+            }
+        }
+    }
+}
+
+/// Reaps what has ended, but not `kept`: its end is seen through its pidfd.
+fn reap_others(kept: Option<i32>) {
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    while let Some(pid) = waitid(Id::All, look).ok().and_then(|status| status.pid()) {
+        if Some(pid.as_raw()) == kept || waitpid(pid, Some(WaitPidFlag::WNOHANG)).is_err() {
+            return;
+        }
     }
 }
 
@@ -125,10 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_child_is_not_taken_for_a_signal_to_pass_on() {
+    fn all_but_one_signal_are_blocked() {
         let signals = Blocked::all().unwrap();
         let mask = SigSet::thread_get_mask().unwrap();
-        assert!(!mask.contains(Signal::SIGCHLD) && !mask.contains(Signal::SIGURG));
+        assert!(!mask.contains(Signal::SIGURG));
         assert!(mask.contains(Signal::SIGWINCH) && mask.contains(Signal::SIGTSTP));
         signals.release().unwrap();
     }

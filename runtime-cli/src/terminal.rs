@@ -161,7 +161,7 @@ impl Bridge {
 
     /// A new size is the terminal's own affair: the kernel tells the container.
     fn handle_signals(&self, container: &impl Foreground, signals: &Blocked) -> Result<()> {
-        while let Some(signal) = signals.read()? {
+        while let Some(signal) = signals.read(container)? {
             if signal == Signal::SIGWINCH as i32 {
                 self.resize();
             } else {

@@ -26,6 +26,7 @@ tests! {
     a_container_that_is_not_kept_leaves_nothing [Need::Cli],
     the_session_keyring_is_the_container_s_unless_the_caller_s_is_kept [Need::Cli],
     init_is_the_child_of_the_caller_s_subreaper [Need::Cli],
+    run_collects_what_a_container_leaves_behind [Need::Cli, Need::Busybox],
     create_start_kill_and_delete_print_nothing,
     the_state_root_is_made_for_the_owner_alone [Need::Cli],
     four_threads_make_forty_containers,
@@ -163,6 +164,31 @@ fn init_is_the_child_of_the_caller_s_subreaper(ctx: &Ctx<'_>) -> Outcome {
         let dir = bundle.dir.to_string_lossy().into_owned();
         let words = [&["run"], options, &["--bundle", &dir, &bundle.id]].concat();
         same!(ctx.cli()?.call(&words).code, 4, "{options:?}");
+    }
+    Ok(())
+}
+
+/// Without a pid namespace of its own. Init is the child of `run`: an orphan gets the same parent, and does not stay when it has ended.
+const ORPHAN: &str = r#"
+    (sh -c 'first=$PPID
+        : > /tmp/seen
+        while read -r a b c parent rest < /proc/$$/stat; [ $parent = $first ]; do sleep 0.01; done
+        echo $$ $parent > /tmp/orphan' &
+    until [ -e /tmp/seen ]; do sleep 0.01; done)
+    until [ -s /tmp/orphan ]; do sleep 0.01; done
+    read -r pid parent < /tmp/orphan
+    if [ $parent != $PPID ]; then echo left; exit; fi
+    until [ ! -d /proc/$pid ]; do sleep 0.01; done
+    echo collected"#;
+
+fn run_collects_what_a_container_leaves_behind(ctx: &Ctx<'_>) -> Outcome {
+    for (options, wanted) in [(&[][..], "collected\n"), (&["--no-subreaper"], "left\n")] {
+        let mut bundle = ctx.busybox(&["sh", "sleep"])?;
+        bundle.without_namespace("pid").mount("/tmp", "tmpfs", "tmpfs", &["mode=1777"]);
+        bundle.args(&["sh", "-c", ORPHAN]).write()?;
+        let dir = bundle.dir.to_string_lossy().into_owned();
+        let words = [&["run"], options, &["--bundle", &dir, &bundle.id]].concat();
+        same!(ctx.cli()?.call(&words).good()?.out, wanted, "{options:?}");
     }
     Ok(())
 }

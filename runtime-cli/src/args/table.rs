@@ -144,7 +144,7 @@ const EXEC: &[Opt] = &[
 const FOREGROUND: &[Opt] = &[
     flag("detach", "d", "return when the program has started"),
     flag("keep", "", "keep the container after its program has ended"),
-    flag("no-subreaper", "", "accepted: this program does not become a subreaper"),
+    flag("no-subreaper", "", "leave orphans of the container to the next subreaper"),
 ];
 
 /// What `kill` and `delete` share.

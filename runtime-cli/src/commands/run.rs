@@ -1,12 +1,13 @@
 //! `run`: create and start; in the foreground wait for the end, pass signals on and remove the container.
 
+use nix::sys::prctl::set_child_subreaper;
 use teu::{Container, Delete, Result};
 
 use super::delete;
 use crate::args::Arguments;
 use crate::creation::{Creation, of_start};
 use crate::invocation::Invocation;
-use crate::mask::Blocked;
+use crate::mask::{Blocked, failed};
 use crate::notify::Relay;
 use crate::terminal::Bridge;
 
@@ -20,6 +21,10 @@ fn create_and_start(invocation: &Invocation, args: &Arguments) -> Result<u8> {
     let creation = Creation::resolve(invocation, args)?;
     creation.check_terminal(!args.flag("detach"))?;
     let signals = Blocked::all()?;
+    if !args.flag("detach") && !args.flag("no-subreaper") {
+        // What the container leaves behind ends as a child of this program, and not unseen.
+        set_child_subreaper(true).map_err(failed("prctl"))?;
+    }
     let mut container = match creation.create(invocation, &signals) {
         Ok(container) => container,
         Err(error) => return signals.release().and(Err(error)),
