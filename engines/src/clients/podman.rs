@@ -78,7 +78,22 @@ const FILES: &[(&str, &str)] = &[
     ("kube.yaml", KUBE),
     ("seccomp.json", super::SECCOMP),
     ("kept.txt", "kept open\n"),
+    ("manager.pl", MANAGER),
+    ("program.pl", PROGRAM),
 ];
+
+/// Stands for a service manager: prints what it is told until the word that counts.
+const MANAGER: &str = r#"use IO::Socket::UNIX;
+alarm 30;
+my $socket = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => $ARGV[0]) or die $!;
+while (defined $socket->recv(my $said, 4096)) { print $said; exit if $said =~ /READY=1/ }
+"#;
+
+/// A program that says when it is ready.
+const PROGRAM: &str = r#"use IO::Socket::UNIX;
+IO::Socket::UNIX->new(Type => SOCK_DGRAM, Peer => $ENV{NOTIFY_SOCKET})->send("READY=1\n");
+sleep 1000;
+"#;
 
 /// podman chooses the JSON log by the runtime's name.
 const CONF: &str = r#"[engine]
@@ -205,6 +220,19 @@ const CASES: &[Case] = &[
         name: "readiness_is_told_to_the_service_manager",
         steps: &[
             shell("NOTIFY_SOCKET={dir}/notify.sock {client} run --network=none --ulimit=host --name={id} --detach --sdnotify=conmon base sleep 1000"),
+        ],
+    },
+    Case {
+        name: "readiness_is_told_by_the_program",
+        steps: &[
+            shell(
+                "perl {dir}/manager.pl {dir}/manager.sock >{dir}/told & until [ -S {dir}/manager.sock ]; do sleep 0.1; done; \
+                 NOTIFY_SOCKET={dir}/manager.sock {client} run --network=none --ulimit=host --name={id} --detach --sdnotify=container \
+                 --volume=/usr:/usr:ro --volume=/usr/lib:/lib:ro --volume=/usr/lib64:/lib64:ro --volume={dir}/program.pl:/program.pl:ro \
+                 base /usr/bin/perl /program.pl; wait; cat {dir}/told",
+            )
+            .prints(&["READY=1"]),
+            client(&["exec", "{id}", "ps"]).prints(&["/program.pl"]),
         ],
     },
     Case {

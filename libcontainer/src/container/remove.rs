@@ -91,7 +91,9 @@ pub(super) fn end(container: &Container, status: Status, cgroup: &Cgroup) -> Res
             cgroup.thaw()?;
         }
         if reap::wait_until(init, Instant::now() + DEADLINE).is_none() {
-            return Err(Error::new(ErrorKind::Busy, "container init still running"));
+            // An init that has ended is not gone before all of its pid namespace: the parent of a process that was added is asked for its status first.
+            return Err(Error::new(ErrorKind::Busy, "container init still running")
+                .remark("or the parent of a process that exec added has not reaped it"));
         }
     }
     // The end of a pid namespace ends everybody in it. Without one the cgroup tells who belongs to the container.
