@@ -39,7 +39,7 @@ impl Container {
     /// `CommandNotFound` and `CommandNotExecutable`; what the process reports while it enters. Nothing is left then.
     pub fn exec(&self, process: &[u8], mut options: ExecOptions) -> Result<Process> {
         let paused = self.enterable(options.ignore_paused)?;
-        let spec = self.spec()?.with_process(process)?;
+        let spec = Spec::of_process(&self.record.bundle, &self.dir.read_config()?, process)?;
         let plan = self.plan_exec(&spec, &options)?;
         let until = Until::from(&Patience { timeout: options.timeout, cancel: options.cancel.take() });
         until.check()?;

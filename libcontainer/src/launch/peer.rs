@@ -93,10 +93,13 @@ impl Peer {
             pidfd.ok_or_else(|| Error::new(ErrorKind::Internal, "init respawned without a descriptor"))?;
         let pid =
             sys::pidfd::pid_of(pidfd.as_fd()).map_err(|error| Error::io("find the pid of init", &error))?;
-        if let Some(first) = self.child.replace(Child { pid, pidfd }) {
+        let first = self.child.replace(Child { pid, pidfd });
+        // It goes on while the first one ends.
+        let said = self.say(wire::GO);
+        if let Some(first) = first {
             reap::wait(&first.pidfd);
         }
-        self.say(wire::GO)
+        said
     }
 
     pub fn say(&self, word: u32) -> Result<()> {

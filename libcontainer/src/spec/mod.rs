@@ -180,8 +180,13 @@ impl Spec {
     /// # Errors
     /// Those of [`Spec::from_bundle`], with places below `/process`.
     pub fn with_process(&self, process: &[u8]) -> Result<Self> {
+        Self::of_process(&self.bundle, &self.json, process)
+    }
+
+    /// The same from the text of a configuration that is not read otherwise. `bundle` is absolute.
+    pub(crate) fn of_process(bundle: &Path, json: &[u8], process: &[u8]) -> Result<Self> {
         let mut process = load::object(process, "process")?;
-        let mut whole = load::object(&self.json, "config.json")?;
+        let mut whole = load::object(json, "config.json")?;
         let affinity = whole.pointer("/process/execCPUAffinity").filter(|affinity| !affinity.is_null());
         if let (Some(process), Some(affinity)) = (process.as_object_mut(), affinity) {
             process.entry("execCPUAffinity").or_insert_with(|| affinity.clone());
@@ -189,7 +194,7 @@ impl Spec {
         if let Some(whole) = whole.as_object_mut() {
             whole.insert("process".to_owned(), process);
         }
-        Self::from_absolute(self.bundle.clone(), whole.to_string().as_bytes())
+        Self::from_absolute(bundle.to_owned(), whole.to_string().as_bytes())
     }
 
     /// The `process` of a configuration as it was written; an empty object if it has none.
