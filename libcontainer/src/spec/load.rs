@@ -8,6 +8,7 @@ use std::path::Path;
 use oci_spec::runtime::Spec as Config;
 use serde_json::Value;
 
+use super::place::{self, Fault};
 use super::{Warning, lenient, lost, pointer};
 use crate::{Error, ErrorKind, Result};
 
@@ -81,13 +82,50 @@ pub fn parse(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
 fn parse_leniently(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
     let mut value: Value = serde_json::from_slice(json).map_err(|error| syntax(&error))?;
     lenient::relax(&mut value, warnings);
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let refusal = one_line(&error.inner().to_string());
-        match pointer::from_path(error.path()) {
+    let text = value.to_string();
+    serde_json::from_str(&text).map_err(|error| {
+        let (place, refusal) = refused(&value, &text, &error);
+        let refusal = one_line(&refusal);
+        match place {
             Some(pointer) => invalid(known_words(&pointer, refusal)).at(pointer),
             None => invalid(refusal),
         }
     })
+}
+
+/// Faults of a whole object or array, as serde words them.
+const OF_THE_WHOLE: [&str; 3] = ["missing field", "duplicate field", "invalid length"];
+
+/// The place in `value` that its types refuse, and why. `text` is the value's.
+fn refused(value: &Value, text: &str, error: &serde_json::Error) -> (Option<String>, String) {
+    let shown = error.to_string();
+    let words = shown.rsplit_once(" at line ").map_or(shown.as_str(), |(words, _)| words);
+    let fault = match error.is_syntax() {
+        true => Fault::Begun,
+        false if OF_THE_WHOLE.iter().any(|whole| words.starts_with(whole)) => Fault::Missing,
+        false => Fault::Value,
+    };
+    let place = place::of(text.as_bytes(), error.column(), fault);
+    // The document is well-formed: serde_json found no word where it needs one.
+    let found = value.pointer(place.as_deref().unwrap_or_default()).filter(|_| fault == Fault::Begun);
+    let refusal = match found {
+        Some(found) => format!("invalid type: {}, expected string or map", kind(found)),
+        None => words.to_owned(),
+    };
+    (place, refusal)
+}
+
+/// A value in serde's words.
+fn kind(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => format!("boolean `{value}`"),
+        Value::Number(number) if number.is_f64() => format!("floating point `{number}`"),
+        Value::Number(number) => format!("integer `{number}`"),
+        Value::String(text) => format!("string {text:?}"),
+        Value::Array(_) => "sequence".to_owned(),
+        Value::Object(_) => "map".to_owned(),
+    }
 }
 
 /// Where clients know a fault by runc's words, these come first.

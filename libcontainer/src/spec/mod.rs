@@ -34,6 +34,7 @@ mod mounts;
 mod notify;
 pub(crate) mod numbers;
 pub(crate) mod own;
+mod place;
 pub(crate) mod pointer;
 mod update;
 mod validate;

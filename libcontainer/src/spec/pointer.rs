@@ -24,21 +24,6 @@ pub fn join(base: &str, key: &str) -> String {
     pointer
 }
 
-/// The pointer to a place that a failed deserialisation reports; `None` at the root.
-pub fn from_path(path: &serde_path_to_error::Path) -> Option<String> {
-    use serde_path_to_error::Segment;
-    let mut pointer = String::new();
-    for segment in path.iter() {
-        match segment {
-            Segment::Seq { index } => push(&mut pointer, &index.to_string()),
-            Segment::Map { key } => push(&mut pointer, key),
-            // Neither stands for a step in the document.
-            Segment::Enum { .. } | Segment::Unknown => {}
-        }
-    }
-    (!pointer.is_empty()).then_some(pointer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::join;
