@@ -2,6 +2,7 @@
  *   cycle N   the nanoseconds of N containers, each as create,start,wait,delete
  *   calls N   the nanoseconds of N rounds on a container that waits for its start, each as state,kill,stats,update
  * engine ID BUNDLE STATE_ROOT */
+#define _GNU_SOURCE
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
