@@ -12,83 +12,21 @@ use serde_json::{Value, json};
 use teu::ExecCgroup;
 
 use self::abi::{
-    teu_code, teu_container_t, teu_create_flag, teu_create_options, teu_delete_flag, teu_error_t,
-    teu_exec_flag, teu_exec_options, teu_exit, teu_fd_map, teu_kill_flag, teu_log_record, teu_options,
-    teu_process_t, teu_t, teu_update_options,
+    teu_call, teu_code, teu_container_t, teu_create_flag, teu_create_options, teu_delete_flag, teu_error_t,
+    teu_event, teu_event_type, teu_exec_flag, teu_exec_options, teu_exit, teu_fd_map, teu_kill_flag,
+    teu_log_record, teu_options, teu_t, teu_update_options,
 };
+use self::loaded::Functions;
 use super::library::{Output, number, read_terminal};
 use super::{Driver, Exec, New, Reply};
-use crate::{Outcome, Trouble};
+use crate::{Outcome, Trouble, sys};
 
 /// The types of the header, as the library has them.
 #[path = "../../../capi/src/abi.rs"]
 mod abi;
+mod loaded;
 
 type Err = *mut *mut teu_error_t;
-
-macro_rules! functions {
-    ($($name:ident($($argument:ty),*) $(-> $result:ty)?;)*) => {
-        /// The functions of the loaded library.
-        #[allow(clippy::type_complexity)]
-        struct Functions { $($name: unsafe extern "C" fn($($argument),*) $(-> $result)?,)* }
-
-        impl Functions {
-            fn load(path: &Path) -> io::Result<Self> {
-                let library = open(path)?;
-                Ok(Self {
-                    $($name: {
-                        let found = find(library, concat!(stringify!($name), "\0"))?;
-                        // SAFETY: the header gives the function of this name this type.
-                        unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($argument),*) $(-> $result)?>(found) }
-                    },)*
-                })
-            }
-        }
-    };
-}
-
-functions! {
-    teu_new(*const teu_options, *mut *mut teu_t, Err) -> c_int;
-    teu_unref(*mut teu_t);
-    teu_error_message(*const teu_error_t) -> *const c_char;
-    teu_error_free(*mut teu_error_t);
-    teu_free(*mut c_void);
-    teu_create(*mut teu_t, *const c_char, *const teu_create_options, *mut *mut teu_container_t, Err) -> c_int;
-    teu_run(*mut teu_t, *const c_char, *const teu_create_options, *mut teu_exit, Err) -> c_int;
-    teu_open(*mut teu_t, *const c_char, *mut *mut teu_container_t, Err) -> c_int;
-    teu_delete(*mut teu_t, *const c_char, u64, Err) -> c_int;
-    teu_container_unref(*mut teu_container_t);
-    teu_container_start(*mut teu_container_t, *const abi::teu_call, Err) -> c_int;
-    teu_container_wait(*mut teu_container_t, *const abi::teu_call, *mut teu_exit, Err) -> c_int;
-    teu_container_kill(*mut teu_container_t, c_int, u64, Err) -> c_int;
-    teu_container_pause(*mut teu_container_t, *const abi::teu_call, Err) -> c_int;
-    teu_container_resume(*mut teu_container_t, *const abi::teu_call, Err) -> c_int;
-    teu_container_delete(*mut teu_container_t, u64, *const abi::teu_call, Err) -> c_int;
-    teu_container_state_json(*mut teu_container_t, *mut *mut c_char, *mut usize, Err) -> c_int;
-    teu_container_take_console(*mut teu_container_t, Err) -> c_int;
-    teu_container_ps(*mut teu_container_t, *mut *mut i32, *mut usize, Err) -> c_int;
-    teu_container_exec(*mut teu_container_t, *const teu_exec_options, *mut *mut teu_process_t, Err) -> c_int;
-    teu_process_wait(*mut teu_process_t, *const abi::teu_call, *mut teu_exit, Err) -> c_int;
-    teu_process_take_console(*mut teu_process_t, Err) -> c_int;
-    teu_process_unref(*mut teu_process_t);
-    teu_container_stats_json(*mut teu_container_t, *mut *mut c_char, *mut usize, Err) -> c_int;
-    teu_container_update(*mut teu_container_t, *const teu_update_options, Err) -> c_int;
-    teu_list_json(*mut teu_t, *mut *mut c_char, *mut usize, Err) -> c_int;
-}
-
-/// Loads a library for good.
-fn open(path: &Path) -> io::Result<*mut c_void> {
-    let name = CString::new(path.as_os_str().as_bytes())?;
-    // SAFETY: the name ends with NUL; what the library does when it is loaded is nothing.
-    let library = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-    if library.is_null() { Err(io::Error::other(format!("dlopen {}", path.display()))) } else { Ok(library) }
-}
-
-fn find(library: *mut c_void, name: &str) -> io::Result<*mut c_void> {
-    // SAFETY: the library is loaded, and the name ends with NUL.
-    let found = unsafe { libc::dlsym(library, name.as_ptr().cast()) };
-    if found.is_null() { Err(io::Error::other(format!("the library has no {name}"))) } else { Ok(found) }
-}
 
 /// The C library with one state root.
 pub struct C {
@@ -410,6 +348,23 @@ fn collected(err: Option<std::fs::File>, call: impl FnOnce(&Output) -> Called<i3
     refusal.map_or(Ok(reply), Err)
 }
 
+/// An event as the other drivers write it.
+fn line(event: &teu_event, id: &str) -> String {
+    let words = [
+        (teu_event_type::TEU_EV_EXIT, "end"),
+        (teu_event_type::TEU_EV_EMPTY, "empty"),
+        (teu_event_type::TEU_EV_FROZEN, "frozen"),
+        (teu_event_type::TEU_EV_THAWED, "thawed"),
+    ];
+    match words.iter().find(|(kind, _)| *kind as i32 == event.r#type) {
+        Some((_, word)) => format!("{word}\n"),
+        None if event.r#type == teu_event_type::TEU_EV_OOM as i32 => {
+            format!("{{\"type\":\"oom\",\"id\":\"{id}\"}}\n")
+        }
+        None => format!("event {}\n", event.r#type),
+    }
+}
+
 fn refused(refusal: Refusal) -> Reply {
     Reply { code: 1, err: format!("{}\n", refusal.text), ..Reply::default() }
 }
@@ -560,8 +515,31 @@ impl Driver for C {
         stats.map_or_else(refused, |out| Reply { out, ..Reply::default() })
     }
 
-    fn events(&self, _: &str, _: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble> {
-        Err(Trouble::Skipped("the C library has no events yet".into()))
+    fn events(&self, id: &str, acts: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble> {
+        let Functions { teu_events_open: listen, teu_events_next: next, teu_events_free: free, .. } =
+            &self.functions;
+        let mut events = ptr::null_mut();
+        // SAFETY: every pointer lives through the call.
+        let listening =
+            self.on(id, |container, err| unsafe { listen(container, ptr::null(), &mut events, err) });
+        if let Err(refusal) = listening {
+            return Ok(refused(refusal));
+        }
+        let events = Held(events, free);
+        let (mut acts, mut out) = (acts.iter(), String::new());
+        let patience = u64::try_from(sys::PATIENCE.as_nanos()).unwrap_or(u64::MAX);
+        let call = sized!(teu_call { timeout_ns: patience });
+        while !out.ends_with("end\n") {
+            acts.next().map_or(Ok(()), |act| act())?;
+            let mut event = sized!(teu_event {});
+            // SAFETY: every pointer lives through the call.
+            let told = self.call(|err| unsafe { next(events.0, &mut event, &call, err) });
+            match told {
+                Ok(_) => out += &line(&event, id),
+                Err(refusal) => return Ok(refused(refusal)),
+            }
+        }
+        Ok(Reply { out, ..Reply::default() })
     }
 
     fn list(&self) -> Reply {
