@@ -89,17 +89,14 @@ pub extern "C" fn teu_prepare(teu: *mut teu_t, err: *mut *mut teu_error_t) -> c_
 
 impl Context {
     fn of(options: &teu_options) -> Result<Self, Failure> {
-        let (systemd, none) = (teu_flag::TEU_SYSTEMD_CGROUP as u64, teu_flag::TEU_NO_CGROUP as u64);
-        check_flags(options.flags, systemd | none)?;
+        let known = teu_flag::TEU_NO_CGROUP as u64;
+        check_flags(options.flags, known)?;
         let root = ffi::maybe_path(options.root).unwrap_or_else(|| PathBuf::from(DEFAULT_ROOT));
         if root.as_os_str().is_empty() {
             return Err(Failure::invalid("the state root is an empty path"));
         }
-        let cgroup_manager = match options.flags {
-            flags if flags & none != 0 => CgroupManager::Disabled,
-            flags if flags & systemd != 0 => CgroupManager::Systemd,
-            _ => CgroupManager::Cgroupfs,
-        };
+        let none = options.flags & known != 0;
+        let cgroup_manager = if none { CgroupManager::Disabled } else { CgroupManager::Cgroupfs };
         let (runtime, level) = (Runtime::at(root)?, level_of(options.log_level)?);
         let log = options.log_fn.map(|function| {
             listen(level);

@@ -67,10 +67,6 @@ pub enum Need {
     Resctrl,
     /// A driver that is the library itself.
     Library,
-    /// systemd as the machine's first process.
-    Systemd,
-    /// No systemd.
-    NoSystemd,
 }
 
 /// The prepared machine.
@@ -190,8 +186,6 @@ impl Host {
             Need::Selinux => (Path::new("/sys/fs/selinux/enforce").exists(), "SELinux is not on".into()),
             Need::AppArmor => (Path::new("/sys/module/apparmor").exists(), "AppArmor is not on".into()),
             Need::Resctrl => (Path::new("/sys/fs/resctrl/schemata").exists(), "no resctrl is mounted".into()),
-            Need::Systemd => (is_run_by_systemd(), "systemd does not run here".into()),
-            Need::NoSystemd => (!is_run_by_systemd(), "systemd runs here".into()),
             Need::Busybox => (self.busybox.is_some(), "busybox-static is not installed".into()),
             Need::Debian => (self.debian.is_some(), "there is no Debian rootfs (--debian DIR)".into()),
             Need::Users => (has_user_namespaces(), "the machine allows no user namespaces".into()),
@@ -242,11 +236,6 @@ impl Host {
         }
         Ok(())
     }
-}
-
-/// As systemd's own `sd_booted` finds it out.
-fn is_run_by_systemd() -> bool {
-    Path::new("/run/systemd/system").is_dir()
 }
 
 /// The version of the running kernel.

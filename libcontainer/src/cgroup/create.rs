@@ -10,7 +10,7 @@ use super::files::{is_tolerated, key};
 use super::write::{Writer, open_for};
 use super::{Cgroup, DeviceCache, DeviceFilter, Dir, Late, devices, failed, files, parents};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::cgroup::{CgroupDir, CgroupPlan, DeviceProgram, FileWrite, Tolerate};
+use crate::plan::cgroup::{CgroupDir, CgroupPlan, DeviceProgram, FileWrite, Tolerate, When};
 use crate::sys::fs::{Resolve, open_below};
 
 pub(super) const CONTEXT: &str = "unable to apply cgroup configuration";
@@ -23,6 +23,7 @@ impl Cgroup {
     pub fn create(plan: &CgroupPlan, cache: &DeviceCache) -> Result<Self> {
         let mut cgroup = Self::begin(plan);
         cgroup.make_all(plan, cache)?;
+        cgroup.attach_beside()?;
         Ok(cgroup)
     }
 
@@ -99,27 +100,29 @@ impl Cgroup {
         writes.iter().filter_map(|write| open(write).transpose()).collect()
     }
 
-    /// Loads the device filter, and attaches it unless that waits for init.
+    /// Attaches the device filter, unless that waits.
     fn filter(&mut self, plan: &CgroupPlan, program: &DeviceProgram, cache: &DeviceCache) -> Result<()> {
         let Some(dir) = self.made(plan, program.dir) else { return Ok(()) };
-        let tolerate_denied = program.tolerate_denied;
-        match cache.load(&program.insns) {
-            Ok(fd) => self.filter = Some(DeviceFilter { dir, fd, tolerate_denied }),
-            Err(e) if tolerate_denied && is_tolerated(&e, Tolerate::Denied) => {}
-            Err(e) => return Err(self.filter_failed(dir, &e)),
-        }
-        if program.at_ready { Ok(()) } else { self.attach() }
+        self.filter = Some(DeviceFilter { dir, program: program.clone(), cache: cache.clone() });
+        if program.when == When::BeforeInit { self.attach() } else { Ok(()) }
     }
 
-    /// Attaches the device filter, once.
+    /// Attaches a device filter that init need not wait for, and that need not wait for init.
+    pub(crate) fn attach_beside(&mut self) -> Result<()> {
+        let waits = self.filter.as_ref().is_some_and(|filter| filter.program.when == When::AtReady);
+        if waits { Ok(()) } else { self.attach() }
+    }
+
+    /// Loads and attaches the device filter, once.
     pub(super) fn attach(&mut self) -> Result<()> {
-        let Some(DeviceFilter { dir: index, fd, tolerate_denied }) = self.filter.take() else {
+        let Some(DeviceFilter { dir: index, program, cache }) = self.filter.take() else {
             return Ok(());
         };
         let opened = self.dirs.get(index).and_then(|dir| Some((dir.found, dir.fd.as_ref()?)));
         let Some((found, dir)) = opened else { return Ok(()) };
-        match devices::attach(dir.as_fd(), fd.as_fd(), found) {
-            Err(e) if tolerate_denied && is_tolerated(&e, Tolerate::Denied) => Ok(()),
+        let loaded = cache.load(&program.insns);
+        match loaded.and_then(|filter| devices::attach(dir.as_fd(), filter.as_fd(), found)) {
+            Err(e) if program.tolerate_denied && is_tolerated(&e, Tolerate::Denied) => Ok(()),
             attached => attached.map_err(|e| self.filter_failed(index, &e)),
         }
     }
@@ -187,11 +190,6 @@ pub(super) fn enable(dir: &Dir, controller: &str) -> Result<()> {
                         shown.display()
                     );
                     Error::new(ErrorKind::Unsupported, message)
-                }
-                Some(libc::EACCES | libc::EPERM) => {
-                    let what =
-                        format!("the {controller} controller is not delegated to the caller: enable it");
-                    failed(format!("{CONTEXT}: {what} in {}", shown.display()), &e)
                 }
                 _ => failed(format!("{CONTEXT}: enable {controller} in {}", shown.display()), &e),
             }

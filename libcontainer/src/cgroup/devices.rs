@@ -9,9 +9,9 @@ use crate::sys::bpf;
 /// How many different filters are kept: containers of one engine share one or two.
 const KEPT: usize = 8;
 
-/// Device filters that this process has loaded, the last used at the end.
-#[derive(Debug, Default)]
-pub struct DeviceCache(Mutex<Vec<Filter>>);
+/// Device filters that this process has loaded, the last used at the end. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceCache(Arc<Mutex<Vec<Filter>>>);
 
 #[derive(Clone, Debug)]
 struct Filter {

@@ -21,7 +21,6 @@ mod write;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::devices::DeviceCache;
@@ -29,6 +28,7 @@ pub(crate) use self::enter::kills_groups;
 pub(crate) use self::files::key;
 pub use self::record::{CgroupRecord, RecordedDir, RecordedUnit};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::cgroup::DeviceProgram;
 
 /// How long a rollback waits for a killed init to leave the cgroup.
 const ROLLBACK: Duration = Duration::from_secs(2);
@@ -40,7 +40,7 @@ pub struct Cgroup {
     dirs: Vec<Dir>,
     late: Vec<Late>,
     ready: Vec<Late>,
-    /// Loaded and not attached yet.
+    /// Not attached yet.
     filter: Option<DeviceFilter>,
     /// Set as soon as systemd has it.
     unit: Option<RecordedUnit>,
@@ -53,8 +53,8 @@ pub struct Cgroup {
 #[derive(Debug)]
 struct DeviceFilter {
     dir: usize,
-    fd: Arc<OwnedFd>,
-    tolerate_denied: bool,
+    program: DeviceProgram,
+    cache: DeviceCache,
 }
 
 /// The cgroup in one hierarchy.

@@ -11,7 +11,7 @@
 //! [master ◄────── Terminal]                         only with a terminal
 //! [what it asks ◄ Ask(what), Go ───────────► ]      for each `ask` of the program: see ask.rs
 //! [agent gets it ◄ Listener, the descriptor ─► ]      only if the filter asks an agent: see agent.rs
-//! record the pid (meanwhile)
+//! record the pid, attach the device filter (meanwhile)
 //! ◄──────────────────────────────── Ready            or Failed, or end of file: it died
 //! rlimits, publish the gate
 //! [terminal, pidfd to their receivers, pid file]
@@ -137,6 +137,7 @@ impl Launch {
         if !self.prepared.plan.respawns {
             self.record()?;
         }
+        self.prepared.cgroup.attach_beside()?;
         if let Some(network) = self.prepared.network.take() {
             network.finish(&self.prepared.until)?;
         }

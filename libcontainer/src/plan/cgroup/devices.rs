@@ -36,8 +36,19 @@ pub struct DeviceProgram {
     pub insns: Vec<u64>,
     /// A missing permission is no error: the caller is unprivileged.
     pub tolerate_denied: bool,
-    /// It is attached when init is ready: before, init could not make the nodes that it makes.
-    pub at_ready: bool,
+    /// When it is attached.
+    pub when: When,
+}
+
+/// When a device filter comes into force. The container's program and its hooks always find it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Before there is an init.
+    BeforeInit,
+    /// While init, which needs no filter, makes the container: the kernel takes long to check one.
+    BesideInit,
+    /// When init is ready: before, init could not make the nodes that it makes.
+    AtReady,
 }
 
 /// One rule. `None` for a number matches every number.
@@ -194,7 +205,11 @@ impl fmt::Display for DevicePlan {
         for rule in &self.rules {
             writeln!(f, "devices  {:<42} {}", rule.to_string(), rule.pointer)?;
         }
-        let when = if program.at_ready { ", when init is ready" } else { "" };
+        let when = match program.when {
+            When::BeforeInit => "",
+            When::BesideInit => ", beside init",
+            When::AtReady => ", when init is ready",
+        };
         writeln!(f, "devices  program of {} insns{when}", program.insns.len())
     }
 }

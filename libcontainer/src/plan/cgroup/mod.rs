@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use oci_spec::runtime::{LinuxResources, Spec};
 
 pub(crate) use self::devices::{DEFAULT_RULE, device_transition};
-pub use self::devices::{DeviceKind, DevicePlan, DeviceProgram, DeviceRule};
+pub use self::devices::{DeviceKind, DevicePlan, DeviceProgram, DeviceRule, When};
 pub use self::owner::Delegate;
 pub use self::systemd::UnitPlan;
 use crate::error::{Error, ErrorKind, Result};
@@ -156,8 +156,13 @@ pub fn plan(config: &Spec, id: &str, host: &Host, shape: &Shape) -> Result<Cgrou
     plan.add_settings(settings)?;
     let configured = resources.devices().as_deref().unwrap_or_default();
     let rules = devices::rules(configured, !shape.no_default_device_rules)?;
-    plan.add_devices(rules, host.privileged, shape.no_default_device_rules)?;
-    plan.tell_devices(shape.no_default_device_rules);
+    let when = match config.hooks() {
+        _ if shape.no_default_device_rules => When::AtReady,
+        Some(_) => When::BeforeInit,
+        None => When::BesideInit,
+    };
+    plan.add_devices(rules, host.privileged, when)?;
+    plan.tell_devices(when);
     plan.owner = if v2 { owner::owner(config, host) } else { None };
     plan.delegate = owner::delegate(config, host, v2.then_some(0))?;
     Ok(plan)
@@ -179,9 +184,13 @@ impl CgroupPlan {
         Ok(())
     }
 
-    fn tell_devices(&mut self, at_ready: bool) {
+    fn tell_devices(&mut self, when: When) {
         let Some(mut unit) = self.unit.take() else { return };
-        unit.properties.extend(systemd::device_properties(unit.manager, &self.devices.rules, at_ready));
+        unit.properties.extend(systemd::device_properties(
+            unit.manager,
+            &self.devices.rules,
+            when == When::AtReady,
+        ));
         self.unit = Some(unit);
     }
 
@@ -205,18 +214,18 @@ impl CgroupPlan {
     }
 
     /// v1 takes the rules as files, cgroup2 as a program; a hybrid host without the v1 controller takes the program too.
-    fn add_devices(&mut self, rules: Vec<DeviceRule>, privileged: bool, at_ready: bool) -> Result<()> {
+    fn add_devices(&mut self, rules: Vec<DeviceRule>, privileged: bool, when: When) -> Result<()> {
         let v1 = (!self.v2).then(|| self.dir_of("devices")).flatten();
         let program = self.dirs.iter().position(|dir| dir.hierarchy.is_empty());
         match (v1, program) {
             (Some(dir), _) => {
                 let writes = devices::writes(&rules, dir, privileged)?;
-                if at_ready { self.ready = writes } else { self.early.extend(writes) }
+                if when == When::AtReady { self.ready = writes } else { self.early.extend(writes) }
             }
             (None, Some(dir)) => {
                 let tolerate_denied = !privileged;
                 let insns = devices::program(&rules)?;
-                self.devices.program = Some(DeviceProgram { dir, insns, tolerate_denied, at_ready });
+                self.devices.program = Some(DeviceProgram { dir, insns, tolerate_denied, when });
             }
             (None, None) if privileged => return Err(self.lacks("devices")),
             (None, None) => {}

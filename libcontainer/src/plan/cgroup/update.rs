@@ -6,7 +6,7 @@
 use oci_spec::runtime::LinuxResources;
 
 use super::devices::{DeviceRule, rules};
-use super::{Care, CgroupDir, CgroupPlan, Setting, Tolerate, ignored, settings, systemd, without_cgroup};
+use super::{Care, CgroupDir, CgroupPlan, Setting, Tolerate, When, ignored, settings, systemd, without_cgroup};
 use crate::cgroup::CgroupRecord;
 use crate::error::Result;
 
@@ -51,7 +51,7 @@ pub(crate) fn update(update: &Update<'_>, record: &CgroupRecord) -> Result<Cgrou
     let mut late = std::mem::take(&mut plan.late);
     plan.early.append(&mut late);
     if let Some(rules) = other_rules(update)? {
-        plan.add_devices(rules, update.privileged, true)?;
+        plan.add_devices(rules, update.privileged, When::AtReady)?;
         if let Some(unit) = &mut plan.unit {
             let told = systemd::changed_devices(unit.manager, &plan.devices.rules, !update.default_devices);
             unit.properties.extend(told);
