@@ -68,24 +68,14 @@ fn library(
     let target = project.target.join("dist").join(kind);
     let why = format!("build {file} as it is shipped");
     let mut step = Step::new(why, &project.cargo)
-        .args([
-            "rustc",
-            "--package",
-            "teu-capi",
-            "--lib",
-            "--profile",
-            "capi",
-            "--crate-type",
-            kind,
-            "--target-dir",
-        ])
+        .args(["rustc", "--package", "teu-capi", "--lib", "--release", "--crate-type", kind, "--target-dir"])
         .arg(&target)
         .args(project.locked());
     if let Some((name, value)) = variable {
         step = step.env(name, value);
     }
     step.run(&project.root)?;
-    existing(target.join("capi").join(file))
+    existing(target.join("release").join(file))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -6,7 +6,9 @@
 use oci_spec::runtime::LinuxResources;
 
 use super::devices::{DeviceRule, rules};
-use super::{Care, CgroupDir, CgroupPlan, Setting, Tolerate, When, ignored, settings, systemd, without_cgroup};
+use super::{
+    Care, CgroupDir, CgroupPlan, Setting, Tolerate, When, ignored, settings, systemd, without_cgroup,
+};
 use crate::cgroup::CgroupRecord;
 use crate::error::Result;
 
