@@ -54,5 +54,6 @@ pub use prepare::Prepared;
 pub use runtime::{Listed, Runtime};
 pub use spec::{Id, Spec, Warning};
 pub use state::{OCI_VERSION, State, Summary};
+pub use sys::process::keep_exit_statuses;
 pub use terminal::Terminal;
 pub use until::{Cancel, Patience};

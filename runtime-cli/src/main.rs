@@ -105,6 +105,7 @@ fn execute(
         let message = format!("{}: {:?} requires {requires}", argv0.to_string_lossy(), command.name);
         return misuse(log, "", &message, help());
     }
+    teu::keep_exit_statuses();
     match (command.run)(invocation, &args) {
         Err(error) => {
             log.fatal(&error.to_string());

@@ -15,6 +15,14 @@ pub(crate) enum Ended {
     Signal(i32),
 }
 
+/// Lets the kernel keep how the children of this process end, also if its own caller made it ignore SIGCHLD: before Linux 6.15 nobody could ask any more.
+///
+/// For programs. A library leaves the signals of its host alone, and a host that ignores SIGCHLD is told of no exit by an older kernel.
+pub fn keep_exit_statuses() {
+    // SAFETY: the default disposition needs no handler, and no other thread of a program waits for this signal.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
 /// Reaps a child by its descriptor, whatever signal it was to send. Does not wait: the caller polls first.
 ///
 /// # Errors
