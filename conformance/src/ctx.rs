@@ -77,7 +77,7 @@ impl<'a> Ctx<'a> {
     }
 
     fn placed(&self, mut bundle: Bundle) -> Bundle {
-        bundle.set("/linux/cgroupsPath", format!("/{}/{}", self.host.tag, bundle.id));
+        bundle.set("/linux/cgroupsPath", self.host.cgroups_path(&bundle.id));
         bundle
     }
 

@@ -67,6 +67,8 @@ pub enum Need {
     Resctrl,
     /// A driver that is the library itself.
     Library,
+    /// A runtime that writes the cgroup filesystem itself, where systemd would take another path or none.
+    Cgroupfs,
 }
 
 /// The prepared machine.
@@ -86,6 +88,8 @@ pub struct Host {
     pub busybox: Option<PathBuf>,
     /// The Debian rootfs.
     pub debian: Option<PathBuf>,
+    /// The runtimes let systemd make the cgroups.
+    pub systemd: bool,
 }
 
 /// Moves the process into a mount namespace of its own and shapes /sys/fs/cgroup for the lane.
@@ -136,8 +140,10 @@ fn mounted_cgroups() -> io::Result<Vec<PathBuf>> {
 
 impl Host {
     /// Makes the work directory, the canary tree and the test parents.
-    pub fn prepare(lane: Lane, debian: Option<PathBuf>) -> io::Result<Self> {
-        let tag = format!("teucf-{}", std::process::id());
+    pub fn prepare(lane: Lane, debian: Option<PathBuf>, systemd: bool) -> io::Result<Self> {
+        // A dash in the name of a slice would mean another slice around it.
+        let dash = if systemd { "" } else { "-" };
+        let tag = format!("teucf{dash}{}", std::process::id());
         let work = std::env::temp_dir().join(&tag);
         let host = Self {
             lane,
@@ -150,11 +156,16 @@ impl Host {
             debian: debian.filter(|path| path.join("bin/bash").exists()),
             tag,
             work,
+            systemd,
         };
         fs::create_dir_all(&host.canary)?;
         // Mapped users of user namespaces must be able to reach the bundles.
         fs::set_permissions(&host.work, fs::Permissions::from_mode(0o755))?;
         plant(&host.canary)?;
+        if systemd {
+            host.slice("start")?;
+            return Ok(host);
+        }
         for hierarchy in &host.hierarchies {
             host.make_parent(hierarchy)?;
         }
@@ -163,6 +174,9 @@ impl Host {
 
     /// Removes what `prepare` made; what is left in the test parents goes with them if it is empty.
     pub fn clear(&self) -> io::Result<()> {
+        if self.systemd {
+            self.slice("stop")?;
+        }
         for hierarchy in &self.hierarchies {
             for dir in cgroups_below(&hierarchy.root.join(&self.tag)).iter().rev() {
                 let _ = fs::remove_dir(dir);
@@ -183,6 +197,7 @@ impl Host {
         let (met, reason) = match need {
             // Of the driver: the runner asks it.
             Need::Cli | Need::Library => (true, String::new()),
+            Need::Cgroupfs => (!self.systemd, "systemd makes the cgroups".into()),
             Need::Selinux => (Path::new("/sys/fs/selinux/enforce").exists(), "SELinux is not on".into()),
             Need::AppArmor => (Path::new("/sys/module/apparmor").exists(), "AppArmor is not on".into()),
             Need::Resctrl => (Path::new("/sys/fs/resctrl/schemata").exists(), "no resctrl is mounted".into()),
@@ -221,7 +236,36 @@ impl Host {
 
     /// The directory of a container's cgroup in the hierarchy of a controller.
     pub fn cgroup(&self, controller: &str, id: &str) -> Option<PathBuf> {
-        Some(self.controller(controller)?.root.join(&self.tag).join(id))
+        Some(self.dir(self.controller(controller)?, id))
+    }
+
+    /// The directory of a container's cgroup in a hierarchy.
+    pub fn dir(&self, hierarchy: &Hierarchy, id: &str) -> PathBuf {
+        hierarchy.root.join(self.inside(id))
+    }
+
+    /// The same, seen from the root of a hierarchy.
+    pub fn inside(&self, id: &str) -> String {
+        if self.systemd {
+            format!("{}/teucf-{id}.scope", self.slice_name())
+        } else {
+            format!("{}/{id}", self.tag)
+        }
+    }
+
+    /// `linux.cgroupsPath` of a container.
+    pub fn cgroups_path(&self, id: &str) -> String {
+        if self.systemd { format!("{}:teucf:{id}", self.slice_name()) } else { format!("/{}/{id}", self.tag) }
+    }
+
+    fn slice_name(&self) -> String {
+        format!("{}.slice", self.tag)
+    }
+
+    /// The test parent is a slice that systemd keeps.
+    fn slice(&self, verb: &str) -> io::Result<()> {
+        let done = answers("systemctl", &["--quiet", verb, &self.slice_name()]);
+        if done { Ok(()) } else { Err(io::Error::other(format!("systemctl {verb} {}", self.slice_name()))) }
     }
 
     fn make_parent(&self, hierarchy: &Hierarchy) -> io::Result<()> {

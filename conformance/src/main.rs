@@ -18,9 +18,10 @@ const LIBRARY: &str = "";
 
 const USAGE: &str =
     "usage: teu-conformance [--runtime NAME=PATH]... [--library NAME] [--subject NAME] [--lane native|v2]
-                       [--filter TEXT]... [--debian ROOTFS] [--json FILE] [--coverage FILE] [--quiet] [--list]
+                       [--filter TEXT]... [--debian ROOTFS] [--json FILE] [--coverage FILE] [--systemd] [--quiet] [--list]
 The exit code is 0 if no behaviour of the subject (default: the first runtime) failed.
 A runtime may be libteu.so, which is loaded into this process, or a program of ROOTFS, which patchelf makes usable here.
+With --systemd the commands are told to let systemd make the cgroups.
 --coverage adds to FILE which fields of the specification the behaviours set, as the subject ran them.";
 
 struct Options {
@@ -31,6 +32,7 @@ struct Options {
     debian: Option<PathBuf>,
     json: Option<PathBuf>,
     coverage: Option<PathBuf>,
+    systemd: bool,
     quiet: bool,
     list: bool,
 }
@@ -54,6 +56,7 @@ fn parse() -> Result<Options, String> {
         debian: None,
         json: None,
         coverage: None,
+        systemd: false,
         quiet: false,
         list: false,
     };
@@ -71,6 +74,7 @@ fn parse() -> Result<Options, String> {
             Long("debian") => options.debian = Some(existing(args.value().map_err(wrong)?)?),
             Long("json") => options.json = Some(args.value().map_err(wrong)?.into()),
             Long("coverage") => options.coverage = Some(args.value().map_err(wrong)?.into()),
+            Long("systemd") => options.systemd = true,
             Long("quiet") => options.quiet = true,
             Long("list") => options.list = true,
             other => return Err(wrong(other.unexpected())),
@@ -155,7 +159,7 @@ fn add_coverage(file: &Path, findings: &[runner::Finding]) -> io::Result<()> {
 fn measure(options: &Options, tests: &[Test]) -> io::Result<Report> {
     enter(options.lane)?;
     nix::sys::prctl::set_child_subreaper(true)?;
-    let host = Host::prepare(options.lane, options.debian.clone())?;
+    let host = Host::prepare(options.lane, options.debian.clone(), options.systemd)?;
     let columns = all_runtimes(options, tests, &host);
     host.clear()?;
     Ok(Report { lane: options.lane, columns: columns? })
@@ -202,7 +206,8 @@ fn driver(
     if let Some(debian) = options.debian.as_ref().filter(|debian| original.starts_with(debian)) {
         at_home(&path, debian)?;
     }
-    Ok((Box::new(Cli::new(name, &path, root)), path.parent().map(Path::to_path_buf)))
+    let globals: &[&str] = if options.systemd { &["--systemd-cgroup"] } else { &[] };
+    Ok((Box::new(Cli::new(name, &path, root).always(globals)), path.parent().map(Path::to_path_buf)))
 }
 
 /// A program of the Debian rootfs, made to run on this machine: with the loader and the libraries it was built for.

@@ -25,6 +25,18 @@ pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// What a process and its children wait for: the name, the call with its arguments and the kernel's stack, as far as the kernel tells.
+pub fn standing(pid: i32) -> String {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let stack =
+        read("stack").lines().map(|line| line.trim_start_matches("[<0>] ")).collect::<Vec<_>>().join(" < ");
+    let mut text = format!("[{pid} {}: call {}; {stack}] ", read("comm").trim(), read("syscall").trim());
+    for child in read(&format!("task/{pid}/children")).split_whitespace().filter_map(|pid| pid.parse().ok()) {
+        text += &standing(child);
+    }
+    text
+}
+
 /// The pid of a child as the kernel's calls take it.
 pub fn pid_of(child: &std::process::Child) -> i32 {
     // The kernel's own limit is four million.

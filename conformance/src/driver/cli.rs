@@ -24,6 +24,8 @@ pub struct Cli {
     path: PathBuf,
     root: PathBuf,
     prefix: Vec<OsString>,
+    /// Options in front of every command.
+    globals: &'static [&'static str],
 }
 
 /// A command under way.
@@ -37,7 +39,13 @@ pub struct Running {
 impl Cli {
     /// The runtime at `path`, with its containers below `root`.
     pub fn new(name: &str, path: &Path, root: &Path) -> Self {
-        Self { name: name.into(), path: path.into(), root: root.into(), prefix: Vec::new() }
+        Self { name: name.into(), path: path.into(), root: root.into(), prefix: Vec::new(), globals: &[] }
+    }
+
+    /// The same runtime with options in front of every command.
+    #[must_use]
+    pub fn always(&self, globals: &'static [&'static str]) -> Self {
+        Self { globals, ..self.clone() }
     }
 
     /// The same runtime behind a launcher, such as `env --ignore-signal=HUP`, that shapes the caller's environment.
@@ -124,7 +132,7 @@ impl Cli {
     fn command(&self) -> Command {
         let mut words = self.prefix.iter().cloned().chain([self.path.clone().into_os_string()]);
         let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).arg("--root").arg(&self.root);
+        command.args(words).args(self.globals).arg("--root").arg(&self.root);
         command
     }
 
@@ -279,8 +287,11 @@ impl Running {
         if sys::readable_within(sys::pidfd(self.pid())?.as_fd(), LIMIT)? {
             return self.child.wait().map(Some);
         }
+        // Where it and its children stand is the first question that a hang raises.
+        let stands = sys::standing(self.pid());
         self.child.kill()?;
         self.child.wait()?;
+        self.err.write_all(stands.as_bytes())?;
         Ok(None)
     }
 }

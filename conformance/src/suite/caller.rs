@@ -115,7 +115,7 @@ fn a_kept_container_stays_with_its_cgroup(ctx: &Ctx<'_>) -> Outcome {
     let dir = bundle.dir.to_string_lossy().into_owned();
     let reply = ctx.cli()?.call(&["run", "--keep", "--bundle", &dir, &bundle.id]);
     let status = ctx.status(&bundle.id);
-    let kept = ctx.host.hierarchies.iter().all(|one| one.root.join(&ctx.host.tag).join(&bundle.id).exists());
+    let kept = ctx.host.hierarchies.iter().all(|one| ctx.host.dir(one, &bundle.id).exists());
     ctx.driver.delete(&bundle.id, false).good()?;
     same!((reply.code, status?.as_str()), (3, "stopped"), "exit code and status");
     check!(kept, "the cgroup is gone");
@@ -128,7 +128,7 @@ fn a_container_that_is_not_kept_leaves_nothing(ctx: &Ctx<'_>) -> Outcome {
     same!(ctx.run(&bundle)?.code, 3, "exit code");
     check!(ctx.driver.state(&bundle.id).err.contains("container does not exist"), "there is still a state");
     check!(!ctx.driver.root().join(&bundle.id).exists(), "there is still a directory");
-    let left = |one: &crate::host::Hierarchy| one.root.join(&ctx.host.tag).join(&bundle.id).exists();
+    let left = |one: &crate::host::Hierarchy| ctx.host.dir(one, &bundle.id).exists();
     check!(!ctx.host.hierarchies.iter().any(left), "there is still a cgroup");
     Ok(())
 }

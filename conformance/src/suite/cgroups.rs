@@ -18,8 +18,8 @@ tests! {
     a_created_container_is_in_its_cgroup,
     the_cgroup_is_gone_after_delete,
     the_cgroup_is_gone_after_a_failed_create,
-    missing_parents_are_made,
-    without_a_path_the_cgroup_is_named_after_the_id,
+    missing_parents_are_made [Need::Cgroupfs],
+    without_a_path_the_cgroup_is_named_after_the_id [Need::Cgroupfs],
     memory_limit_is_written [Need::Controller("memory")],
     memory_swap_is_written [Need::Controller("memory")],
     memory_reservation_is_written [Need::Controller("memory")],
@@ -31,15 +31,15 @@ tests! {
     a_pids_limit_of_zero_is_one [Need::Controller("pids")],
     pids_limit_is_enforced [Need::Controller("pids")],
     memory_limit_is_enforced [Need::Controller("memory")],
-    a_memory_limit_too_low_to_start_says_so [Need::Controller("memory")],
+    a_memory_limit_too_low_to_start_says_so [Need::Cgroupfs, Need::Controller("memory")],
     a_small_memory_limit_still_starts [Need::Controller("memory")],
     limits_hold_before_the_program_runs [Need::Controller("pids")],
     a_limit_without_its_controller_is_refused [Need::V2],
     a_unified_key_is_written [Need::V2],
     a_unified_key_with_a_slash_is_refused [Need::V2],
-    a_cgroup_that_is_not_empty_is_refused,
-    a_frozen_cgroup_is_refused [Need::Controller("freezer")],
-    an_empty_cgroup_can_be_used_again,
+    a_cgroup_that_is_not_empty_is_refused [Need::Cgroupfs],
+    a_frozen_cgroup_is_refused [Need::Cgroupfs, Need::Controller("freezer")],
+    an_empty_cgroup_can_be_used_again [Need::Cgroupfs],
     cgroups_made_by_the_container_are_removed,
     the_cgroup_mount_shows_the_container_s_cgroup,
     the_cgroup_mount_is_read_only_as_asked,
@@ -48,7 +48,7 @@ tests! {
 
 /// Every directory the container's cgroup has, one in each hierarchy that the runtime uses for it.
 fn directories(ctx: &Ctx<'_>, id: &str) -> Vec<PathBuf> {
-    let dirs = ctx.host.hierarchies.iter().map(|one| one.root.join(&ctx.host.tag).join(id));
+    let dirs = ctx.host.hierarchies.iter().map(|one| ctx.host.dir(one, id));
     dirs.filter(|dir| dir.exists()).collect()
 }
 
@@ -81,7 +81,7 @@ fn the_process_is_in_its_cgroup_before_it_runs(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     bundle.without_namespace("cgroup");
     let report = ctx.see(&mut bundle, &["cgroup"])?;
-    let path = format!("/{}/{}", ctx.host.tag, bundle.id);
+    let path = format!("/{}", ctx.host.inside(&bundle.id));
     let lines = report.get("cgroup").as_array().cloned().unwrap_or_default();
     let text = |line: &Value| line.as_str().unwrap_or_default().to_string();
     for hierarchy in ctx.host.hierarchies.iter().filter(|one| !one.controllers.is_empty()) {
@@ -236,6 +236,7 @@ fn memory_limit_is_enforced(ctx: &Ctx<'_>) -> Outcome {
     Ok(())
 }
 
+/// systemd removes the scope with its last process, and with it the count of what the limit has killed.
 fn a_memory_limit_too_low_to_start_says_so(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     bundle.set("/linux/resources/memory/limit", 4096);
@@ -297,7 +298,7 @@ fn occupied(ctx: &Ctx<'_>, bundle: &Bundle, body: impl FnOnce() -> Outcome) -> O
         .iter()
         .filter(|one| one.v2 || one.controllers.iter().any(|name| name == "pids" || name == "devices"))
     {
-        let dir = hierarchy.root.join(&ctx.host.tag).join(&bundle.id);
+        let dir = ctx.host.dir(hierarchy, &bundle.id);
         fs::create_dir_all(&dir)?;
         fs::write(dir.join("cgroup.procs"), child.id().to_string())?;
     }
@@ -337,7 +338,7 @@ fn an_empty_cgroup_can_be_used_again(ctx: &Ctx<'_>) -> Outcome {
     for hierarchy in
         ctx.host.hierarchies.iter().filter(|one| !one.controllers.iter().any(|name| name == "cpuset"))
     {
-        fs::create_dir(hierarchy.root.join(&ctx.host.tag).join(&bundle.id))?;
+        fs::create_dir(ctx.host.dir(hierarchy, &bundle.id))?;
     }
     let seen = ctx.see(&mut bundle, &["pid"]);
     directories(ctx, &bundle.id).iter().for_each(|dir| drop(fs::remove_dir(dir)));

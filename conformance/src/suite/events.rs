@@ -27,7 +27,7 @@ tests! {
     events_print_stats_at_each_interval_until_the_end [Need::Cli],
     events_print_that_memory_ran_out [Need::Cli, MEMORY],
     bad_intervals_are_refused [Need::Cli],
-    a_container_without_a_cgroup_has_no_stats [Need::Cli],
+    a_container_without_a_cgroup_has_no_stats [Need::Cli, Need::Cgroupfs],
 }
 
 /// The stats of a container, as `events --stats` prints them below `data`.

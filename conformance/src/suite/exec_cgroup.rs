@@ -37,7 +37,7 @@ fn sleeping<'a>(ctx: &'a Ctx<'a>) -> Result<Container<'a>, Trouble> {
 
 /// The container's directory in each hierarchy.
 fn directories(ctx: &Ctx<'_>, id: &str) -> Vec<PathBuf> {
-    ctx.host.hierarchies.iter().map(|one| one.root.join(&ctx.host.tag).join(id)).collect()
+    ctx.host.hierarchies.iter().map(|one| ctx.host.dir(one, id)).collect()
 }
 
 /// Makes a group below the container's, everywhere. A v1 cpuset takes no process before it is filled.
@@ -81,7 +81,7 @@ fn a_process_runs_in_the_cgroup_below_that_it_names(ctx: &Ctx<'_>) -> Outcome {
     make_below(ctx, &container.id, "jobs")?;
     for (named, below) in [("jobs", "/jobs"), ("/jobs/", "/jobs"), ("jobs/..", ""), ("/", "")] {
         let lines = seen(ctx, &container.id, &[named])?;
-        let end = format!("/{}{below}", container.id);
+        let end = format!("/{}{below}", ctx.host.inside(&container.id));
         check!(line_of(ctx, &lines, "freezer").ends_with(&end), "{named}: not in {end}: {lines:?}");
         check!(line_of(ctx, &lines, "memory").ends_with(&end), "{named}: not in {end}: {lines:?}");
     }
@@ -94,7 +94,7 @@ fn each_controller_can_have_a_path_of_its_own(ctx: &Ctx<'_>) -> Outcome {
     make_below(ctx, &container.id, "b")?;
     let lines = seen(ctx, &container.id, &["freezer:a", "memory:b"])?;
     for (controller, below) in [("freezer", "/a"), ("memory", "/b"), ("devices", "")] {
-        let end = format!("/{}{below}", container.id);
+        let end = format!("/{}{below}", ctx.host.inside(&container.id));
         check!(line_of(ctx, &lines, controller).ends_with(&end), "{controller} is not in {end}: {lines:?}");
     }
     let twice = in_cgroup(ctx, &container.id, &["freezer,memory:a"]).good()?.out;
@@ -138,7 +138,7 @@ fn a_named_cgroup_that_can_hold_no_process_is_refused(ctx: &Ctx<'_>) -> Outcome 
     fs::write(dir.join("leaf/cgroup.procs"), container.pid.to_string())?;
     fs::write(dir.join("cgroup.subtree_control"), "+pids")?;
     refused(&in_cgroup(ctx, &container.id, &["/"]), &["device or resource busy"])?;
-    let end = format!("/{}/leaf", container.id);
+    let end = format!("/{}/leaf", ctx.host.inside(&container.id));
     for cgroups in [&["leaf"][..], &[]] {
         let lines = seen(ctx, &container.id, cgroups)?;
         check!(line_of(ctx, &lines, "pids").ends_with(&end), "{cgroups:?}: not in {end}: {lines:?}");

@@ -1,10 +1,16 @@
 //! Labels of the security modules: on the program and on its mounts, or refused where the machine has no such module.
 
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
 use serde_json::json;
 
+use super::exec::{enter, process};
 use super::tests;
 use crate::ctx::Ctx;
 use crate::host::Need;
+use crate::probe::Report;
 use crate::{Outcome, Trouble, check, same};
 
 tests! {
@@ -12,6 +18,7 @@ tests! {
     a_selinux_label_without_selinux_is_refused,
     a_mount_label_without_selinux_is_refused,
     the_program_has_the_profile_of_the_configuration [Need::AppArmor],
+    a_loaded_profile_confines_the_program_and_what_is_executed [Need::AppArmor],
     an_apparmor_profile_that_is_not_loaded_is_refused [Need::AppArmor],
     the_program_has_the_label_of_the_configuration [Need::Selinux],
     mounts_have_the_label_of_the_configuration [Need::Selinux],
@@ -51,6 +58,62 @@ fn the_program_has_the_profile_of_the_configuration(ctx: &Ctx<'_>) -> Outcome {
     let own = "read:/proc/self/attr/apparmor/current";
     same!(ctx.see(&mut bundle, &[own])?.text(own).trim(), "unconfined", "profile");
     Ok(())
+}
+
+/// One file is forbidden by the profile and by nothing else. A further process has the profile that it asks for.
+fn a_loaded_profile_confines_the_program_and_what_is_executed(ctx: &Ctx<'_>) -> Outcome {
+    let profile = Profile::load(ctx)?;
+    let ops = ["read:/proc/self/attr/apparmor/current", "open:/forbidden", "open:/allowed"];
+    let seen = |report: &Report| ops.map(|op| report.text(op).trim().to_owned());
+    let confined = [format!("{} (enforce)", profile.name), "EACCES".to_owned(), "ok".to_owned()];
+    let mut bundle = ctx.bundle()?;
+    bundle.file("/forbidden", "", 0o644)?;
+    bundle.file("/allowed", "", 0o644)?;
+    bundle.set("/process/apparmorProfile", profile.name.as_str());
+    let (container, report) = ctx.sleeping(&mut bundle, &ops)?;
+    same!(seen(&report), confined, "label and files of the program");
+    let mut process = process(&ops);
+    let free = enter(ctx, &container.id, &process)?;
+    same!(free.text(ops[1]), "ok", "the file without a profile");
+    process["apparmorProfile"] = profile.name.as_str().into();
+    same!(seen(&enter(ctx, &container.id, &process)?), confined, "label and files of what is executed");
+    Ok(())
+}
+
+/// A profile in the kernel for as long as this lives.
+struct Profile {
+    name: String,
+    file: PathBuf,
+}
+
+impl Profile {
+    fn load(ctx: &Ctx<'_>) -> Result<Self, Trouble> {
+        let name = format!("{}-profile", ctx.host.tag);
+        let file = ctx.dir.join("profile");
+        let allowed = "file, mount, umount, pivot_root, network, capability, signal, ptrace, unix,";
+        let text = format!(
+            "profile {name} flags=(attach_disconnected,mediate_deleted) {{ {allowed} deny /forbidden rw, }}\n"
+        );
+        fs::write(&file, text)?;
+        let profile = Self { name, file };
+        // The cache of the machine is left alone.
+        if profile.parser(&["--replace", "--skip-cache"]) {
+            return Ok(profile);
+        }
+        Err(Trouble::Skipped("apparmor_parser is not installed, or may not load a profile".into()))
+    }
+
+    fn parser(&self, args: &[&str]) -> bool {
+        let mut command = Command::new("apparmor_parser");
+        command.args(args).arg(&self.file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        self.parser(&["--remove"]);
+    }
 }
 
 fn an_apparmor_profile_that_is_not_loaded_is_refused(ctx: &Ctx<'_>) -> Outcome {

@@ -47,7 +47,7 @@ tests! {
     run_detached_leaves_the_container_running,
     run_of_a_missing_program_leaves_nothing,
     containers_live_side_by_side,
-    odd_but_valid_ids_work,
+    odd_but_valid_ids_work [Need::Cgroupfs],
     pid_file_holds_digits_only,
     pid_file_replaces_an_older_one_atomically,
     log_file_holds_the_error_as_json [Need::Cli],

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::tests;
 use crate::ctx::Ctx;
+use crate::host::Need;
 use crate::{Outcome, check, same};
 
 tests! {
@@ -27,7 +28,7 @@ tests! {
     bind_can_be_read_only,
     bind_alone_leaves_submounts_out,
     rbind_brings_submounts,
-    rbind_can_be_recursively_read_only,
+    rbind_can_be_recursively_read_only [Need::Kernel(5, 12)],
     bind_source_is_relative_to_the_bundle,
     bind_of_a_missing_source_is_refused,
     bind_with_filesystem_data_is_refused,

@@ -23,7 +23,7 @@ tests! {
     exec_into_a_paused_container_is_refused [FREEZER, Need::Cli],
     a_paused_container_dies_of_a_kill [FREEZER],
     a_paused_container_is_deleted_only_by_force [FREEZER],
-    a_container_without_a_cgroup_cannot_be_paused [Need::Cli],
+    a_container_without_a_cgroup_cannot_be_paused [Need::Cli, Need::Cgroupfs],
 }
 
 /// A container that makes `file` grow.

@@ -40,7 +40,7 @@ fn on_shared(ctx: &Ctx<'_>) -> Result<(Tmpfs, Bundle), Trouble> {
     place.propagation(MsFlags::MS_SHARED)?;
     let id = ctx.id();
     let mut bundle = Bundle::with_probe(place.0.join(&id), &id)?;
-    bundle.set("/linux/cgroupsPath", format!("/{}/{id}", ctx.host.tag));
+    bundle.set("/linux/cgroupsPath", ctx.host.cgroups_path(&id));
     Ok((place, bundle))
 }
 

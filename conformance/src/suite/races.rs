@@ -248,7 +248,7 @@ fn create_time(ctx: &Ctx<'_>) -> Result<Duration, Trouble> {
 fn leftovers(ctx: &Ctx<'_>, id: &str) -> Result<Vec<String>, Trouble> {
     let mut left = Vec::new();
     for hierarchy in &ctx.host.hierarchies {
-        let dir = hierarchy.root.join(&ctx.host.tag).join(id);
+        let dir = ctx.host.dir(hierarchy, id);
         if dir.exists() {
             left.push(dir.display().to_string());
         }

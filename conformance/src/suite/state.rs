@@ -253,7 +253,7 @@ fn spec_writes_a_configuration_that_runs(ctx: &Ctx<'_>) -> Outcome {
     bundle.config = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     same!(bundle.config["process"]["args"], serde_json::json!(["sh"]), "arguments");
     check!(bundle.config["root"]["readonly"] == true, "the root is writable");
-    bundle.set("/process/terminal", false).set("/linux/cgroupsPath", format!("/{}/spec", ctx.host.tag));
+    bundle.set("/process/terminal", false).set("/linux/cgroupsPath", ctx.host.cgroups_path("spec"));
     let report = ctx.see(&mut bundle, &["hostname", "pid"])?;
     same!(report.get("hostname"), &bundle.config["hostname"], "hostname");
     same!(report.field("pid", "pid"), "1", "pid");

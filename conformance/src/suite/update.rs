@@ -24,7 +24,7 @@ tests! {
     an_update_knows_the_limits_of_the_one_before [Need::V1, MEMORY],
     memory_and_swap_go_up_and_down_together [Need::V1, MEMORY],
     memory_without_limit_has_swap_without_limit [Need::V1, MEMORY],
-    quota_and_period_change_one_at_a_time [CPU],
+    quota_and_period_change_one_at_a_time [CPU, Need::Cgroupfs],
     cpus_change_and_the_rest_stays [Need::V1, Need::Controller("cpuset")],
     a_refused_limit_takes_back_those_before_it,
     a_limit_below_what_is_in_use_can_be_refused [Need::V1, MEMORY],
@@ -40,7 +40,7 @@ tests! {
     options_count_no_more_beside_a_document [Need::Cli],
     bad_values_of_options_are_refused [Need::Cli],
     documents_that_cannot_be_read_are_refused [Need::Cli],
-    a_container_without_a_cgroup_has_no_limits [Need::Cli],
+    a_container_without_a_cgroup_has_no_limits [Need::Cli, Need::Cgroupfs],
 }
 
 /// A file of the container's cgroup, without the newline at its end.
@@ -182,6 +182,7 @@ fn memory_without_limit_has_swap_without_limit(ctx: &Ctx<'_>) -> Outcome {
     Ok(())
 }
 
+/// systemd keeps a period to itself for as long as there is no quota.
 fn quota_and_period_change_one_at_a_time(ctx: &Ctx<'_>) -> Outcome {
     let container = running(ctx, &json!({ "cpu": { "quota": 50_000, "period": 100_000 } }))?;
     let steps = [
@@ -249,7 +250,7 @@ fn a_limit_below_what_is_in_use_can_be_refused(ctx: &Ctx<'_>) -> Outcome {
 fn unified_keys_can_be_changed(ctx: &Ctx<'_>) -> Outcome {
     let container = running(ctx, &json!({ "unified": { "cgroup.max.depth": "5" } }))?;
     let read = |file: &str| {
-        let dir = ctx.host.hierarchies.first().map(|one| one.root.join(&ctx.host.tag).join(&container.id));
+        let dir = ctx.host.hierarchies.first().map(|one| ctx.host.dir(one, &container.id));
         fs::read_to_string(dir.unwrap_or_default().join(file)).map(|text| text.trim_end().to_owned())
     };
     update(ctx, &container, &json!({ "unified": { "cgroup.max.descendants": "9" } }))?;
