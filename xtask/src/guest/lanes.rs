@@ -15,7 +15,13 @@ struct Run {
     script: &'static str,
 }
 
-const RUNS: &[Run] = &[Run { name: "root, cgroupfs", script: include_str!("root.sh") }];
+const RUNS: &[Run] = &[
+    Run { name: "root, cgroupfs", script: include_str!("root.sh") },
+    Run { name: "root, systemd", script: include_str!("systemd.sh") },
+    Run { name: "rootless, a delegated cgroup", script: include_str!("rootless.sh") },
+];
+
+const CORE: &[Run] = &[Run { name: "the core, root, cgroupfs", script: include_str!("core.sh") }];
 
 /// Debian 13: every behaviour, by every cgroup driver.
 pub fn guest(project: &Project) -> Result<Tally, String> {
@@ -24,7 +30,7 @@ pub fn guest(project: &Project) -> Result<Tally, String> {
 
 /// Older kernels: the core.
 pub fn guest_old(project: &Project) -> Result<Tally, String> {
-    lane(project, &[&BOOKWORM, &BULLSEYE], RUNS)
+    lane(project, &[&BOOKWORM, &BULLSEYE], CORE)
 }
 
 fn lane(project: &Project, images: &[&Image], runs: &[Run]) -> Result<Tally, String> {
