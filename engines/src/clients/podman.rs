@@ -232,7 +232,7 @@ const CASES: &[Case] = &[
                  base /usr/bin/perl /program.pl; wait; cat {dir}/told",
             )
             .prints(&["READY=1"]),
-            client(&["exec", "{id}", "ps"]).prints(&["/program.pl"]),
+            client(&["exec", "{id}", "ps"]).prints(&["perl"]),
         ],
     },
     Case {
