@@ -1,5 +1,6 @@
 //! Bytes become a configuration. The good path parses once; only a failure parses again, to be lenient and to name the place.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -7,6 +8,7 @@ use std::path::Path;
 
 use oci_spec::runtime::Spec as Config;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::place::{self, Fault};
 use super::{Warning, lenient, lost, pointer};
@@ -149,6 +151,17 @@ pub fn object(json: &[u8], what: &str) -> Result<Value> {
         Ok(_) => Err(invalid(format!("{what} is not a JSON object"))),
         Err(error) => Err(invalid(format!("{what} is not valid JSON: {}", one_line(&error.to_string())))),
     }
+}
+
+/// The members of an object, each as it is written.
+pub type Members<'a> = BTreeMap<String, &'a RawValue>;
+
+/// The members of `json`, which must be an object, as they are written: nothing below them is looked into.
+pub fn members<'a>(json: &'a [u8], what: &str) -> Result<Members<'a>> {
+    check_size(json.len() as u64)?;
+    serde_json::from_slice(json).map_err(|error| {
+        invalid(format!("{what} is not an object in valid JSON: {}", one_line(&error.to_string())))
+    })
 }
 
 fn check_size(bytes: u64) -> Result<()> {

@@ -45,6 +45,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 pub use example::example;
 pub use id::Id;
 #[cfg(test)]
@@ -53,6 +55,7 @@ pub(crate) use pointer::join as pointer_to;
 pub(crate) use update::Updated;
 pub(crate) use validate::{DOMAINNAME, INSIDE_PROC, MAX_CPUS, MAX_NODES, sysctl_owner, sysctl_path};
 
+use self::load::Members;
 use crate::error::line;
 use crate::{Error, ErrorKind, Result};
 
@@ -187,21 +190,17 @@ impl Spec {
     /// The same from the text of a configuration that is not read otherwise. `bundle` is absolute.
     pub(crate) fn of_process(bundle: &Path, json: &[u8], process: &[u8]) -> Result<Self> {
         let mut process = load::object(process, "process")?;
-        let mut whole = load::object(json, "config.json")?;
-        let affinity = whole.pointer("/process/execCPUAffinity").filter(|affinity| !affinity.is_null());
-        if let (Some(process), Some(affinity)) = (process.as_object_mut(), affinity) {
-            process.entry("execCPUAffinity").or_insert_with(|| affinity.clone());
+        let whole = load::members(json, "config.json")?;
+        if let (Some(process), Some(affinity)) = (process.as_object_mut(), affinity(&whole)) {
+            process.entry("execCPUAffinity").or_insert(affinity);
         }
-        if let Some(whole) = whole.as_object_mut() {
-            whole.insert("process".to_owned(), process);
-        }
-        Self::from_absolute(bundle.to_owned(), whole.to_string().as_bytes())
+        Self::from_absolute(bundle.to_owned(), replaced(&whole, "process", &process.to_string()).as_bytes())
     }
 
     /// The `process` of a configuration as it was written; an empty object if it has none.
     pub(crate) fn process_of(json: &[u8]) -> Result<String> {
-        let whole = load::object(json, "config.json")?;
-        Ok(whole.get("process").map_or_else(|| "{}".to_owned(), ToString::to_string))
+        let whole = load::members(json, "config.json")?;
+        Ok(whole.get("process").map_or("{}", |process| process.get()).to_owned())
     }
 
     /// The text that it was read from.
@@ -223,6 +222,20 @@ impl Spec {
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
+}
+
+/// The CPUs of further processes, if the configuration names some.
+fn affinity(whole: &Members<'_>) -> Option<Value> {
+    let process: Value = serde_json::from_str(whole.get("process")?.get()).ok()?;
+    process.get("execCPUAffinity").filter(|affinity| !affinity.is_null()).cloned()
+}
+
+/// The text of an object with another value for one of its keys.
+fn replaced(whole: &Members<'_>, key: &str, value: &str) -> String {
+    let kept =
+        whole.iter().filter(|(name, _)| *name != key).map(|(name, value)| (name.as_str(), value.get()));
+    let members = kept.chain([(key, value)]).map(|(name, value)| format!("{}:{value}", Value::from(name)));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]
