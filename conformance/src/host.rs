@@ -67,6 +67,8 @@ pub enum Need {
     Resctrl,
     /// A driver that is the library itself.
     Library,
+    /// Root of the machine, and not of a user namespace: it makes device nodes.
+    Root,
     /// A runtime that writes the cgroup filesystem itself, where systemd would take another path or none.
     Cgroupfs,
 }
@@ -197,13 +199,17 @@ impl Host {
         let (met, reason) = match need {
             // Of the driver: the runner asks it.
             Need::Cli | Need::Library => (true, String::new()),
+            Need::Root => (!in_userns(), "the caller is root of a user namespace only".into()),
             Need::Cgroupfs => (!self.systemd, "systemd makes the cgroups".into()),
             Need::Selinux => (Path::new("/sys/fs/selinux/enforce").exists(), "SELinux is not on".into()),
             Need::AppArmor => (Path::new("/sys/module/apparmor").exists(), "AppArmor is not on".into()),
             Need::Resctrl => (Path::new("/sys/fs/resctrl/schemata").exists(), "no resctrl is mounted".into()),
             Need::Busybox => (self.busybox.is_some(), "busybox-static is not installed".into()),
             Need::Debian => (self.debian.is_some(), "there is no Debian rootfs (--debian DIR)".into()),
-            Need::Users => (has_user_namespaces(), "the machine allows no user namespaces".into()),
+            Need::Users => (
+                has_user_namespaces() && may_map(100_000),
+                "the machine allows no user namespaces, or the caller has not the ids to map".into(),
+            ),
             Need::Time => {
                 let met = Path::new("/proc/self/timens_offsets").exists();
                 (met, "the kernel has no time namespaces".into())
@@ -345,6 +351,20 @@ fn plant(dir: &Path) -> io::Result<()> {
         fs::set_permissions(dir.join(name), fs::Permissions::from_mode(mode))?;
     }
     std::os::unix::fs::symlink("secret", dir.join("link"))
+}
+
+/// The machine's first user namespace has a fixed number.
+fn in_userns() -> bool {
+    fs::read_link("/proc/self/ns/user").is_ok_and(|link| link.as_os_str() != "user:[4026531837]")
+}
+
+/// The id exists in the caller's own user namespace: the bodies map from there on.
+fn may_map(id: u64) -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.lines().any(|line| {
+        let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        matches!(numbers.as_slice(), [first, _, count] if (*first..first + count).contains(&id))
+    })
 }
 
 fn has_user_namespaces() -> bool {
