@@ -119,6 +119,8 @@ enum teu_level {
 
 /* Flags of `teu_options`. */
 enum teu_flag {
+    /* systemd makes the cgroup, as a scope or a slice; `linux.cgroupsPath` is `slice:prefix:name` then. */
+    TEU_SYSTEMD_CGROUP = 1,
     /* Containers are made without a cgroup; limits in a configuration are then an error. */
     TEU_NO_CGROUP = 2,
 };
@@ -177,7 +179,7 @@ enum teu_events_flag {
 
 /* What can happen to a container. A program must bear numbers that it does not know. */
 enum teu_event_type {
-    /* Memory ran out; told before the end that it caused. `value`: how many processes were killed for it since the container was made, or
+    /* Memory ran out; told before the end that it caused. `value`: how many processes were killed for it up to now, or
      * UINT64_MAX if the kernel does not count (cgroup v1 before Linux 4.13); `detail`: `enum teu_oom`.
      */
     TEU_EV_OOM = 1,
@@ -864,10 +866,10 @@ int teu_container_update(teu_container_t *container,
                          const struct teu_update_options *options,
                          teu_error_t **err);
 
-/* What the container uses now. The handle keeps the files of the cgroup open, some dozens of descriptors, until it is given back or the container has
- * ended: so the next call is quick and allocates nothing.
+/* What the container uses now. The handle keeps the files of the cgroup open, some dozens of descriptors, until it is given back or the container is
+ * deleted: so the next call is quick, allocates nothing, and after the end still tells what was used.
  *
- * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_EUNSUPPORTED (it has no cgroup), TEU_ESYS.
+ * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING (it has ended, and this handle never asked before), TEU_EUNSUPPORTED (it has no cgroup), TEU_ESYS.
  */
 int teu_container_stats(teu_container_t *container,
                         struct teu_stats *stats,

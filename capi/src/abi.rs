@@ -113,6 +113,8 @@ pub enum teu_level {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum teu_flag {
+    /// systemd makes the cgroup, as a scope or a slice; `linux.cgroupsPath` is `slice:prefix:name` then.
+    TEU_SYSTEMD_CGROUP = 0x1,
     /// Containers are made without a cgroup; limits in a configuration are then an error.
     TEU_NO_CGROUP = 0x2,
 }

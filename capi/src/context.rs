@@ -89,14 +89,11 @@ pub extern "C" fn teu_prepare(teu: *mut teu_t, err: *mut *mut teu_error_t) -> c_
 
 impl Context {
     fn of(options: &teu_options) -> Result<Self, Failure> {
-        let known = teu_flag::TEU_NO_CGROUP as u64;
-        check_flags(options.flags, known)?;
+        let cgroup_manager = cgroup_manager(options.flags)?;
         let root = ffi::maybe_path(options.root).unwrap_or_else(|| PathBuf::from(DEFAULT_ROOT));
         if root.as_os_str().is_empty() {
             return Err(Failure::invalid("the state root is an empty path"));
         }
-        let none = options.flags & known != 0;
-        let cgroup_manager = if none { CgroupManager::Disabled } else { CgroupManager::Cgroupfs };
         let (runtime, level) = (Runtime::at(root)?, level_of(options.log_level)?);
         let log = options.log_fn.map(|function| {
             listen(level);
@@ -125,6 +122,19 @@ impl Context {
         let call = ffi::read_or_default(call)?;
         let timeout = nanoseconds(call.timeout_ns).or(self.timeout);
         Ok(Patience { timeout, cancel: cancel::of(call.cancel)? })
+    }
+}
+
+/// Who makes cgroups.
+fn cgroup_manager(flags: u64) -> Result<CgroupManager, Failure> {
+    const SYSTEMD: u64 = teu_flag::TEU_SYSTEMD_CGROUP as u64;
+    const NONE: u64 = teu_flag::TEU_NO_CGROUP as u64;
+    check_flags(flags, SYSTEMD | NONE)?;
+    match flags {
+        0 => Ok(CgroupManager::Cgroupfs),
+        SYSTEMD => Ok(CgroupManager::Systemd),
+        NONE => Ok(CgroupManager::Disabled),
+        _ => Err(Failure::invalid("TEU_SYSTEMD_CGROUP and TEU_NO_CGROUP exclude each other")),
     }
 }
 

@@ -124,6 +124,8 @@ static void structs(teu_t *teu)
     teu_t *none = teu;
     BAD(TEU_EINVAL, teu_new(&context_options, &none, &err));
     CHECK(none == NULL);
+    context_options = (struct teu_options){.size = sizeof context_options, .flags = TEU_SYSTEMD_CGROUP | TEU_NO_CGROUP};
+    BAD(TEU_EINVAL, teu_new(&context_options, &none, &err));
     context_options = (struct teu_options){.size = sizeof context_options, .root = ""};
     BAD(TEU_EINVAL, teu_new(&context_options, &none, &err));
     context_options = (struct teu_options){.size = sizeof context_options, .log_level = 9};
