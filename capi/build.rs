@@ -19,6 +19,10 @@ fn main() -> io::Result<()> {
         let here = env::current_dir()?;
         println!("cargo::rustc-cfg=teu_symver");
         println!("cargo::rustc-cdylib-link-arg=-Wl,--version-script={}", here.join("abi/teu.map").display());
+        // One copy of functions that are the same to the last instruction: lld does that, rustc's own linker on x86_64.
+        if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64") {
+            println!("cargo::rustc-cdylib-link-arg=-Wl,--icf=all");
+        }
     }
     Ok(())
 }
