@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 const SONAME: &str = "libteu.so.0";
 
-/// What a program that links the archive needs beside it: rustc's `--print native-static-libs`.
-const PRIVATE: &str = "-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc";
+/// What a program that links the archive needs beside it: rustc's `--print native-static-libs` without the library of unwinding, which compilers choose
+/// themselves: a static program has another one.
+const PRIVATE: &str = "-lutil -lrt -lpthread -lm -ldl -lc";
 
 /// The command. `--destdir DIR` is put before every path that is written, and into none.
 pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
