@@ -66,11 +66,7 @@ impl Plan {
             true => Network::begin().map(|(network, end)| (Some(network), RefCell::new(Some(end))))?,
             false => Default::default(),
         };
-        let encoded = self.program.encode()?;
-        let len = self
-            .program
-            .encoded_len(&encoded)
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "program without a length"))?;
+        let (encoded, len) = self.encoded()?;
         let claim = Claim::new(root, &self.id)?;
         let mut record = self.record();
         claim.dir().write(&record)?;
@@ -114,6 +110,14 @@ impl Plan {
             until,
             network,
         })
+    }
+
+    /// The program as init reads it, and its length.
+    fn encoded(&self) -> Result<(Vec<u8>, usize)> {
+        let encoded = self.program.encode()?;
+        let len = self.program.encoded_len(&encoded);
+        let len = len.ok_or_else(|| Error::new(ErrorKind::Internal, "program without a length"))?;
+        Ok((encoded, len))
     }
 
     /// A unit of systemd is started with init in it.
