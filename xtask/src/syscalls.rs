@@ -4,6 +4,9 @@
 //! `target/uapi`; without an argument the newest of Debian's unstable suite is fetched there first. Numbers are facts of the
 //! kernel's interface: nothing else of the headers is kept.
 
+#[path = "../../libcontainer/src/seccomp/names.rs"]
+mod names;
+
 use crate::Failure;
 use crate::project::Project;
 use crate::step::Step;
@@ -196,7 +199,24 @@ fn text(rows: &Rows, kernel: &str) -> String {
         let numbers: Vec<String> = numbers.iter().map(number).collect();
         let _ = writeln!(text, "    (\"{name}\", [{}]),", numbers.join(", "));
     }
+    text.push_str("];\n\n/// The row of a name, by its hash: see names.rs.\n");
+    let _ = writeln!(text, "pub static INDEX: [u16; {}] = [", names::PLACES);
+    for line in index(rows.keys()).chunks(16) {
+        let rows: Vec<String> = line.iter().map(u16::to_string).collect();
+        let _ = writeln!(text, "    {},", rows.join(", "));
+    }
     text + "];\n"
+}
+
+/// Each name in the first of its places that is vacant.
+fn index<'a>(sorted: impl Iterator<Item = &'a String>) -> Vec<u16> {
+    let mut index = vec![names::VACANT; names::PLACES];
+    for (row, name) in (0..).zip(sorted) {
+        if let Some(place) = names::places(name).find(|place| index[*place] == names::VACANT) {
+            index[place] = row;
+        }
+    }
+    index
 }
 
 #[cfg(test)]

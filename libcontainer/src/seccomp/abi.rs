@@ -1,19 +1,15 @@
 //! The architectures a profile may name: the kernel's token for each, and how its calls are numbered.
 
-use std::cmp::Ordering;
-
 use oci_spec::runtime::Arch;
 
-use super::syscalls::{CALLS, NONE};
+use super::names;
+use super::syscalls::{CALLS, INDEX, NONE};
 
 /// Marks the number of an x32 call: it comes with the token of x86_64.
 pub const X32_BIT: u32 = 0x4000_0000;
 
 /// ARM's private calls are numbered from here, far behind all others.
 pub const ARM_PRIVATE: u32 = 0x000f_0000;
-
-/// So many rows of the table are compared before it is searched.
-const WINDOW: usize = 6;
 
 /// One way of making system calls.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,21 +72,10 @@ pub struct Call(usize);
 impl Call {
     /// The call of that name.
     pub fn named(name: &str) -> Option<Call> {
-        CALLS.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(Call)
-    }
-
-    /// The same, found sooner if it stands a little behind `last`: profiles list names in order.
-    pub fn named_behind(last: Option<Call>, name: &str) -> Option<Call> {
-        let first = last.map_or(0, |call| call.0 + 1);
-        let window = CALLS.iter().zip(0..).skip(first).take(WINDOW);
-        for ((known, _), index) in window {
-            match (*known).cmp(name) {
-                Ordering::Less => {}
-                Ordering::Equal => return Some(Call(index)),
-                Ordering::Greater => break,
-            }
-        }
-        Call::named(name)
+        let rows =
+            names::places(name).map_while(|place| INDEX.get(place).filter(|row| **row != names::VACANT));
+        let mut calls = rows.map(|row| Call(usize::from(*row)));
+        calls.find(|call| call.name() == name)
     }
 
     /// Its name.
@@ -119,7 +104,11 @@ mod tests {
         let numbers: Vec<u32> = ABIS.iter().map(|abi| abi.number(read).unwrap()).collect();
         assert_eq!(numbers, [0, 3, X32_BIT, 63, 3, 63, 63, 3, 4003, 5000, 6000, 3]);
         assert_eq!(ABIS[0].number(Call::named("socketcall").unwrap()), None);
-        assert_eq!(Call::named("no_such_call"), None);
+        assert!(CALLS.iter().zip(0..).all(|((name, _), row)| Call::named(name) == Some(Call(row))));
+        assert_eq!(
+            ["no_such_call", "", "read\0", "a_name_that_is_longer_than_any"].map(Call::named),
+            [None; 4]
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod abi;
 mod code;
 mod condition;
 mod multiplexed;
+mod names;
 mod profile;
 mod section;
 #[rustfmt::skip]

@@ -132,7 +132,7 @@ fn rule(index: usize, syscall: &LinuxSyscall, unknown: &mut Vec<Warning>) -> Res
     let (action, alternatives) = terms(index, syscall)?;
     let mut calls = Vec::with_capacity(syscall.names().len());
     for (at, name) in syscall.names().iter().enumerate() {
-        match Call::named_behind(calls.last().copied(), name) {
+        match Call::named(name) {
             Some(call) => calls.push(call),
             None => unknown.push(Warning {
                 pointer: format!("/linux/seccomp/syscalls/{index}/names/{at}"),
