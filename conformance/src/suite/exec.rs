@@ -19,7 +19,7 @@ tests! {
     a_process_is_in_the_user_namespace_of_init [Need::Users],
     a_process_is_in_the_namespaces_that_init_joined,
     a_process_is_in_the_pid_namespace_that_init_joined,
-    a_process_has_the_root_of_a_container_without_a_mount_namespace,
+    a_process_has_the_root_of_a_container_without_a_mount_namespace [Need::Root],
     a_process_enters_a_container_without_a_pid_namespace,
     a_process_is_in_the_cgroups_of_init,
     a_process_follows_init_into_a_cgroup_of_the_container_s_own [Need::V2, Need::Controller("pids")],
@@ -123,6 +123,7 @@ fn a_process_is_in_the_pid_namespace_that_init_joined(ctx: &Ctx<'_>) -> Outcome 
     join_of(ctx, &[("pid", "pid")])
 }
 
+/// The root of a user namespace makes no nodes: it binds the host's, into the one mount namespace that there is.
 fn a_process_has_the_root_of_a_container_without_a_mount_namespace(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     bundle.without_namespace("mount").set("/mounts", json!([])).set("/root/readonly", false);

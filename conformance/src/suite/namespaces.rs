@@ -25,7 +25,7 @@ tests! {
     without_a_uts_namespace_the_host_s_is_used,
     without_a_cgroup_namespace_the_host_s_is_used,
     without_a_user_namespace_the_host_s_is_used,
-    without_a_mount_namespace_only_the_root_changes,
+    without_a_mount_namespace_only_the_root_changes [Need::Root],
     init_is_pid_one_of_a_new_pid_namespace,
     init_leads_a_session_of_its_own,
     hostname_is_set_inside_only,
@@ -138,6 +138,7 @@ fn without_a_user_namespace_the_host_s_is_used(ctx: &Ctx<'_>) -> Outcome {
 
 /// chroot, no pivot, and no mount: there would be nobody to unmount it.
 /// runc 1.1 and crun do not work without /proc and /dev, and runc leaves a bind of the rootfs behind.
+/// The root of a user namespace makes no nodes: it binds the host's, into the one mount namespace that there is.
 fn without_a_mount_namespace_only_the_root_changes(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     bundle.without_namespace("mount").set("/mounts", json!([])).set("/root/readonly", false);
