@@ -71,6 +71,10 @@ pub enum Need {
     Root,
     /// A runtime that writes the cgroup filesystem itself, where systemd would take another path or none.
     Cgroupfs,
+    /// systemd as the machine's first process.
+    Systemd,
+    /// No systemd.
+    NoSystemd,
 }
 
 /// The prepared machine.
@@ -204,6 +208,8 @@ impl Host {
             Need::Selinux => (Path::new("/sys/fs/selinux/enforce").exists(), "SELinux is not on".into()),
             Need::AppArmor => (Path::new("/sys/module/apparmor").exists(), "AppArmor is not on".into()),
             Need::Resctrl => (Path::new("/sys/fs/resctrl/schemata").exists(), "no resctrl is mounted".into()),
+            Need::Systemd => (is_run_by_systemd(), "systemd does not run here".into()),
+            Need::NoSystemd => (!is_run_by_systemd(), "systemd runs here".into()),
             Need::Busybox => (self.busybox.is_some(), "busybox-static is not installed".into()),
             Need::Debian => (self.debian.is_some(), "there is no Debian rootfs (--debian DIR)".into()),
             Need::Users => (
@@ -286,6 +292,11 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// As systemd's own `sd_booted` finds it out.
+fn is_run_by_systemd() -> bool {
+    Path::new("/run/systemd/system").is_dir()
 }
 
 /// The version of the running kernel.

@@ -398,6 +398,10 @@ impl Driver for C {
         &self.root
     }
 
+    fn knows_systemd(&self) -> bool {
+        false
+    }
+
     fn create(&self, new: New<'_>) -> Reply {
         self.creation("create", new, |new, output| {
             self.with_options(new, output, |id, options| self.make(id, options).map(|_| 0))

@@ -138,6 +138,9 @@ impl Cli {
 
     fn spawn_new(&self, verb: &str, new: New<'_>) -> io::Result<Running> {
         let mut command = self.command();
+        if new.systemd {
+            command.arg("--systemd-cgroup");
+        }
         command.arg(verb).arg("--bundle").arg(&new.bundle);
         if let Some(file) = &new.pid_file {
             command.arg("--pid-file").arg(file);

@@ -10,8 +10,8 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use teu::events::{Event, EventOptions};
 use teu::{
-    Container, CreateOptions, Delete, Error, ErrorKind, ExecCgroup, ExecOptions, Id, Receiver, Runtime, Spec,
-    State, Stdio, UpdateOptions,
+    CgroupManager, Container, CreateOptions, Delete, Error, ErrorKind, ExecCgroup, ExecOptions, Id, Receiver,
+    Runtime, Spec, State, Stdio, UpdateOptions,
 };
 
 use super::{Driver, Exec, New, Reply};
@@ -49,6 +49,7 @@ impl Library {
             stdio,
             no_pivot: new.no_pivot,
             no_default_device_rules: new.no_default_device_rules,
+            cgroup_manager: if new.systemd { CgroupManager::Systemd } else { CgroupManager::Cgroupfs },
             pid_file: new.pid_file,
             console_socket: new.console_socket.map(Receiver::Path),
             pidfd_socket: new.pidfd_socket.map(Receiver::Path),

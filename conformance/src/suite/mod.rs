@@ -43,6 +43,7 @@ mod seccomp_agent;
 mod service;
 mod state;
 mod sysctl;
+mod systemd;
 mod terminal;
 mod time;
 mod update;
@@ -116,6 +117,7 @@ pub fn all() -> Vec<Test> {
         scheduling::TESTS,
         cgroups::TESTS,
         cgroup_mounts::TESTS,
+        systemd::TESTS,
         resources::TESTS,
         resctrl::TESTS,
         errors::TESTS,

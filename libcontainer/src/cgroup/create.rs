@@ -191,6 +191,11 @@ pub(super) fn enable(dir: &Dir, controller: &str) -> Result<()> {
                     );
                     Error::new(ErrorKind::Unsupported, message)
                 }
+                Some(libc::EACCES | libc::EPERM) => {
+                    let what =
+                        format!("the {controller} controller is not delegated to the caller: enable it");
+                    failed(format!("{CONTEXT}: {what} in {}", shown.display()), &e)
+                }
                 _ => failed(format!("{CONTEXT}: enable {controller} in {}", shown.display()), &e),
             }
         })?;
