@@ -414,11 +414,11 @@ fn device_rules_are_changed_in_place_and_taken_back() {
         let open = |cgroup: &Cgroup| shell(cgroup, "exec 3</dev/kmsg") == Some(0);
         let again = || Cgroup::open(&cgroup.record()).unwrap();
         assert!(!open(&cgroup), "before");
-        let change = again().update(&allowed).unwrap();
+        let change = again().update(&allowed, &crate::until::Until::default()).unwrap();
         assert!(open(&cgroup), "while it is changed");
         drop(change);
         assert!(!open(&cgroup), "after it was taken back");
-        again().update(&allowed).unwrap().keep();
+        again().update(&allowed, &crate::until::Until::default()).unwrap().keep();
         assert!(open(&cgroup), "after it was kept");
         cgroup.commit();
         cgroup.remove(PATIENCE).unwrap();

@@ -50,9 +50,9 @@ impl Cgroup {
     ///
     /// # Errors
     /// systemd does not answer, or does not like one.
-    pub(super) fn change_unit(plan: &CgroupPlan) -> Result<()> {
+    pub(super) fn change_unit(plan: &CgroupPlan, until: &Until) -> Result<()> {
         match plan.unit.as_ref().filter(|unit| !unit.properties.is_empty()) {
-            Some(unit) => Systemd::connect(unit.manager, &Until::default())?.set(unit),
+            Some(unit) => Systemd::connect(unit.manager, until)?.set(unit),
             None => Ok(()),
         }
     }

@@ -12,6 +12,7 @@ use super::{Cgroup, Dir, create, devices, failed};
 use crate::error::{Error, Result};
 use crate::plan::cgroup::{Care, CgroupPlan, DeviceProgram, FileWrite, Tolerate, device_transition};
 use crate::sys::bpf;
+use crate::until::Until;
 
 const RULES: &str = "devices.list";
 
@@ -37,7 +38,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// The kernel refuses one; then all are what they were.
-    pub(crate) fn update(self, plan: &CgroupPlan) -> Result<Change> {
+    pub(crate) fn update(self, plan: &CgroupPlan, until: &Until) -> Result<Change> {
         let mut change = Change { cgroup: self, steps: Vec::new() };
         let (cgroup, steps) = (&change.cgroup, &mut change.steps);
         Writer::new(cgroup, plan).noting(&mut |dir, write| note(cgroup, dir, write, steps)).write_all()?;
@@ -47,7 +48,7 @@ impl Cgroup {
         if let Some(program) = &plan.devices.program {
             change.filter(plan, program)?;
         }
-        Self::change_unit(plan)?;
+        Self::change_unit(plan, until)?;
         Ok(change)
     }
 }

@@ -50,12 +50,18 @@ impl Container {
         until.check()?;
         let locked = self.locked_until(&until)?;
         self.current(|now| match permits(now.observe()?, Operation::Update) {
-            true => now.change(&locked, resources, options),
+            true => now.change(&locked, resources, options, &until),
             false => Err(super::not_running()),
         })
     }
 
-    fn change(&self, dir: &StateDir, resources: &[u8], options: &UpdateOptions) -> Result<Vec<Warning>> {
+    fn change(
+        &self,
+        dir: &StateDir,
+        resources: &[u8],
+        options: &UpdateOptions,
+        until: &Until,
+    ) -> Result<Vec<Warning>> {
         let before = self.spec()?;
         let Updated { given, spec, mut warnings } =
             before.with_resources(resources, |given| files(given, self.record.cgroup.v2))?;
@@ -64,7 +70,7 @@ impl Container {
         warnings.extend(plan.ignored.iter().cloned());
         let kept = dir.new_config(&spec.json())?;
         let rdt = rdt.as_ref().map(resctrl::update).transpose()?;
-        let limits = self.cgroup()?.update(&plan).map_err(explained)?;
+        let limits = self.cgroup()?.update(&plan, until).map_err(explained)?;
         kept.commit()?;
         limits.keep();
         if let Some(rdt) = rdt {

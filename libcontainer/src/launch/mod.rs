@@ -32,7 +32,7 @@ pub(crate) mod network;
 mod peer;
 mod pid_file;
 pub(crate) mod reap;
-mod report;
+pub(crate) mod report;
 mod stub;
 mod talk;
 mod trace;

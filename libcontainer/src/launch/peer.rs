@@ -10,6 +10,7 @@ use super::talk::{self, Heard};
 use super::{carrier, failed, pair, report};
 use crate::plan::Plan;
 use crate::prepare::Receivers;
+use crate::state::is_alive;
 use crate::sys::process::Ended;
 use crate::terminal::Terminal;
 use crate::until::Until;
@@ -136,6 +137,11 @@ impl Peer {
     /// Lets go of the process.
     pub fn release(&mut self) -> Option<Child> {
         self.child.take()
+    }
+
+    /// Whether there is a process and it has ended.
+    pub fn is_dead(&self) -> bool {
+        self.child.as_ref().is_some_and(|child| !is_alive(&child.pidfd))
     }
 
     /// How a process ended that went without a word.

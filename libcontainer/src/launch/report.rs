@@ -239,13 +239,24 @@ fn lookup(plan: &Plan, errno: i32, detail: u32) -> Error {
 
 /// Init ended without saying why.
 pub(super) fn obituary(plan: &Plan, cgroup: &Cgroup, program: &OwnedFd, ended: Option<Ended>) -> Error {
-    if cgroup.oom_kills().is_some_and(|kills| kills > 0) {
-        let message = "container init was OOM-killed (memory limit too low?)";
-        return Error::new(ErrorKind::OutOfMemory, message)
-            .context("unable to start container process")
-            .at("/linux/resources/memory/limit");
+    let killed = ended == Some(Ended::Signal(libc::SIGKILL));
+    match cgroup.oom_kills() {
+        Some(kills) if kills > 0 => out_of_memory(),
+        None if killed && may_be_out_of_memory(plan) => out_of_memory(),
+        _ => death(plan, program, ended),
     }
-    death(plan, program, ended)
+}
+
+/// A scope goes with its last process, and what it has counted with it: then a limit of memory is the likely reason.
+pub(crate) fn may_be_out_of_memory(plan: &Plan) -> bool {
+    plan.cgroup.is_scope() && plan.cgroup.has_file("memory.max")
+}
+
+pub(crate) fn out_of_memory() -> Error {
+    let message = "container init was OOM-killed (memory limit too low?)";
+    Error::new(ErrorKind::OutOfMemory, message)
+        .context("unable to start container process")
+        .at("/linux/resources/memory/limit")
 }
 
 /// The same where no limit of its own can be the reason.

@@ -1,4 +1,5 @@
-//! Effects of the caller, first half: claims the id, makes the cgroup and the gate, opens what the plan names. No process yet.
+//! Effects of the caller, first half: claims the id, makes the cgroup and the gate, opens what the plan names. No process yet,
+//! unless systemd makes the cgroup: then init is there, without its program.
 //!
 //! A [`Prepared`] owns all of it, and dropping it takes all of it back.
 
@@ -15,8 +16,8 @@ pub(crate) use self::receiver::Receivers;
 pub(crate) use self::sources::{cannot_map, ids_namespace};
 use crate::cgroup::{Cgroup, CgroupRecord, DeviceCache};
 use crate::container::Container;
-use crate::launch::Peer;
 use crate::launch::network::Network;
+use crate::launch::{Peer, report};
 use crate::options::{CreateOptions, ExecOptions};
 use crate::plan::network::made_beside;
 use crate::plan::{self, Plan, Source, cgroup::CgroupPlan};
@@ -75,10 +76,7 @@ impl Plan {
         }
         let pid_file = options.pid_file.clone();
         // The cgroup first: a mount of the container may be a bind of it.
-        let mut cgroup = Cgroup::begin(&self.cgroup);
-        // Declared after the cgroup: what fails ends the process first.
-        let peer = self.start_unit(&mut cgroup, (&encoded, len), &until)?;
-        cgroup.make_all(&self.cgroup, devices)?;
+        let (cgroup, peer) = self.make_cgroup((&encoded, len), devices, &until)?;
         record.cgroup = cgroup.record();
         let resctrl = self.intel_rdt.as_ref().map(Resctrl::create).transpose()?;
         record.intel_rdt = resctrl.as_ref().map(Resctrl::made).unwrap_or_default();
@@ -118,6 +116,22 @@ impl Plan {
         let len = self.program.encoded_len(&encoded);
         let len = len.ok_or_else(|| Error::new(ErrorKind::Internal, "program without a length"))?;
         Ok((encoded, len))
+    }
+
+    /// The cgroup, and init if systemd has to have its process first. The process is declared last: what fails ends it first.
+    fn make_cgroup(
+        &mut self,
+        program: (&[u8], usize),
+        devices: &DeviceCache,
+        until: &Until,
+    ) -> Result<(Cgroup, Option<Peer>)> {
+        let mut cgroup = Cgroup::begin(&self.cgroup);
+        let peer = self.start_unit(&mut cgroup, program, until)?;
+        cgroup.make_all(&self.cgroup, devices).map_err(|error| match &peer {
+            Some(peer) if peer.is_dead() && report::may_be_out_of_memory(self) => report::out_of_memory(),
+            _ => error,
+        })?;
+        Ok((cgroup, peer))
     }
 
     /// A unit of systemd is started with init in it.

@@ -39,7 +39,7 @@ impl Fake {
         };
         let early = writes.iter().map(write).collect();
         let plan = CgroupPlan { v2: true, dirs: vec![planned], early, ..CgroupPlan::default() };
-        Cgroup::of(true, vec![dir], false).update(&plan)
+        Cgroup::of(true, vec![dir], false).update(&plan, &Until::default())
     }
 
     /// A file here is not cut by a shorter text, as no write of a cgroup is one of a file: texts have one length.
