@@ -103,11 +103,18 @@ fn are_shown(unit: &str, properties: &[(&str, &str)]) -> Outcome {
 
 /// systemd may take a moment to see that a unit has become empty.
 fn is_gone(unit: &str) -> Outcome {
+    becomes(unit, "LoadState", "not-found")
+}
+
+fn becomes(unit: &str, property: &str, wanted: &str) -> Outcome {
     let until = Instant::now() + PATIENCE;
-    while shown(unit, "LoadState")? != "not-found" {
-        check!(Instant::now() < until, "{unit} is {} still", shown(unit, "ActiveState")?);
+    loop {
+        let now = shown(unit, property)?;
+        if now == wanted {
+            return Ok(());
+        }
+        check!(Instant::now() < until, "{property} of {unit} is {now:?} still, not {wanted:?}");
     }
-    Ok(())
 }
 
 /// The unit's cgroup on a host with cgroup v2.
@@ -378,7 +385,7 @@ fn a_name_that_has_failed_is_free(ctx: &Ctx<'_>) -> Outcome {
         ["--scope", &scope, "--property=CollectMode=inactive", "--property=RuntimeMaxSec=1ms", "sleep", "60"];
     let output = Command::new("systemd-run").args(args).output()?;
     check!(!output.status.success(), "{service}: systemd-run: {}", String::from_utf8_lossy(&output.stderr));
-    same!(shown(&unit(&bundle.id), "ActiveState")?, "failed", "the unit that was there before");
+    becomes(&unit(&bundle.id), "ActiveState", "failed")?;
     let _container = sleeping(ctx, &mut bundle)?;
     are_shown(&unit(&bundle.id), &[("ActiveState", "active")])
 }
