@@ -1,6 +1,7 @@
 //! What single calls of the library cost, from Rust and from C, on a container that waits for its start.
 
 use crate::failure::Result;
+use crate::lab::{View, native_cgroups};
 use crate::one::{BY_C, IN_PROCESS};
 use crate::process;
 use crate::run::Run;
@@ -17,7 +18,8 @@ pub const CALLS: [&str; 4] = ["state", "kill", "stats", "update"];
 pub const CALLERS: [(&str, Kind); 2] = [(IN_PROCESS, Kind::InProcess(0)), (BY_C, Kind::C)];
 
 /// Measures in interleaved rounds, of which the first warms caches and is thrown away.
-pub fn measure(run: &Run, samples: &mut Samples) -> Result<()> {
+pub fn measure(run: &Run, view: &mut View, samples: &mut Samples) -> Result<()> {
+    native_cgroups(std::mem::replace(view, View::Native))?;
     let mut callers = Vec::new();
     for (index, (name, kind)) in CALLERS.into_iter().enumerate() {
         match Worker::start(kind, &run.bundle.path, &run.id(format!("calls{index}"))) {

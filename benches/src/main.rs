@@ -79,14 +79,14 @@ fn drive(arguments: &Arguments, prefix: &str) -> Result<()> {
     SigSet::all().thread_unblock()?;
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     let json = json(arguments)?;
-    let view = lab::enter(arguments.lab.as_deref(), arguments.teu.as_deref(), arguments.c.as_deref())?;
+    let mut view = lab::enter(arguments.lab.as_deref(), arguments.teu.as_deref(), arguments.c.as_deref())?;
     let run = Run::new(arguments, prefix)?;
     let mut samples = Samples::default();
     for section in Section::ALL.into_iter().filter(|section| arguments.wants(*section)) {
         eprintln!("teu-bench: {}", section.name());
         match section {
             Section::One => one::measure(&run, &mut samples)?,
-            Section::Calls => calls::measure(&run, &mut samples)?,
+            Section::Calls => calls::measure(&run, &mut view, &mut samples)?,
             Section::Engine => engine::measure(&run, &mut samples)?,
             Section::Parked => parked::measure(&run, &mut samples)?,
             Section::Concurrency => concurrency::measure(&run, &mut samples)?,

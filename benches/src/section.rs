@@ -10,8 +10,6 @@ use crate::failure::{Result, refuse};
 pub enum Section {
     /// One container at a time, whole and by command, in interleaved rounds.
     One,
-    /// Single calls of the library, from Rust and from C.
-    Calls,
     /// A configuration as an engine writes it: planned, and created with.
     Engine,
     /// What a created, not yet started, container weighs.
@@ -22,6 +20,8 @@ pub enum Section {
     Scale,
     /// The seccomp compiler and its programs.
     Seccomp,
+    /// Single calls of the library, from Rust and from C; on the machine's own cgroup layout, like the one that follows.
+    Calls,
     /// The smallest memory limit that starts a program; last, because it leaves the cgroup v2 view.
     Memory,
 }
@@ -30,12 +30,12 @@ impl Section {
     /// All of them, in the order they run.
     pub const ALL: [Section; 8] = [
         Section::One,
-        Section::Calls,
         Section::Engine,
         Section::Parked,
         Section::Concurrency,
         Section::Scale,
         Section::Seccomp,
+        Section::Calls,
         Section::Memory,
     ];
 
