@@ -57,6 +57,9 @@ const ALIAS: (&str, &str) = ("arm_sync_file_range", "sync_file_range2");
 /// The private calls of 32-bit ARM start here.
 const ARM_PRIVATE: u32 = 0x000f_0000;
 
+/// In the table they start here: its numbers have 16 bits.
+const PRIVATE: u32 = 0xf000;
+
 type Rows = BTreeMap<String, Vec<Option<u32>>>;
 
 /// The command.
@@ -188,14 +191,16 @@ fn text(rows: &Rows, kernel: &str) -> String {
     let mut text = format!(
         "//! table: system calls and their numbers, by architecture, in Linux {kernel}.\n\
          //! Written by `cargo xt syscalls` from the kernel's headers; not edited by hand.\n\n\
-         /// No such call on this architecture.\npub const NONE: u32 = u32::MAX;\nconst N: u32 = NONE;\n\n\
-         /// Sorted by name. The columns: {}.\npub static CALLS: [(&str, [u32; {}]); {}] = [\n",
+         /// No such call on this architecture.\npub const NONE: u16 = u16::MAX;\nconst N: u16 = NONE;\n\n\
+         /// ARM's private calls stand from here on, in the order of their numbers.\npub const PRIVATE: u16 = {PRIVATE};\n\n\
+         /// Sorted by name. The columns: {}.\npub static CALLS: [(&str, [u16; {}]); {}] = [\n",
         names.join(", "),
         names.len(),
         rows.len()
     );
     for (name, numbers) in rows {
-        let number = |number: &Option<u32>| number.map_or("N".to_owned(), |number| number.to_string());
+        let short = |number: u32| number.checked_sub(ARM_PRIVATE).map_or(number, |private| PRIVATE + private);
+        let number = |number: &Option<u32>| number.map_or("N".to_owned(), |number| short(number).to_string());
         let numbers: Vec<String> = numbers.iter().map(number).collect();
         let _ = writeln!(text, "    (\"{name}\", [{}]),", numbers.join(", "));
     }

@@ -3,7 +3,7 @@
 use oci_spec::runtime::Arch;
 
 use super::names;
-use super::syscalls::{CALLS, INDEX, NONE};
+use super::syscalls::{CALLS, INDEX, NONE, PRIVATE};
 
 /// Marks the number of an x32 call: it comes with the token of x86_64.
 pub const X32_BIT: u32 = 0x4000_0000;
@@ -56,7 +56,11 @@ impl Abi {
     pub fn number(&self, call: Call) -> Option<u32> {
         let (_, numbers) = CALLS.get(call.0)?;
         let number = *numbers.get(self.column)?;
-        (number != NONE).then_some(number | self.bit)
+        let whole = match number.checked_sub(PRIVATE) {
+            Some(private) => ARM_PRIVATE + u32::from(private),
+            None => u32::from(number),
+        };
+        (number != NONE).then_some(whole | self.bit)
     }
 }
 
@@ -104,6 +108,7 @@ mod tests {
         let numbers: Vec<u32> = ABIS.iter().map(|abi| abi.number(read).unwrap()).collect();
         assert_eq!(numbers, [0, 3, X32_BIT, 63, 3, 63, 63, 3, 4003, 5000, 6000, 3]);
         assert_eq!(ABIS[0].number(Call::named("socketcall").unwrap()), None);
+        assert_eq!(ABIS[4].number(Call::named("set_tls").unwrap()), Some(ARM_PRIVATE + 5));
         assert!(CALLS.iter().zip(0..).all(|((name, _), row)| Call::named(name) == Some(Call(row))));
         assert_eq!(
             ["no_such_call", "", "read\0", "a_name_that_is_longer_than_any"].map(Call::named),

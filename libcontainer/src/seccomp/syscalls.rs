@@ -2,11 +2,14 @@
 //! Written by `cargo xt syscalls` from the kernel's headers; not edited by hand.
 
 /// No such call on this architecture.
-pub const NONE: u32 = u32::MAX;
-const N: u32 = NONE;
+pub const NONE: u16 = u16::MAX;
+const N: u16 = NONE;
+
+/// ARM's private calls stand from here on, in the order of their numbers.
+pub const PRIVATE: u16 = 61440;
 
 /// Sorted by name. The columns: x86_64, x86, x32, aarch64, arm, riscv64, loongarch64, ppc64le, mipsel, mipsel64, mipsel64n32, sh.
-pub static CALLS: [(&str, [u32; 12]); 518] = [
+pub static CALLS: [(&str, [u16; 12]); 518] = [
     ("_llseek", [N, 140, N, N, 140, N, N, 140, 4140, N, N, 140]),
     ("_newselect", [N, 142, N, N, 142, N, N, 142, 4142, 5022, 6022, 142]),
     ("_sysctl", [156, 149, N, N, 149, N, N, 149, 4153, 5152, 6152, 149]),
@@ -27,10 +30,10 @@ pub static CALLS: [(&str, [u32; 12]); 518] = [
     ("bind", [49, 361, 49, 200, 282, 200, 200, 327, 4169, 5048, 6048, 341]),
     ("bpf", [321, 357, 321, 280, 386, 280, 280, 361, 4355, 5315, 6319, 375]),
     ("break", [N, 17, N, N, N, N, N, 17, 4017, N, N, N]),
-    ("breakpoint", [N, N, N, N, 983041, N, N, N, N, N, N, N]),
+    ("breakpoint", [N, N, N, N, 61441, N, N, N, N, N, N, N]),
     ("brk", [12, 45, 12, 214, 45, 214, 214, 45, 4045, 5012, 6012, 45]),
     ("cachectl", [N, N, N, N, N, N, N, N, 4148, 5198, 6198, N]),
-    ("cacheflush", [N, N, N, N, 983042, N, N, N, 4147, 5197, 6197, 123]),
+    ("cacheflush", [N, N, N, N, 61442, N, N, N, 4147, 5197, 6197, 123]),
     ("cachestat", [451, 451, 451, 451, 451, 451, 451, 451, 4451, 5451, 6451, 451]),
     ("capget", [125, 184, 125, 90, 184, 90, 90, 183, 4204, 5123, 6123, 184]),
     ("capset", [126, 185, 126, 91, 185, 91, 91, 184, 4205, 5124, 6124, 185]),
@@ -125,7 +128,7 @@ pub static CALLS: [(&str, [u32; 12]); 518] = [
     ("get_mempolicy", [239, 275, 239, 236, 320, 236, 236, 260, 4269, 5228, 6232, 275]),
     ("get_robust_list", [274, 312, 531, 100, 339, 100, 100, 299, 4310, 5269, 6273, 312]),
     ("get_thread_area", [211, 244, N, N, N, N, N, N, N, N, N, N]),
-    ("get_tls", [N, N, N, N, 983046, N, N, N, N, N, N, N]),
+    ("get_tls", [N, N, N, N, 61446, N, N, N, N, N, N, N]),
     ("getcpu", [309, 318, 309, 168, 345, 168, 168, 302, 4312, 5271, 6275, 318]),
     ("getcwd", [79, 183, 79, 17, 183, 17, 17, 182, 4203, 5077, 6077, 183]),
     ("getdents", [78, 141, 78, N, 141, N, N, 141, 4141, 5076, 6076, 141]),
@@ -389,7 +392,7 @@ pub static CALLS: [(&str, [u32; 12]); 518] = [
     ("set_robust_list", [273, 311, 530, 99, 338, 99, 99, 300, 4309, 5268, 6272, 311]),
     ("set_thread_area", [205, 243, N, N, N, N, N, N, 4283, 5242, 6246, N]),
     ("set_tid_address", [218, 258, 218, 96, 256, 96, 96, 232, 4252, 5212, 6213, 258]),
-    ("set_tls", [N, N, N, N, 983045, N, N, N, N, N, N, N]),
+    ("set_tls", [N, N, N, N, 61445, N, N, N, N, N, N, N]),
     ("setdomainname", [171, 121, 171, 162, 121, 162, 162, 121, 4121, 5166, 6166, 121]),
     ("setfsgid", [123, 139, 123, 152, 139, 152, 152, 139, 4139, 5121, 6121, 139]),
     ("setfsgid32", [N, 216, N, N, 216, N, N, N, N, N, N, 216]),
@@ -507,8 +510,8 @@ pub static CALLS: [(&str, [u32; 12]); 518] = [
     ("uretprobe", [335, N, 335, N, N, N, N, N, N, N, N, N]),
     ("uselib", [134, 86, N, N, 86, N, N, 86, 4086, N, N, 86]),
     ("userfaultfd", [323, 374, 323, 282, 388, 282, 282, 364, 4357, 5317, 6321, 377]),
-    ("usr26", [N, N, N, N, 983043, N, N, N, N, N, N, N]),
-    ("usr32", [N, N, N, N, 983044, N, N, N, N, N, N, N]),
+    ("usr26", [N, N, N, N, 61443, N, N, N, N, N, N, N]),
+    ("usr32", [N, N, N, N, 61444, N, N, N, N, N, N, N]),
     ("ustat", [136, 62, 136, N, 62, N, N, 62, 4062, 5133, 6133, 62]),
     ("utime", [132, 30, 132, N, N, N, N, 30, 4030, 5130, 6130, 30]),
     ("utimensat", [280, 320, 280, 88, 348, 88, 88, 304, 4316, 5275, 6279, 320]),
