@@ -13,8 +13,8 @@ use teu::ExecCgroup;
 
 use self::abi::{
     teu_call, teu_code, teu_container_t, teu_create_flag, teu_create_options, teu_delete_flag, teu_error_t,
-    teu_event, teu_event_type, teu_exec_flag, teu_exec_options, teu_exit, teu_fd_map, teu_kill_flag,
-    teu_log_record, teu_options, teu_t, teu_update_options,
+    teu_event, teu_event_type, teu_exec_flag, teu_exec_options, teu_exit, teu_fd_map, teu_flag,
+    teu_kill_flag, teu_log_record, teu_options, teu_t, teu_update_options,
 };
 use self::loaded::Functions;
 use super::library::{Output, number, read_terminal};
@@ -34,6 +34,15 @@ pub struct C {
     root: PathBuf,
     functions: Functions,
     teu: *mut teu_t,
+    /// A second context on the same root, for containers whose cgroup systemd makes: a context decides that for all of its own.
+    systemd: *mut teu_t,
+}
+
+/// What a container is made of, and by which context.
+struct Asked<'a> {
+    teu: *mut teu_t,
+    id: &'a CStr,
+    options: &'a teu_create_options,
 }
 
 // SAFETY: the header says that every function may be called from any thread, on the same handle too.
@@ -141,15 +150,21 @@ impl C {
     /// It cannot be loaded, or refuses the root.
     pub fn new(name: &str, path: &Path, root: &Path) -> io::Result<Self> {
         let functions = Functions::load(path)?;
-        let mut driver = Self { name: name.into(), root: root.into(), functions, teu: ptr::null_mut() };
-        let place = CString::new(root.as_os_str().as_bytes())?;
-        let options = sized!(teu_options { root: place.as_ptr(), log_fn: Some(hear) });
+        let (teu, systemd) = (ptr::null_mut(), ptr::null_mut());
+        let mut driver = Self { name: name.into(), root: root.into(), functions, teu, systemd };
+        driver.teu = driver.context(0)?;
+        driver.systemd = driver.context(teu_flag::TEU_SYSTEMD_CGROUP as u64)?;
+        Ok(driver)
+    }
+
+    fn context(&self, flags: u64) -> io::Result<*mut teu_t> {
+        let place = CString::new(self.root.as_os_str().as_bytes())?;
+        let options = sized!(teu_options { flags: flags, root: place.as_ptr(), log_fn: Some(hear) });
         let mut teu = ptr::null_mut();
         // SAFETY: the options live through the call.
-        let made = driver.call(|err| unsafe { (driver.functions.teu_new)(&options, &mut teu, err) });
+        let made = self.call(|err| unsafe { (self.functions.teu_new)(&options, &mut teu, err) });
         made.map_err(|refusal| io::Error::other(refusal.text))?;
-        driver.teu = teu;
-        Ok(driver)
+        Ok(teu)
     }
 
     /// One call; what it refuses, in words.
@@ -186,9 +201,10 @@ impl C {
         &self,
         new: New<'_>,
         output: &Output,
-        act: impl FnOnce(&CStr, &teu_create_options) -> Called<T>,
+        act: impl FnOnce(&Asked<'_>) -> Called<T>,
     ) -> Called<T> {
         let (id, bundle) = (text(new.id)?, text(&new.bundle)?);
+        let teu = if new.systemd { self.systemd } else { self.teu };
         let (pid_file, console) = (maybe(new.pid_file)?, maybe(new.console_socket)?);
         let (pidfd, streams) = (maybe(new.pidfd_socket)?, Streams::new(output, new.stdin, new.stdout));
         let flag = |given: bool, flag: teu_create_flag| if given { flag as u64 } else { 0 };
@@ -202,35 +218,29 @@ impl C {
             pidfd_socket: pointer(&pidfd),
             pid_file: pointer(&pid_file),
         });
-        act(&id, &options)
+        act(&Asked { teu, id: &id, options: &options })
     }
 
-    fn make(&self, id: &CStr, options: &teu_create_options) -> Called<Held<'_, teu_container_t>> {
+    fn make(&self, asked: &Asked<'_>) -> Called<Held<'_, teu_container_t>> {
         let mut container = ptr::null_mut();
-        let (create, id) = (self.functions.teu_create, id.as_ptr());
+        let (create, id) = (self.functions.teu_create, asked.id.as_ptr());
         // SAFETY: every pointer lives through the call.
-        self.call(|err| unsafe { create(self.teu, id, options, &mut container, err) })?;
+        self.call(|err| unsafe { create(asked.teu, id, asked.options, &mut container, err) })?;
         Ok(Held(container, &self.functions.teu_container_unref))
     }
 
-    fn run_to_end(&self, id: &CStr, options: &teu_create_options) -> Called<i32> {
+    fn run_to_end(&self, asked: &Asked<'_>) -> Called<i32> {
         let mut exit = sized!(teu_exit {});
-        let (run, id) = (self.functions.teu_run, id.as_ptr());
+        let (run, id) = (self.functions.teu_run, asked.id.as_ptr());
         // SAFETY: every pointer lives through the call.
-        self.call(|err| unsafe { run(self.teu, id, options, &mut exit, err) })?;
+        self.call(|err| unsafe { run(asked.teu, id, asked.options, &mut exit, err) })?;
         Ok(exit.status)
     }
 
     /// Run, as far as `teu_run` does not do it: a terminal to read from, or a container that goes on.
-    fn run_by_hand(
-        &self,
-        id: &CStr,
-        options: &teu_create_options,
-        detach: bool,
-        output: &Output,
-    ) -> Called<i32> {
+    fn run_by_hand(&self, asked: &Asked<'_>, detach: bool, output: &Output) -> Called<i32> {
         let f = &self.functions;
-        let container = self.make(id, options)?;
+        let container = self.make(asked)?;
         let end = || {
             let force = teu_delete_flag::TEU_DELETE_FORCE as u64;
             // SAFETY: a handle of the library.
@@ -332,8 +342,10 @@ impl C {
 
 impl Drop for C {
     fn drop(&mut self) {
-        // SAFETY: a handle of the library, not used any more.
-        unsafe { (self.functions.teu_unref)(self.teu) };
+        for context in [self.systemd, self.teu] {
+            // SAFETY: a handle of the library or NULL, not used any more.
+            unsafe { (self.functions.teu_unref)(context) };
+        }
     }
 }
 
@@ -398,13 +410,9 @@ impl Driver for C {
         &self.root
     }
 
-    fn knows_systemd(&self) -> bool {
-        false
-    }
-
     fn create(&self, new: New<'_>) -> Reply {
         self.creation("create", new, |new, output| {
-            self.with_options(new, output, |id, options| self.make(id, options).map(|_| 0))
+            self.with_options(new, output, |asked| self.make(asked).map(|_| 0))
         })
     }
 
@@ -415,9 +423,9 @@ impl Driver for C {
         });
         self.creation("run", new, |new, output| {
             let detach = new.detach;
-            self.with_options(new, output, |id, options| match detach || terminal {
-                true => self.run_by_hand(id, options, detach, output),
-                false => self.run_to_end(id, options),
+            self.with_options(new, output, |asked| match detach || terminal {
+                true => self.run_by_hand(asked, detach, output),
+                false => self.run_to_end(asked),
             })
         })
     }

@@ -55,7 +55,7 @@ pub struct New<'a> {
     pub no_pivot: bool,
     /// Only the device rules of the configuration; the library alone can be asked.
     pub no_default_device_rules: bool,
-    /// systemd makes the cgroup; not through C, where a context decides that for all.
+    /// systemd makes the cgroup.
     pub systemd: bool,
     /// Stdin of the container; absent: the null device.
     pub stdin: Option<OwnedFd>,
@@ -125,10 +125,6 @@ pub trait Driver: Sync {
     fn events(&self, id: &str, acts: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble>;
     /// All containers as a JSON array on `out`.
     fn list(&self) -> Reply;
-    /// Whether [`New::systemd`] counts.
-    fn knows_systemd(&self) -> bool {
-        true
-    }
     /// The command line behind this driver, for behaviours that only a command has.
     fn cli(&self) -> Option<&Cli> {
         None

@@ -52,11 +52,6 @@ tests! {
 
 /// A bundle whose container is the scope `teu-ID.scope`.
 fn scoped(ctx: &Ctx<'_>) -> Result<Bundle, Trouble> {
-    if !ctx.driver.knows_systemd() {
-        return Err(Trouble::Skipped(
-            "a context of C decides about systemd for all of its containers".into(),
-        ));
-    }
     let mut bundle = ctx.bundle()?;
     let path = format!("system.slice:teu:{}", bundle.id);
     bundle.set("/linux/cgroupsPath", path);
