@@ -51,6 +51,8 @@ impl Engine {
         let exit = container.wait()?;
         let wait = lap();
         container.delete(Delete::OnlyStopped)?;
+        // In C the last reference is given back within the cycle.
+        drop((container, spec));
         let phases = [create, start, wait, lap()];
         if exit.code != Some(0) {
             return refuse(format!("the container ended with {exit:?}"));
