@@ -36,6 +36,13 @@ impl Cancel {
     }
 }
 
+/// One that a descriptor of the caller's triggers by becoming readable, such as a signalfd. It is never read.
+impl From<OwnedFd> for Cancel {
+    fn from(fd: OwnedFd) -> Self {
+        Self(Arc::new(fd))
+    }
+}
+
 impl AsFd for Cancel {
     /// Readable once it is triggered.
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -114,9 +121,10 @@ impl Until {
     ) -> io::Result<Woken> {
         let deadline =
             self.deadline.into_iter().chain(limit).min().unwrap_or_else(|| Instant::now() + FOREVER);
-        let mut all = fds.to_vec();
-        all.extend(self.cancel.as_ref().map(AsFd::as_fd));
-        let found = poll_each(&all, events, deadline)?;
+        let mut all: Vec<_> = fds.iter().map(|fd| (*fd, events)).collect();
+        // A cancellation is always writable.
+        all.extend(self.cancel.as_ref().map(|cancel| (cancel.as_fd(), libc::POLLIN)));
+        let found = poll_each(&all, deadline)?;
         Ok(match found.iter().position(|ready| *ready) {
             Some(index) if index < fds.len() => Woken::Ready,
             Some(_) => Woken::Cancelled,
@@ -159,6 +167,31 @@ mod tests {
         assert_eq!(until.wait(&[reader.as_fd()], libc::POLLIN).unwrap(), Woken::Cancelled);
         drop(writer);
         assert_eq!(until.wait(&[reader.as_fd()], libc::POLLIN).unwrap(), Woken::Ready);
+    }
+
+    #[test]
+    fn who_waits_for_room_is_not_cancelled_by_a_cancellation_that_nobody_triggered() {
+        use std::io::Write;
+        let (reader, mut writer) = std::os::unix::net::UnixStream::pair().unwrap();
+        writer.set_nonblocking(true).unwrap();
+        while writer.write(&[0; 4096]).is_ok() {}
+        let cancel = Cancel::new().unwrap();
+        let timeout = Some(Duration::from_millis(1));
+        let until = Until::from(&Patience { timeout, cancel: Some(cancel.clone()) });
+        assert_eq!(until.wait(&[writer.as_fd()], libc::POLLOUT).unwrap(), Woken::Late);
+        cancel.trigger();
+        assert_eq!(until.wait(&[writer.as_fd()], libc::POLLOUT).unwrap(), Woken::Cancelled);
+        drop(reader);
+    }
+
+    #[test]
+    fn any_descriptor_that_becomes_readable_cancels() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let cancel = Cancel::from(OwnedFd::from(reader));
+        let until = Until::from(&Patience { timeout: None, cancel: Some(cancel) });
+        until.check().unwrap();
+        drop(writer);
+        assert_eq!(until.check().unwrap_err().kind(), ErrorKind::Cancelled);
     }
 
     #[test]

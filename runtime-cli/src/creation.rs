@@ -4,7 +4,10 @@
 use std::mem::ManuallyDrop;
 use std::path::Path;
 
-use teu::{Container, CreateOptions, Delete, Error, ErrorKind, FdMap, Id, Receiver, Result, Spec, Stdio};
+use teu::{
+    CgroupManager, Container, CreateOptions, Delete, Error, ErrorKind, FdMap, Id, Receiver, Result, Spec,
+    Stdio,
+};
 
 use crate::args::Arguments;
 use crate::commands::delete;
@@ -68,7 +71,11 @@ impl Creation {
     }
 
     /// Makes the container. A signal that came meanwhile unwinds it and then has its usual effect.
-    pub fn create(self, invocation: &Invocation, signals: &Blocked) -> Result<Container> {
+    pub fn create(mut self, invocation: &Invocation, signals: &Blocked) -> Result<Container> {
+        // systemd may not answer for a long time.
+        if self.options.cgroup_manager == CgroupManager::Systemd {
+            self.options.cancel = Some(signals.cancel()?);
+        }
         let runtime = invocation.runtime_for_create()?;
         // Freed by the end of the command, which is near: an engine's configuration has a thousand strings.
         let spec = ManuallyDrop::new(self.spec);

@@ -8,7 +8,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use teu::{Error, Exit, Result};
+use teu::{Cancel, Error, Exit, Result};
 
 use crate::foreground::Foreground;
 
@@ -43,6 +43,12 @@ impl Blocked {
     pub fn interrupted(&self) -> bool {
         let mut fds = [PollFd::new(self.interrupts.as_fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
+    /// What ends the calls that wait, as soon as somebody asks this program to give up.
+    pub fn cancel(&self) -> Result<Cancel> {
+        let copy = self.interrupts.as_fd().try_clone_to_owned();
+        copy.map(Cancel::from).map_err(|error| Error::io("copy a descriptor", &error))
     }
 
     /// Lets the pending signals act, which may end the program here.

@@ -4,10 +4,12 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use nix::sys::signal::{SIGTERM, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use super::exec::{enter, process};
@@ -27,6 +29,7 @@ const CPU: Need = Need::Controller("cpu");
 tests! {
     a_machine_without_systemd_says_so [Need::NoSystemd],
     a_bus_that_hangs_up_or_talks_nonsense_is_an_error [Need::Cli],
+    a_signal_ends_a_create_that_a_silent_bus_holds [Need::Cli],
     paths_of_another_form_are_refused,
     properties_that_are_no_values_are_refused,
     a_scope_has_its_properties_and_goes_with_its_container [SYSTEMD],
@@ -142,7 +145,13 @@ fn with_bus(ctx: &Ctx<'_>, name: &str, says: &'static [u8]) -> Result<Cli, Troub
             let _ = stream.read_to_end(&mut Vec::new());
         }
     });
-    Ok(ctx.cli()?.behind(&["env", &format!("DBUS_SYSTEM_BUS_ADDRESS=unix:path={}", path.display())]))
+    at_bus(ctx, &path)
+}
+
+/// The command with that socket for a bus, the machine's as well as the user's.
+fn at_bus(ctx: &Ctx<'_>, path: &Path) -> Result<Cli, Trouble> {
+    let named = |bus: &str| format!("DBUS_{bus}_BUS_ADDRESS=unix:path={}", path.display());
+    Ok(ctx.cli()?.behind(&["env", &named("SYSTEM"), &named("SESSION")]))
 }
 
 fn a_bus_that_hangs_up_or_talks_nonsense_is_an_error(ctx: &Ctx<'_>) -> Outcome {
@@ -164,6 +173,23 @@ fn a_bus_that_hangs_up_or_talks_nonsense_is_an_error(ctx: &Ctx<'_>) -> Outcome {
         refusal(&cli.call(&["--systemd-cgroup", "create", "--bundle", &dir, &bundle.id]), &[text])?;
         check!(ctx.driver.state(&bundle.id).code != 0, "the container exists after a failed create");
     }
+    Ok(())
+}
+
+fn a_signal_ends_a_create_that_a_silent_bus_holds(ctx: &Ctx<'_>) -> Outcome {
+    let path = ctx.dir.join("bus");
+    let listener = UnixListener::bind(&path)?;
+    let bundle = scoped(ctx)?;
+    bundle.write()?;
+    let dir = bundle.dir.to_string_lossy();
+    let args = ["--systemd-cgroup", "create", "--bundle", &dir, &bundle.id];
+    let running = at_bus(ctx, &path)?.spawn(&args)?;
+    // It is connected, and nobody will ever answer.
+    let _silent = listener.accept()?;
+    kill(Pid::from_raw(running.pid()), SIGTERM)?;
+    let reply = running.finish();
+    same!(reply.code, 128 + SIGTERM as i32, "exit code: {}", reply.err);
+    check!(ctx.driver.state(&bundle.id).code != 0, "the container exists after an interrupted create");
     Ok(())
 }
 

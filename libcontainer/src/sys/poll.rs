@@ -8,13 +8,18 @@ use std::time::{Duration, Instant};
 /// Waits until one of `fds` has one of `events` (POLLIN, POLLPRI, ...) or `deadline` is past; tells whether one has.
 /// Without descriptors it waits for the deadline.
 pub(crate) fn poll(fds: &[BorrowedFd<'_>], events: i16, deadline: Instant) -> io::Result<bool> {
-    poll_each(fds, events, deadline).map(|found| found.contains(&true))
+    let all: Vec<_> = fds.iter().map(|fd| (*fd, events)).collect();
+    poll_each(&all, deadline).map(|found| found.contains(&true))
 }
 
-/// The same, for each of `fds`: whether it has one of `events`, has ended or is broken.
-pub(crate) fn poll_each(fds: &[BorrowedFd<'_>], events: i16, deadline: Instant) -> io::Result<Vec<bool>> {
-    let mut list: Vec<_> =
-        fds.iter().map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 }).collect();
+/// The same, for each descriptor with events of its own: whether it has one of them, has ended or is broken.
+pub(crate) fn poll_each(fds: &[(BorrowedFd<'_>, i16)], deadline: Instant) -> io::Result<Vec<bool>> {
+    let polled = |(fd, events): &(BorrowedFd<'_>, i16)| libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: *events,
+        revents: 0,
+    };
+    let mut list: Vec<_> = fds.iter().map(polled).collect();
     let count = list.len() as libc::nfds_t;
     loop {
         let timeout = timespec(deadline.saturating_duration_since(Instant::now()));

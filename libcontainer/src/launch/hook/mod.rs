@@ -171,8 +171,8 @@ impl Stage<'_> {
         files.extend(cancel);
         files.extend(pipes);
         files.extend(watch);
-        let found =
-            poll_each(&files, libc::POLLIN, limit).map_err(|error| Error::io("wait for a hook", &error))?;
+        let files: Vec<_> = files.into_iter().map(|fd| (fd, libc::POLLIN)).collect();
+        let found = poll_each(&files, limit).map_err(|error| Error::io("wait for a hook", &error))?;
         let orphaned = watch.is_some() && found.last() == Some(&true);
         let spoken = found.first() == Some(&true);
         let cancelled = cancel.is_some() && found.get(1) == Some(&true);
