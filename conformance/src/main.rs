@@ -21,7 +21,7 @@ const USAGE: &str =
                        [--filter TEXT]... [--debian ROOTFS] [--json FILE] [--coverage FILE] [--systemd] [--quiet] [--list]
 The exit code is 0 if no behaviour of the subject (default: the first runtime) failed.
 A runtime may be libteu.so, which is loaded into this process, or a program of ROOTFS, which patchelf makes usable here.
-With --systemd the commands are told to let systemd make the cgroups.
+With --systemd every runtime is told to let systemd make the cgroups.
 --coverage adds to FILE which fields of the specification the behaviours set, as the subject ran them.";
 
 struct Options {
@@ -196,11 +196,15 @@ fn driver(
     root: &Path,
 ) -> io::Result<(Box<dyn Driver>, Option<PathBuf>)> {
     if original == Path::new(LIBRARY) {
-        return Ok((Box::new(Library::new(name, root).map_err(io::Error::other)?), None));
+        let library = Library::new(name, root).map_err(io::Error::other)?;
+        return Ok((Box::new(library.with_systemd(options.systemd)), None));
     }
     if original.extension().is_some_and(|extension| extension == "so") {
         let path = keep(host, name, original)?;
-        return Ok((Box::new(C::new(name, &path, root)?), path.parent().map(Path::to_path_buf)));
+        return Ok((
+            Box::new(C::new(name, &path, root)?.with_systemd(options.systemd)),
+            path.parent().map(Path::to_path_buf),
+        ));
     }
     let path = keep(host, name, original)?;
     if let Some(debian) = options.debian.as_ref().filter(|debian| original.starts_with(debian)) {

@@ -36,6 +36,8 @@ pub struct C {
     teu: *mut teu_t,
     /// A second context on the same root, for containers whose cgroup systemd makes: a context decides that for all of its own.
     systemd: *mut teu_t,
+    /// systemd makes the cgroups of all.
+    always_systemd: bool,
 }
 
 /// What a container is made of, and by which context.
@@ -151,10 +153,19 @@ impl C {
     pub fn new(name: &str, path: &Path, root: &Path) -> io::Result<Self> {
         let functions = Functions::load(path)?;
         let (teu, systemd) = (ptr::null_mut(), ptr::null_mut());
-        let mut driver = Self { name: name.into(), root: root.into(), functions, teu, systemd };
+        let always_systemd = false;
+        let mut driver =
+            Self { name: name.into(), root: root.into(), functions, teu, systemd, always_systemd };
         driver.teu = driver.context(0)?;
         driver.systemd = driver.context(teu_flag::TEU_SYSTEMD_CGROUP as u64)?;
         Ok(driver)
+    }
+
+    /// The same library; systemd makes the cgroups of all its containers if `systemd` is set.
+    #[must_use]
+    pub fn with_systemd(mut self, systemd: bool) -> Self {
+        self.always_systemd = systemd;
+        self
     }
 
     fn context(&self, flags: u64) -> io::Result<*mut teu_t> {
@@ -204,7 +215,7 @@ impl C {
         act: impl FnOnce(&Asked<'_>) -> Called<T>,
     ) -> Called<T> {
         let (id, bundle) = (text(new.id)?, text(&new.bundle)?);
-        let teu = if new.systemd { self.systemd } else { self.teu };
+        let teu = if new.systemd || self.always_systemd { self.systemd } else { self.teu };
         let (pid_file, console) = (maybe(new.pid_file)?, maybe(new.console_socket)?);
         let (pidfd, streams) = (maybe(new.pidfd_socket)?, Streams::new(output, new.stdin, new.stdout));
         let flag = |given: bool, flag: teu_create_flag| if given { flag as u64 } else { 0 };

@@ -23,6 +23,7 @@ pub struct Library {
     name: String,
     root: PathBuf,
     runtime: Runtime,
+    systemd: bool,
 }
 
 /// The files that stand for the reply's texts.
@@ -34,7 +35,13 @@ pub(super) struct Output {
 impl Library {
     /// The library with its containers below `root`.
     pub fn new(name: &str, root: &Path) -> teu::Result<Self> {
-        Ok(Self { name: name.into(), root: root.into(), runtime: Runtime::at(root)? })
+        Ok(Self { name: name.into(), root: root.into(), runtime: Runtime::at(root)?, systemd: false })
+    }
+
+    /// The same library; systemd makes the cgroups of all its containers if `systemd` is set.
+    #[must_use]
+    pub fn with_systemd(self, systemd: bool) -> Self {
+        Self { systemd, ..self }
     }
 
     fn open(&self, id: &str) -> teu::Result<Container> {
@@ -45,11 +52,12 @@ impl Library {
         let id = Id::new(new.id)?;
         let spec = Spec::from_bundle(&new.bundle)?;
         let stdio = output.stdio(new.stdin, new.stdout)?;
+        let by_systemd = self.systemd || new.systemd;
         let options = CreateOptions {
             stdio,
             no_pivot: new.no_pivot,
             no_default_device_rules: new.no_default_device_rules,
-            cgroup_manager: if new.systemd { CgroupManager::Systemd } else { CgroupManager::Cgroupfs },
+            cgroup_manager: if by_systemd { CgroupManager::Systemd } else { CgroupManager::Cgroupfs },
             pid_file: new.pid_file,
             console_socket: new.console_socket.map(Receiver::Path),
             pidfd_socket: new.pidfd_socket.map(Receiver::Path),
