@@ -186,11 +186,7 @@ impl CgroupPlan {
 
     fn tell_devices(&mut self, when: When) {
         let Some(mut unit) = self.unit.take() else { return };
-        unit.properties.extend(systemd::device_properties(
-            unit.manager,
-            &self.devices.rules,
-            when == When::AtReady,
-        ));
+        unit.properties.extend(systemd::device_properties(unit.manager, &self.devices.rules, when));
         self.unit = Some(unit);
     }
 

@@ -55,11 +55,18 @@ pub(crate) fn update(update: &Update<'_>, record: &CgroupRecord) -> Result<Cgrou
     if let Some(rules) = other_rules(update)? {
         plan.add_devices(rules, update.privileged, When::AtReady)?;
         if let Some(unit) = &mut plan.unit {
-            let told = systemd::changed_devices(unit.manager, &plan.devices.rules, !update.default_devices);
+            let told = systemd::changed_devices(unit.manager, &plan.devices.rules, update.since());
             unit.properties.extend(told);
         }
     }
     Ok(plan)
+}
+
+impl Update<'_> {
+    /// When the container's filter came into force: systemd, which was told nothing where init had to go before it, is told nothing now.
+    fn since(&self) -> When {
+        if self.default_devices { When::BeforeInit } else { When::AtReady }
+    }
 }
 
 /// The files that the fields stand for, those of `unified` aside.

@@ -15,7 +15,7 @@ use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
 
 pub use self::value::Value;
-use super::{CgroupDir, DeviceRule, Setting};
+use super::{CgroupDir, DeviceRule, Setting, When};
 use crate::cgroup::RecordedUnit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{CgroupLayout, Host};
@@ -158,15 +158,15 @@ pub(super) fn changed(unit: &RecordedUnit, settings: &mut [Setting]) -> UnitPlan
 }
 
 /// Other rules for devices in the place of those that systemd was told.
-pub(super) fn changed_devices(manager: Manager, rules: &[DeviceRule], at_ready: bool) -> Vec<Property> {
-    let told = device_properties(manager, rules, at_ready);
+pub(super) fn changed_devices(manager: Manager, rules: &[DeviceRule], when: When) -> Vec<Property> {
+    let told = device_properties(manager, rules, when);
     if told.is_empty() { told } else { std::iter::once(devices::reset()).chain(told).collect() }
 }
 
 /// What systemd is told about devices; see `devices`.
-pub(super) fn device_properties(manager: Manager, rules: &[DeviceRule], at_ready: bool) -> Vec<Property> {
+pub(super) fn device_properties(manager: Manager, rules: &[DeviceRule], when: When) -> Vec<Property> {
     // The user's manager may load no filter. Before init is ready it makes nodes that the rules may forbid.
-    if manager == Manager::User || at_ready { Vec::new() } else { devices::properties(rules) }
+    if manager == Manager::User || when == When::AtReady { Vec::new() } else { devices::properties(rules) }
 }
 
 impl fmt::Display for UnitPlan {
