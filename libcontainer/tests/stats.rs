@@ -1,4 +1,4 @@
-//! Asking a container for its stats again and again takes no memory; and a threshold of pressure is told. Needs root.
+//! What is asked or done again and again takes no memory: stats, state and signals; and a threshold of pressure is told. Needs root.
 #![allow(clippy::unwrap_used)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use teu::events::{Event, EventOptions, PressureResource, PressureTrigger};
 use teu::stats::{Stats, StatsReader};
-use teu::{Container, CreateOptions, Delete, ErrorKind, Id, Runtime, Spec};
+use teu::{Container, CreateOptions, Delete, ErrorKind, Id, Runtime, Spec, Status};
 
 /// The system's allocator, counting what this thread asks for.
 struct Counting;
@@ -91,6 +91,34 @@ fn asking_again_takes_no_memory() {
     let rounds: Vec<_> = (0..10).map(|_| allocations(&mut reader, &mut stats)).collect();
     assert!(stats.cpu.usage.is_some(), "{stats:?}");
     assert!(rounds.contains(&0), "allocations of a hundred fills: {rounds:?}");
+}
+
+#[test]
+fn a_state_and_a_signal_take_no_memory() {
+    if !is_root() {
+        println!("skipped: making containers needs root");
+        return;
+    }
+    let made = Made::new("state");
+    let container = &made.container;
+    let counted = |what: &str, act: &dyn Fn()| {
+        let before = COUNT.with(Cell::get);
+        act();
+        assert_eq!(COUNT.with(Cell::get) - before, 0, "allocations of {what}");
+    };
+    for status in [Status::Created, Status::Paused, Status::Running, Status::Stopped] {
+        match status {
+            Status::Paused if container.pause().is_err() => continue,
+            Status::Running => container.resume().and_then(|()| container.start()).unwrap(),
+            Status::Stopped => container.kill(9).and_then(|()| container.wait().map(drop)).unwrap(),
+            _ => {}
+        }
+        assert_eq!(container.status().unwrap(), status);
+        counted(status.as_str(), &|| assert_eq!(container.summary().unwrap().status, status));
+        if status != Status::Stopped {
+            counted("kill", &|| container.kill(libc::SIGCONT).unwrap());
+        }
+    }
 }
 
 /// Of a hundred fills, which tell how long one takes.

@@ -8,7 +8,7 @@ use nix::sys::stat::fstat;
 
 use super::files::{is_tolerated, key};
 use super::write::{Writer, open_for};
-use super::{Cgroup, DeviceCache, DeviceFilter, Dir, Late, devices, failed, files, parents};
+use super::{Cgroup, DeviceCache, DeviceFilter, Dir, Late, RecordedDir, devices, failed, files, parents};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::cgroup::{CgroupDir, CgroupPlan, DeviceProgram, FileWrite, Tolerate, When};
 use crate::sys::fs::{Resolve, open_below};
@@ -48,14 +48,9 @@ impl Cgroup {
 
     fn make(&mut self, planned: &CgroupDir) -> Result<()> {
         let CgroupDir { root, path, hierarchy, required } = planned;
-        let mut dir = Dir {
-            root: root.clone(),
-            path: path.clone(),
-            hierarchy: hierarchy.clone(),
-            inode: 0,
-            fd: None,
-            found: false,
-        };
+        let at =
+            RecordedDir { root: root.clone(), path: path.clone(), hierarchy: hierarchy.clone(), inode: 0 };
+        let mut dir = Dir { at, fd: None, found: false };
         if self.placed.contains(hierarchy) {
             return self.take(dir);
         }
@@ -128,7 +123,7 @@ impl Cgroup {
     }
 
     fn filter_failed(&self, dir: usize, error: &io::Error) -> Error {
-        let shown = self.dirs.get(dir).map(Dir::display).unwrap_or_default();
+        let shown = self.dirs.get(dir).map(|dir| dir.display()).unwrap_or_default();
         failed(format!("{CONTEXT}: device filter of {shown}"), error).at("/linux/resources/devices")
     }
 
@@ -143,7 +138,7 @@ fn open_made(root: BorrowedFd<'_>, dir: &mut Dir) -> Result<()> {
     let context = |dir: &Dir, e: &io::Error| failed(format!("{CONTEXT}: open {}", dir.display()), e);
     let fd = open_below(root, &dir.path, libc::O_PATH | libc::O_DIRECTORY, Resolve::Beneath);
     let fd = fd.map_err(|e| context(dir, &e))?;
-    dir.inode = fstat(&fd).map_err(|e| context(dir, &e.into()))?.st_ino;
+    dir.at.inode = fstat(&fd).map_err(|e| context(dir, &e.into()))?.st_ino;
     dir.fd = Some(fd);
     Ok(())
 }

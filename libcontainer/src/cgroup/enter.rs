@@ -74,7 +74,7 @@ impl Cgroup {
 
     /// The way into the cgroup at `path` below the recorded directory of that index.
     pub(crate) fn below(&self, index: usize, path: &str) -> Result<OwnedFd> {
-        let found = match self.dirs.get(index).is_some_and(Dir::is_v2) {
+        let found = match self.dirs.get(index).is_some_and(|dir| dir.is_v2()) {
             true => self.recorded(index, path, libc::O_PATH | libc::O_DIRECTORY),
             false => self.recorded(index, format!("{path}/tasks").trim_start_matches('/'), libc::O_WRONLY),
         };
@@ -127,7 +127,7 @@ fn is_set(file: &Path) -> bool {
 mod tests {
     use std::os::fd::AsRawFd;
 
-    use super::super::Dir as OpenDir;
+    use super::super::{Dir as OpenDir, RecordedDir};
     use super::*;
 
     /// Directories stand for cgroups: the rule only looks at names and at what is enabled.
@@ -137,14 +137,9 @@ mod tests {
         std::fs::create_dir_all(root.join("web/init/deep")).unwrap();
         std::fs::create_dir_all(root.join("website")).unwrap();
         let root = root.canonicalize().unwrap();
-        let dir = OpenDir {
-            root: root.clone(),
-            path: "web".to_owned(),
-            hierarchy: String::new(),
-            inode: 0,
-            fd: None,
-            found: false,
-        };
+        let at =
+            RecordedDir { root: root.clone(), path: "web".to_owned(), hierarchy: String::new(), inode: 0 };
+        let dir = OpenDir { at, fd: None, found: false };
         let (late, ready) = (Vec::new(), Vec::new());
         let cgroup = Cgroup {
             v2: true,

@@ -6,12 +6,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
-use super::{Dir, failed};
+use super::{Dir, RecordedDir, failed};
 use crate::error::Result;
 use crate::plan::cgroup::{FileWrite, Tolerate};
 use crate::sys::fs::{Resolve, above_stdio, open_below};
 
-impl Dir {
+/// Room for a file that says one word.
+const WORD: usize = 64;
+
+impl RecordedDir {
     /// The hierarchy's root.
     pub(super) fn open_root(&self) -> io::Result<OwnedFd> {
         above_stdio(open(&self.root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)
@@ -27,6 +30,16 @@ impl Dir {
         Ok(fd)
     }
 
+    /// Whether a file in it says `word`. Allocates nothing.
+    pub(super) fn says(&self, name: &str, word: &str) -> io::Result<bool> {
+        let file = open_below(self.open(libc::O_PATH)?.as_fd(), name, libc::O_RDONLY, Resolve::Beneath)?;
+        let mut buffer = [0; WORD];
+        let read = nix::unistd::read(&file, &mut buffer)?;
+        Ok(buffer.get(..read).unwrap_or_default().trim_ascii() == word.as_bytes())
+    }
+}
+
+impl Dir {
     /// A file in it.
     pub(super) fn open_file(&self, name: &str, flags: i32) -> io::Result<OwnedFd> {
         match &self.fd {

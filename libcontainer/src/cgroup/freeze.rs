@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::files::key;
-use super::{Cgroup, Dir, failed, files, is_gone};
+use super::{Cgroup, CgroupRecord, Dir, RecordedDir, failed, files, is_gone};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
 use crate::sys::fs::{Resolve, open_below};
@@ -26,16 +26,7 @@ impl Cgroup {
     ///
     /// On v2 this is what was asked for: a signal wakes a frozen process for a moment, and the state reached would flicker.
     pub fn frozen(&self) -> bool {
-        self.try_frozen().unwrap_or(false)
-    }
-
-    /// The same, with the reason why it cannot be told.
-    pub fn try_frozen(&self) -> io::Result<bool> {
-        match self.freezer() {
-            Some(dir) if dir.is_v2() => Ok(dir.read("cgroup.freeze")?.trim() == "1"),
-            Some(dir) => dir.is_frozen(),
-            None => Ok(false),
-        }
+        self.freezer().is_some_and(|dir| dir.is_stopped().unwrap_or(false))
     }
 
     /// Stops every process of the cgroup and of those below it, and returns when all of them stand. If that takes longer than `limit`, they go on.
@@ -114,10 +105,8 @@ impl Cgroup {
         }
     }
 
-    /// On a hybrid host the cgroup2 hierarchy can freeze as well; the v1 freezer is what engines there use.
     fn freezer(&self) -> Option<&Dir> {
-        let v1 = self.dirs.iter().find(|dir| dir.serves("freezer"));
-        v1.or_else(|| self.dirs.iter().find(|dir| dir.is_v2()))
+        self.dirs.get(freezer(self.dirs.iter().map(|dir| &dir.at))?)
     }
 
     /// Freezes until the guard is dropped. What was frozen before stays so, unless `thaw_always`.
@@ -149,6 +138,31 @@ impl Cgroup {
         }
         Ok(())
     }
+}
+
+impl CgroupRecord {
+    /// As [`Cgroup::frozen`], with the reason why it cannot be told. Hosts ask again and again: it allocates nothing.
+    pub fn frozen(&self) -> Result<bool> {
+        self.check()?;
+        let dir = freezer(self.dirs.iter()).and_then(|index| self.dirs.get(index));
+        let stopped = dir.map_or(Ok(false), RecordedDir::is_stopped);
+        stopped.map_err(|e| Error::io("look whether the cgroup is frozen", &e))
+    }
+}
+
+impl RecordedDir {
+    fn is_stopped(&self) -> io::Result<bool> {
+        match self.is_v2() {
+            true => self.says("cgroup.freeze", "1"),
+            false => Ok(!self.says("freezer.state", "THAWED")?),
+        }
+    }
+}
+
+/// The index of the hierarchy that freezes. On a hybrid host that of cgroup2 can as well; the v1 freezer is what engines there use.
+fn freezer<'a>(mut dirs: impl Iterator<Item = &'a RecordedDir> + Clone) -> Option<usize> {
+    let v1 = dirs.clone().position(|dir| dir.serves("freezer"));
+    v1.or_else(|| dirs.position(RecordedDir::is_v2))
 }
 
 /// A process that is gone meanwhile needs no signal.

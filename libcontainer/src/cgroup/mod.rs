@@ -20,7 +20,6 @@ mod walk;
 mod write;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::devices::DeviceCache;
@@ -60,11 +59,7 @@ struct DeviceFilter {
 /// The cgroup in one hierarchy.
 #[derive(Debug)]
 struct Dir {
-    root: PathBuf,
-    path: String,
-    hierarchy: String,
-    /// Inodes of cgroup filesystems are not used again: another one means another cgroup. 0 is not known.
-    inode: u64,
+    at: RecordedDir,
     /// Held from create to commit.
     fd: Option<OwnedFd>,
     /// It was there before, with the settings of whoever left it.
@@ -178,7 +173,15 @@ impl Drop for Cgroup {
     }
 }
 
-impl Dir {
+impl std::ops::Deref for Dir {
+    type Target = RecordedDir;
+
+    fn deref(&self) -> &RecordedDir {
+        &self.at
+    }
+}
+
+impl RecordedDir {
     fn is_v2(&self) -> bool {
         self.hierarchy.is_empty()
     }

@@ -44,7 +44,7 @@ pub struct RecordedDir {
     pub path: String,
     /// The hierarchy's controllers; empty for cgroup2.
     pub hierarchy: String,
-    /// The directory's inode; 0 while it is not made yet.
+    /// The directory's inode; 0 while it is not made yet. Cgroup filesystems use none again: another one means another cgroup.
     #[serde(default)]
     pub inode: u64,
 }
@@ -63,15 +63,26 @@ impl CgroupRecord {
     }
 }
 
+impl CgroupRecord {
+    /// # Errors
+    /// It names a place outside its hierarchy.
+    pub(super) fn check(&self) -> Result<()> {
+        let outside = |dir: &&RecordedDir| {
+            dir.path.is_empty()
+                || dir.path.split('/').any(|part| matches!(part, "" | "." | ".."))
+                || dir.path.contains('\0')
+        };
+        self.dirs.iter().find(outside).map_or(Ok(()), |dir| {
+            let message = format!("cgroup: the recorded path {:?} is not below its hierarchy", dir.path);
+            Err(Error::new(ErrorKind::Cgroup, message))
+        })
+    }
+}
+
 impl Cgroup {
     /// What the state file keeps.
     pub fn record(&self) -> CgroupRecord {
-        let dirs = self.dirs.iter().map(|dir| RecordedDir {
-            root: dir.root.clone(),
-            path: dir.path.clone(),
-            hierarchy: dir.hierarchy.clone(),
-            inode: dir.inode,
-        });
+        let dirs = self.dirs.iter().map(|dir| dir.at.clone());
         CgroupRecord { v2: self.v2, dirs: dirs.collect(), unit: self.unit.clone() }
     }
 
@@ -81,23 +92,8 @@ impl Cgroup {
     /// # Errors
     /// The record names a place outside its hierarchy.
     pub fn open(record: &CgroupRecord) -> Result<Self> {
-        let outside = |dir: &&RecordedDir| {
-            dir.path.is_empty()
-                || dir.path.split('/').any(|part| matches!(part, "" | "." | ".."))
-                || dir.path.contains('\0')
-        };
-        if let Some(dir) = record.dirs.iter().find(outside) {
-            let message = format!("cgroup: the recorded path {:?} is not below its hierarchy", dir.path);
-            return Err(Error::new(ErrorKind::Cgroup, message));
-        }
-        let dirs = record.dirs.iter().map(|dir| Dir {
-            root: dir.root.clone(),
-            path: dir.path.clone(),
-            hierarchy: dir.hierarchy.clone(),
-            inode: dir.inode,
-            fd: None,
-            found: false,
-        });
+        record.check()?;
+        let dirs = record.dirs.iter().map(|dir| Dir { at: dir.clone(), fd: None, found: false });
         let mut cgroup = Self::of(record.v2, dirs.collect(), false);
         cgroup.unit.clone_from(&record.unit);
         Ok(cgroup)

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 pub(crate) use self::dir::{GateState, StateDir};
 pub(crate) use self::format::{InitRecord, Record};
-use crate::cgroup::Cgroup;
 use crate::sys::poll::poll;
 use crate::{Error, Result, Status};
 
@@ -86,9 +85,7 @@ pub(crate) fn is_alive(pidfd: &OwnedFd) -> bool {
 fn is_frozen(record: &Record) -> Result<bool> {
     /// These say something of the caller and nothing of the cgroup.
     const OF_THE_CALLER: [i32; 4] = [libc::ENOSYS, libc::EMFILE, libc::ENFILE, libc::ENOMEM];
-    let asked =
-        |cgroup: Cgroup| cgroup.try_frozen().map_err(|e| Error::io("look whether the cgroup is frozen", &e));
-    match Cgroup::open(&record.cgroup).and_then(asked) {
+    match record.cgroup.frozen() {
         Err(error) if error.errno().is_some_and(|errno| OF_THE_CALLER.contains(&errno)) => Err(error),
         answer => Ok(answer.unwrap_or(false)),
     }

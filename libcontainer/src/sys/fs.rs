@@ -7,6 +7,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use nix::NixPath;
+
 use super::Padded;
 
 /// How a path is resolved (`struct open_how`'s `resolve`).
@@ -42,13 +44,17 @@ pub(crate) fn open_below(
     flags: i32,
     resolve: Resolve,
 ) -> io::Result<OwnedFd> {
-    let path = CString::new(path)?;
     let flags = u64::try_from(flags | libc::O_CLOEXEC).unwrap_or_default();
     let mut how = Padded::new();
     how.put(HOW_FLAGS, &flags.to_ne_bytes());
     how.put(HOW_RESOLVE, &resolve.bits().to_ne_bytes());
+    // A path of usual length needs no memory to end with NUL.
+    path.with_nix_path(|path| openat2_again(dir, path, &mut how))?
+}
+
+fn openat2_again(dir: BorrowedFd<'_>, path: &CStr, how: &mut Padded) -> io::Result<OwnedFd> {
     loop {
-        match openat2(dir, &path, &mut how) {
+        match openat2(dir, path, how) {
             // EAGAIN: a rename elsewhere raced with the walk.
             Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => {}
             Err(e) => return Err(e),

@@ -6,10 +6,13 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// Waits until one of `fds` has one of `events` (POLLIN, POLLPRI, ...) or `deadline` is past; tells whether one has.
-/// Without descriptors it waits for the deadline.
-pub(crate) fn poll(fds: &[BorrowedFd<'_>], events: i16, deadline: Instant) -> io::Result<bool> {
-    let all: Vec<_> = fds.iter().map(|fd| (*fd, events)).collect();
-    poll_each(&all, deadline).map(|found| found.contains(&true))
+/// Without descriptors it waits for the deadline. Allocates nothing.
+pub(crate) fn poll<const N: usize>(
+    fds: &[BorrowedFd<'_>; N],
+    events: i16,
+    deadline: Instant,
+) -> io::Result<bool> {
+    wait(&mut fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 }), deadline)
 }
 
 /// The same, for each descriptor with events of its own: whether it has one of them, has ended or is broken.
@@ -20,13 +23,19 @@ pub(crate) fn poll_each(fds: &[(BorrowedFd<'_>, i16)], deadline: Instant) -> io:
         revents: 0,
     };
     let mut list: Vec<_> = fds.iter().map(polled).collect();
+    wait(&mut list, deadline)?;
+    Ok(list.iter().map(|polled| polled.revents != 0).collect())
+}
+
+/// Whether something has happened to one of them.
+fn wait(list: &mut [libc::pollfd], deadline: Instant) -> io::Result<bool> {
     let count = list.len() as libc::nfds_t;
     loop {
         let timeout = timespec(deadline.saturating_duration_since(Instant::now()));
         // SAFETY: the list has `count` entries and outlives the call, as does the timeout.
         let ready = unsafe { libc::ppoll(list.as_mut_ptr(), count, &timeout, std::ptr::null()) };
         if ready >= 0 {
-            return Ok(list.iter().map(|polled| polled.revents != 0).collect());
+            return Ok(ready > 0);
         }
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::cgroup::RecordedDir;
 use crate::error::ErrorKind;
 use crate::plan::cgroup::CgroupDir;
 
@@ -19,14 +20,8 @@ impl Fake {
     }
 
     fn change(&self, writes: &[(&'static str, &str)]) -> Result<Change> {
-        let dir = Dir {
-            root: self.0.clone(),
-            path: "c".into(),
-            hierarchy: String::new(),
-            inode: 0,
-            fd: None,
-            found: false,
-        };
+        let at = RecordedDir { root: self.0.clone(), path: "c".into(), hierarchy: String::new(), inode: 0 };
+        let dir = Dir { at, fd: None, found: false };
         let planned =
             CgroupDir { root: self.0.clone(), path: "c".into(), hierarchy: String::new(), required: true };
         let write = |(file, value): &(&'static str, &str)| FileWrite {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::cgroup::RecordedDir;
 use crate::plan::cgroup::CgroupDir;
 
 /// A folder with these files as the cgroup2 directory of a container.
@@ -18,14 +19,8 @@ impl Fake {
         fs::create_dir_all(root.join("c")).unwrap();
         fs::write(root.join("cgroup.subtree_control"), "io memory cpu\n").unwrap();
         files.iter().for_each(|(name, text)| fs::write(root.join("c").join(name), text).unwrap());
-        let dir = Dir {
-            root: root.clone(),
-            path: "c".into(),
-            hierarchy: String::new(),
-            inode: 0,
-            fd: None,
-            found: false,
-        };
+        let at = RecordedDir { root: root.clone(), path: "c".into(), hierarchy: String::new(), inode: 0 };
+        let dir = Dir { at, fd: None, found: false };
         let cgroup = Cgroup::of(true, vec![dir], false);
         Self { root, cgroup }
     }
