@@ -3,6 +3,7 @@
 //! The floor and the in-process runtime must be called by a process of known size and nothing else, so each has its own:
 //! `cycle N` answers the nanoseconds of N containers, each as its phases with commas between, `threads T N` those of N containers on each of T threads together.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use crate::lab::{CGROUPS, ENGINE, HOME};
 use crate::process;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// This program.
+const OWN: &str = "/proc/self/exe";
 const MIB: usize = 1024 * 1024;
 
 /// What a worker measures.
@@ -42,6 +45,19 @@ impl Kind {
             Kind::Reading => ["reading".into(), "0".into()],
             Kind::C => ["c".into(), "0".into()],
         }
+    }
+
+    /// What is executed. Rust and C are compared from copies of their own: pages that another worker of the same program has just used are warm, and
+    /// only one of the two would have such a neighbour.
+    fn program(self, id: &str) -> Result<PathBuf> {
+        let shared = match self {
+            Kind::C => ENGINE,
+            Kind::Reading => OWN,
+            _ => return Ok(OWN.into()),
+        };
+        let copy = Path::new(HOME).join(format!("{id}-program"));
+        fs::copy(shared, &copy).doing(|| format!("copy {shared}"))?;
+        Ok(copy)
     }
 
     /// Bytes.
@@ -74,17 +90,10 @@ impl Worker {
     /// Starts a worker on `bundle` whose containers and cgroups begin with `id`.
     pub fn start(kind: Kind, bundle: &Path, id: &str) -> Result<Worker> {
         let [name, heap] = kind.arguments();
-        let mut command = match kind {
-            Kind::C => {
-                let mut engine = process::command(Path::new(ENGINE));
-                engine.arg(id).arg(bundle).arg(state_root(id));
-                engine
-            }
-            _ => {
-                let mut own = process::command(Path::new("/proc/self/exe"));
-                own.args(["--worker", &name, &heap, id]).arg(bundle);
-                own
-            }
+        let mut command = process::command(&kind.program(id)?);
+        match kind {
+            Kind::C => command.arg(id).arg(bundle).arg(state_root(id)),
+            _ => command.args(["--worker", &name, &heap, id]).arg(bundle),
         };
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;

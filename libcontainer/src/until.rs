@@ -133,9 +133,13 @@ impl Until {
     }
 }
 
-/// Waits for the end of a process.
+/// Waits for the end of a process, before its status is taken. A patience without an end leaves the waiting to who takes it.
 pub(crate) fn ended(pidfd: &OwnedFd, patience: &Patience) -> Result<()> {
-    match Until::from(patience).wait(&[pidfd.as_fd()], libc::POLLIN) {
+    let until = Until::from(patience);
+    if until.is_endless() {
+        return Ok(());
+    }
+    match until.wait(&[pidfd.as_fd()], libc::POLLIN) {
         Ok(Woken::Ready) => Ok(()),
         Ok(Woken::Late) => Err(late()),
         Ok(Woken::Cancelled) => Err(cancelled()),

@@ -30,7 +30,8 @@ pub fn resolve(container: &Container, args: &Arguments) -> Result<ProcessSpec> {
 }
 
 fn parse(text: &str) -> Result<Value> {
-    serde_json::from_str(text).map_err(|error| Error::new(ErrorKind::Internal, format!("process: {error}")))
+    serde_json::from_slice(text.as_bytes())
+        .map_err(|error| Error::new(ErrorKind::Internal, format!("process: {error}")))
 }
 
 fn invalid(message: impl Into<String>) -> Error {

@@ -77,7 +77,7 @@ impl Container {
     /// As [`Container::spec`].
     pub fn process_with(&self, args: &[String], cwd: Option<&str>) -> Result<String> {
         let unreadable = |error| Error::new(ErrorKind::Internal, format!("process: {error}"));
-        let mut process: Value = serde_json::from_str(&self.process()?).map_err(unreadable)?;
+        let mut process: Value = serde_json::from_slice(self.process()?.as_bytes()).map_err(unreadable)?;
         if let Some(process) = process.as_object_mut() {
             process.insert("args".to_owned(), args.into());
             process.insert("terminal".to_owned(), false.into());

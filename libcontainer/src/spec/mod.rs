@@ -226,7 +226,7 @@ impl Spec {
 
 /// The CPUs of further processes, if the configuration names some.
 fn affinity(whole: &Members<'_>) -> Option<Value> {
-    let process: Value = serde_json::from_str(whole.get("process")?.get()).ok()?;
+    let process: Value = serde_json::from_slice(whole.get("process")?.get().as_bytes()).ok()?;
     process.get("execCPUAffinity").filter(|affinity| !affinity.is_null()).cloned()
 }
 
