@@ -1,7 +1,7 @@
 /* teu.h - the C interface of teu, an OCI container runtime. Generated from capi/, not to be edited.
  *
  *  results   0 or above is success; below 0 is an `enum teu_code`. The error object comes last: NULL if it is not wanted, written
- *            only on failure, freed by teu_error_free. errno is neither read nor meaningful afterwards.
+ *            only on failure, freed by teu_error_free. `Errors:` lists the codes; TEU_EINTERNAL, a bug, is possible everywhere. errno is not used.
  *  outputs   Written on success; on failure pointers are NULL and descriptors -1. There is no partial success.
  *  inputs    Borrowed for the call. Descriptors are copied inside and stay the caller's; returned ones are the caller's, close-on-exec.
  *  strings   End with NUL; text is UTF-8, paths are bytes. Returned `char *` are freed by teu_free; `const char *` are borrowed.
@@ -9,9 +9,9 @@
  *            A shorter struct is filled up with zeros; a longer one is taken if what this library does not know is zero (else TEU_E2BIG).
  *  handles   Counted references. They are no addresses: a stale one is TEU_EINVAL. *_unref(NULL) and *_free(NULL) do nothing. The end of
  *            the last reference never ends a container.
- *  threads   Every function may be called from any thread, on the same handle too. Operations on one container exclude each other across
- *            processes; kill, state and wait take no lock. No function is for signal handlers; a handler may write to teu_cancel_fd.
- *  time      A timeout of 0 is the default of the context, and that may be: no limit.
+ *  threads   `Threads:` tells what may be called where: every function from any thread, on the same handle too. The lock of a container is one for
+ *            all processes. No function is for signal handlers; a handler may write to teu_cancel_fd.
+ *  time      A `call` that is NULL and a timeout of 0 are the default of the context, and that may be: no limit.
  *  the host  No fork, no threads, no signal handlers, no output; cwd, umask, environment, limits and ids are left alone.
  */
 
@@ -281,7 +281,7 @@ struct teu_options {
     const char *root;
     /* Gets log records; NULL: there is no log. */
     teu_log_fn log_fn;
-    /* Given to `log_fn` and `log_destroy`. */
+    /* Given to `log_fn` and `log_destroy`; may be NULL, and is never looked into. */
     void *log_data;
     /* Called when the context is gone; may be NULL. Not called if `teu_new` fails. */
     teu_destroy_fn log_destroy;
@@ -289,7 +289,7 @@ struct teu_options {
     int32_t log_level;
     /* 0. */
     int32_t reserved0;
-    /* How long a call may take if it does not say so itself; 0: for ever. */
+    /* How long a call may take if it does not say so itself, nanoseconds; 0: for ever. */
     uint64_t default_timeout_ns;
 };
 
@@ -309,7 +309,7 @@ struct teu_create_options {
     uint64_t flags;
     /* How long the call may take; may be NULL. */
     const struct teu_call *call;
-    /* The bundle, a path in the caller's root; or `bundle_fd`. */
+    /* The bundle, a path in the caller's root; NULL: `bundle_fd` has it. */
     const char *bundle;
     /* The bundle, a directory. With TEU_BUNDLE_FD. */
     int32_t bundle_fd;
@@ -323,7 +323,7 @@ struct teu_create_options {
     const char *config_json;
     /* Its length. */
     size_t config_len;
-    /* Descriptors for the program. A standard stream that is not named is the null device. */
+    /* Descriptors for the program; NULL: none. A standard stream that is not named is the null device. */
     const struct teu_fd_map *fds;
     /* Their number. */
     size_t n_fds;
@@ -333,7 +333,7 @@ struct teu_create_options {
     const char *pidfd_socket;
     /* Where to write init's pid, in decimal digits, or NULL. */
     const char *pid_file;
-    /* Variables (`NAME=VALUE`) behind those of the configuration; of two of one name the last wins. */
+    /* Variables (`NAME=VALUE`) behind those of the configuration, or NULL; of two of one name the last wins. */
     const char *const *env;
     /* Their number. */
     size_t n_env;
@@ -345,9 +345,9 @@ struct teu_pressure {
     int32_t resource;
     /* 1: only the time in which all tasks wait; 0: that in which at least one does. */
     int32_t full;
-    /* So much waiting. */
+    /* So much waiting, nanoseconds. */
     uint64_t stall_ns;
-    /* Within so much time: half a second to ten seconds, without CAP_SYS_RESOURCE a multiple of two seconds. */
+    /* Within so many nanoseconds: half a second to ten seconds, without CAP_SYS_RESOURCE a multiple of two seconds. */
     uint64_t window_ns;
 };
 
@@ -357,7 +357,7 @@ struct teu_event_options {
     size_t size;
     /* `enum teu_events_flag`. */
     uint64_t flags;
-    /* Thresholds of pressure. */
+    /* Thresholds of pressure, or NULL. */
     const struct teu_pressure *pressure;
     /* Their number. */
     size_t n_pressure;
@@ -391,13 +391,13 @@ struct teu_exec_options {
     const char *const *argv;
     /* Their number. */
     size_t argc;
-    /* Variables (`NAME=VALUE`) behind those of the process; of two of one name the last wins. */
+    /* Variables (`NAME=VALUE`) behind those of the process, or NULL; of two of one name the last wins. */
     const char *const *env;
     /* Their number. */
     size_t n_env;
     /* The working directory in place of that of the process, or NULL. */
     const char *cwd;
-    /* Descriptors for the program. A standard stream that is not named is the null device. */
+    /* Descriptors for the program; NULL: none. A standard stream that is not named is the null device. */
     const struct teu_fd_map *fds;
     /* Their number. */
     size_t n_fds;
@@ -413,7 +413,7 @@ struct teu_exec_options {
     const char *pid_file;
     /* The cgroup it runs in, a path below the container's, or NULL: the container's own. */
     const char *cgroup;
-    /* On a machine with cgroup v1 hierarchies: controller, path, controller, path. In place of `cgroup`. */
+    /* On a machine with cgroup v1 hierarchies: controller, path, controller, path; else NULL. In place of `cgroup`. */
     const char *const *cgroups;
     /* Their number: twice that of the pairs. */
     size_t n_cgroups;
@@ -445,29 +445,29 @@ struct teu_stats {
     uint64_t valid;
     /* Time on CPUs, nanoseconds. */
     uint64_t cpu_usage_ns;
-    /* In programs. */
+    /* In programs, nanoseconds. */
     uint64_t cpu_user_ns;
-    /* In the kernel. */
+    /* In the kernel, nanoseconds. */
     uint64_t cpu_system_ns;
     /* Periods of the quota that have passed. */
     uint64_t cpu_periods;
     /* Those in which the quota was used up. */
     uint64_t cpu_throttled_periods;
-    /* Time spent waiting for the next period. */
+    /* Time spent waiting for the next period, nanoseconds. */
     uint64_t cpu_throttled_ns;
     /* Memory in use, bytes. */
     uint64_t memory_usage;
-    /* Its limit; UINT64_MAX, or a number close to 2^63 on cgroup v1, for none. */
+    /* Its limit, bytes; UINT64_MAX, or a number close to 2^63 on cgroup v1, for none. */
     uint64_t memory_limit;
-    /* The most that was in use. */
+    /* The most that was in use, bytes. */
     uint64_t memory_max;
     /* How often the limit was in the way. */
     uint64_t memory_failures;
-    /* Swap, on cgroup v1 together with memory. */
+    /* Swap, bytes; on cgroup v1 together with memory. */
     uint64_t swap_usage;
-    /* Its limit. */
+    /* Its limit, bytes; UINT64_MAX for none. */
     uint64_t swap_limit;
-    /* Pages of files. */
+    /* Pages of files, bytes. */
     uint64_t memory_cache;
     /* How often memory ran out (cgroup v2). */
     uint64_t oom;
@@ -487,13 +487,13 @@ struct teu_stats {
     uint64_t io_writes;
     /* Time in which a task waited for a CPU (PSI), microseconds. */
     uint64_t cpu_some_us;
-    /* Time in which a task waited for memory. */
+    /* Time in which a task waited for memory, microseconds. */
     uint64_t memory_some_us;
-    /* Time in which all of them did. */
+    /* Time in which all of them did, microseconds. */
     uint64_t memory_full_us;
-    /* Time in which a task waited for a block device. */
+    /* Time in which a task waited for a block device, microseconds. */
     uint64_t io_some_us;
-    /* Time in which all of them did. */
+    /* Time in which all of them did, microseconds. */
     uint64_t io_full_us;
 };
 
@@ -504,42 +504,60 @@ extern "C" {
 /* Makes a cancellation that is not triggered. It may be given to any number of calls.
  *
  * Errors: TEU_EINVAL, TEU_ESYS (no descriptor left).
+ * Threads: any.
  */
 int teu_cancel_new(teu_cancel_t **out, teu_error_t **err);
 
 /* Ends every call that waits with it, now and later, with TEU_ECANCELED. From any thread; a signal handler writes to
  * `teu_cancel_fd` instead. NULL is ignored.
+ *
+ * Threads: any.
  */
 void teu_cancel_trigger(teu_cancel_t *cancel);
 
 /* Its eventfd, readable when it is triggered. Writing 8 bytes that are not all zero triggers it, also in a signal handler. Borrowed
  * until `teu_cancel_free`; -1 if `cancel` is none.
+ *
+ * Threads: any.
  */
 int teu_cancel_fd(const teu_cancel_t *cancel);
 
-/* Gives a cancellation back; calls under way keep theirs. NULL is ignored. */
+/* Gives a cancellation back; calls under way keep theirs. NULL is ignored.
+ *
+ * Threads: any.
+ */
 void teu_cancel_free(teu_cancel_t *cancel);
 
-/* One more reference to a container. Returns `container`, or NULL if it is none. */
+/* One more reference to a container. Returns `container`, or NULL if it is none.
+ *
+ * Threads: any.
+ */
 teu_container_t *teu_container_ref(teu_container_t *container);
 
 /* Gives a reference back. The container itself goes on; with the last reference a terminal that nobody took is closed. NULL is
  * ignored.
+ *
+ * Threads: any.
  */
 void teu_container_unref(teu_container_t *container);
 
-/* The id. Borrowed as long as the reference; NULL if `container` is none. */
+/* The id. Borrowed as long as the reference; NULL if `container` is none.
+ *
+ * Threads: any.
+ */
 const char *teu_container_id(const teu_container_t *container);
 
 /* What the container is doing now.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND (it was deleted), TEU_ESYS.
+ * Threads: any.
  */
 int teu_container_state(teu_container_t *container, struct teu_state *state, teu_error_t **err);
 
 /* The state as the specification's JSON. Freed by `teu_free`; `len` may be NULL.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ESYS, TEU_ENOMEM.
+ * Threads: any.
  */
 int teu_container_state_json(teu_container_t *container, char **out, size_t *len, teu_error_t **err);
 
@@ -547,6 +565,7 @@ int teu_container_state_json(teu_container_t *container, char **out, size_t *len
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ESTATE, TEU_ESPEC (there is no program), TEU_EBUSY, TEU_EHOOK, TEU_ETIMEDOUT, TEU_ECANCELED,
  * TEU_ESYS. When a hook fails or has no time any more, the container has been ended and is to be deleted.
+ * Threads: any; takes the lock of the container.
  */
 int teu_container_start(teu_container_t *container,
                         const struct teu_call *call,
@@ -555,6 +574,7 @@ int teu_container_start(teu_container_t *container,
 /* Sends a signal to init; with TEU_KILL_ALL to every process of the container. Takes no lock and waits for nothing.
  *
  * Errors: TEU_EINVAL (also for a number that is no signal), TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_EPERM, TEU_ESYS.
+ * Threads: any.
  */
 int teu_container_kill(teu_container_t *container,
                        int signal,
@@ -565,6 +585,7 @@ int teu_container_kill(teu_container_t *container,
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND (not with force), TEU_ESTATE, TEU_EBUSY, TEU_ECGROUP, TEU_ECANCELED, TEU_ESYS. What `poststop`
  * hooks do wrong is logged as a warning.
+ * Threads: any; takes the lock of the container.
  */
 int teu_container_delete(teu_container_t *container,
                          uint64_t flags,
@@ -574,6 +595,7 @@ int teu_container_delete(teu_container_t *container,
 /* Removes a container by its id, also one whose creation was cut short so that it cannot be opened.
  *
  * Errors: those of `teu_container_delete`.
+ * Threads: any; takes the lock of the container.
  */
 int teu_delete(teu_t *teu, const char *id, uint64_t flags, teu_error_t **err);
 
@@ -581,6 +603,7 @@ int teu_delete(teu_t *teu, const char *id, uint64_t flags, teu_error_t **err);
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_ESTATE, TEU_EUNSUPPORTED, TEU_EBUSY, TEU_ETIMEDOUT, TEU_ECANCELED, TEU_EPERM,
  * TEU_ECGROUP.
+ * Threads: any; takes the lock of the container.
  */
 int teu_container_pause(teu_container_t *container,
                         const struct teu_call *call,
@@ -589,12 +612,14 @@ int teu_container_pause(teu_container_t *container,
 /* Lets the processes of a paused container go on.
  *
  * Errors: those of `teu_container_pause`.
+ * Threads: any; takes the lock of the container.
  */
 int teu_container_resume(teu_container_t *container, const struct teu_call *call, teu_error_t **err);
 
 /* Waits for the end of init and tells how it ended; again and again the same. The container goes on if the time is over.
  *
  * Errors: TEU_EINVAL, TEU_ENOTRUNNING (it had ended before this handle was made), TEU_ETIMEDOUT, TEU_ECANCELED, TEU_ESYS.
+ * Threads: any.
  */
 int teu_container_wait(teu_container_t *container,
                        const struct teu_call *call,
@@ -604,6 +629,7 @@ int teu_container_wait(teu_container_t *container,
 /* A descriptor of init, readable when it has ended. Returns it, 0 or above; it is the caller's, close-on-exec.
  *
  * Errors: TEU_EINVAL, TEU_ENOTRUNNING (it had ended before this handle was made), TEU_ESYS.
+ * Threads: any.
  */
 int teu_container_pidfd(teu_container_t *container,
                         teu_error_t **err);
@@ -612,6 +638,7 @@ int teu_container_pidfd(teu_container_t *container,
  * close-on-exec. The last copy that is closed hangs the terminal up.
  *
  * Errors: TEU_EINVAL, TEU_ESTATE (there is none, or it was taken or sent to a socket).
+ * Threads: any.
  */
 int teu_container_take_console(teu_container_t *container,
                                teu_error_t **err);
@@ -620,6 +647,7 @@ int teu_container_take_console(teu_container_t *container,
  * TEU_KEEP_SECCOMP_NOTIFY. Returns it, 0 or above; it is the caller's, close-on-exec. When the last copy is closed, calls that wait for an answer get ENOSYS.
  *
  * Errors: TEU_EINVAL, TEU_ESTATE (none was to be kept, or it was taken).
+ * Threads: any.
  */
 int teu_container_take_seccomp_notify(teu_container_t *container,
                                       teu_error_t **err);
@@ -628,6 +656,7 @@ int teu_container_take_seccomp_notify(teu_container_t *container,
  * a datagram socket, 0 or above, which receives what `sd_notify` sends (`READY=1`); it is the caller's, close-on-exec.
  *
  * Errors: TEU_EINVAL, TEU_ESTATE (it was made without TEU_NOTIFY_SOCKET), TEU_ESYS.
+ * Threads: any.
  */
 int teu_container_bind_notify_socket(teu_container_t *container,
                                      teu_error_t **err);
@@ -635,6 +664,7 @@ int teu_container_bind_notify_socket(teu_container_t *container,
 /* The pids of all processes of the container, in rising order, in the caller's pid namespace. `*pids` is freed by `teu_free`.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_EUNSUPPORTED (it has no cgroup), TEU_ECGROUP, TEU_ENOMEM.
+ * Threads: any.
  */
 int teu_container_ps(teu_container_t *container,
                      pid_t **pids,
@@ -645,6 +675,7 @@ int teu_container_ps(teu_container_t *container,
  * caller's. Either may be NULL. On a machine with cgroup v1 hierarchies it is the cgroup2 one, else the first.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_EUNSUPPORTED (it has no cgroup), TEU_ESYS, TEU_ENOMEM.
+ * Threads: any.
  */
 int teu_container_cgroup(teu_container_t *container,
                          char **path,
@@ -654,20 +685,27 @@ int teu_container_cgroup(teu_container_t *container,
 /* Makes a context. The root is made by the first container.
  *
  * Errors: TEU_EINVAL, TEU_E2BIG. `options` may be NULL.
+ * Threads: any.
  */
 int teu_new(const struct teu_options *options, teu_t **out, teu_error_t **err);
 
-/* One more reference to a context. Returns `teu`, or NULL if it is no context. */
+/* One more reference to a context. Returns `teu`, or NULL if it is no context.
+ *
+ * Threads: any.
+ */
 teu_t *teu_ref(teu_t *teu);
 
 /* Gives a reference back. Containers keep their context alive; when the last of them is gone too, `log_destroy` is called. NULL is
  * ignored.
+ *
+ * Threads: any.
  */
 void teu_unref(teu_t *teu);
 
 /* Asks now what `teu_create` has to know about the machine, so that the first one is as fast as the others.
  *
  * Errors: TEU_EINVAL, TEU_ESYS.
+ * Threads: any.
  */
 int teu_prepare(teu_t *teu, teu_error_t **err);
 
@@ -675,6 +713,7 @@ int teu_prepare(teu_t *teu, teu_error_t **err);
  *
  * Errors: TEU_EINVAL, TEU_E2BIG, TEU_ESPEC, TEU_EEXISTS, TEU_EUNSUPPORTED, TEU_EPERM, TEU_ECMDNOTFOUND, TEU_ECMDNOPERM, TEU_EHOOK,
  * TEU_ECGROUP, TEU_EMOUNT, TEU_EOOM, TEU_ESYS, TEU_ENOMEM, TEU_ETIMEDOUT, TEU_ECANCELED.
+ * Threads: any; takes the lock of the container.
  */
 int teu_create(teu_t *teu,
                const char *id,
@@ -685,12 +724,14 @@ int teu_create(teu_t *teu,
 /* Finds a container by its id, whoever made it.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_EINTERNAL (its record cannot be read).
+ * Threads: any.
  */
 int teu_open(teu_t *teu, const char *id, teu_container_t **out, teu_error_t **err);
 
 /* Creates and starts a container, waits for its end and removes it. `exit` tells how its program ended.
  *
  * Errors: those of `teu_create` and `teu_container_start`; nothing is left of the container then.
+ * Threads: any; takes the lock of the container.
  */
 int teu_run(teu_t *teu,
             const char *id,
@@ -701,6 +742,7 @@ int teu_run(teu_t *teu,
 /* What `teu_create` would do, one line a step: for people. Freed by `teu_free`; `len` may be NULL. Touches nothing.
  *
  * Errors: TEU_EINVAL, TEU_E2BIG, TEU_ESPEC, TEU_EUNSUPPORTED, TEU_ESYS.
+ * Threads: any.
  */
 int teu_plan_text(teu_t *teu,
                   const char *id,
@@ -709,12 +751,16 @@ int teu_plan_text(teu_t *teu,
                   size_t *len,
                   teu_error_t **err);
 
-/* Frees what a function of this library gave with the word that `teu_free` frees it, and nothing else. NULL is ignored. */
+/* Frees what a function of this library gave with the word that `teu_free` frees it, and nothing else. NULL is ignored.
+ *
+ * Threads: any.
+ */
 void teu_free(void *memory);
 
 /* What this build can do: a features document of the specification. Freed by `teu_free`; `len` may be NULL.
  *
  * Errors: TEU_EINVAL, TEU_ENOMEM.
+ * Threads: any.
  */
 int teu_features_json(char **out, size_t *len, teu_error_t **err);
 
@@ -722,6 +768,7 @@ int teu_features_json(char **out, size_t *len, teu_error_t **err);
  * `len` may be NULL.
  *
  * Errors: TEU_EINVAL, TEU_ENOMEM.
+ * Threads: any.
  */
 int teu_spec_json(uint64_t flags,
                   char **out,
@@ -731,52 +778,81 @@ int teu_spec_json(uint64_t flags,
 /* Checks a configuration and touches nothing; `flags` is 0. What only this machine can refuse is seen by `teu_plan_text`.
  *
  * Errors: TEU_EINVAL, TEU_ESPEC with the place, TEU_EUNSUPPORTED.
+ * Threads: any.
  */
 int teu_validate(const char *json,
                  size_t len,
                  uint64_t flags,
                  teu_error_t **err);
 
-/* The error's number (`enum teu_code`, negative); 0 if `error` is no error. */
+/* The error's number (`enum teu_code`, negative); 0 if `error` is no error.
+ *
+ * Threads: any.
+ */
 int teu_error_code(const teu_error_t *error);
 
-/* The errno of the system call that failed, or 0. */
+/* The errno of the system call that failed, or 0.
+ *
+ * Threads: any.
+ */
 int teu_error_errno(const teu_error_t *error);
 
 /* What failed, where and why, on one line of UTF-8: the text that the command prints. Borrowed until `teu_error_free`; an empty
  * text if `error` is no error.
+ *
+ * Threads: any.
  */
 const char *teu_error_message(const teu_error_t *error);
 
 /* The part of the work in which it arose: "spec", "plan", "prepare", "launch", "init:STEP", or the name of the operation. Borrowed
  * until `teu_error_free`; an empty text if `error` is no error.
+ *
+ * Threads: any.
  */
 const char *teu_error_phase(const teu_error_t *error);
 
-/* The place in the configuration (RFC 6901, such as "/mounts/3/source"), or NULL. Borrowed until `teu_error_free`. */
+/* The place in the configuration (RFC 6901, such as "/mounts/3/source"), or NULL. Borrowed until `teu_error_free`.
+ *
+ * Threads: any.
+ */
 const char *teu_error_pointer(const teu_error_t *error);
 
-/* The length of the chain of causes: at least 1; 0 if `error` is no error. */
+/* The length of the chain of causes: at least 1; 0 if `error` is no error.
+ *
+ * Threads: any.
+ */
 size_t teu_error_depth(const teu_error_t *error);
 
-/* One cause: 0 is the outermost, the last is the first that went wrong. NULL beyond the end. Borrowed until `teu_error_free`. */
+/* One cause: 0 is the outermost, the last is the first that went wrong. NULL beyond the end. Borrowed until `teu_error_free`.
+ *
+ * Threads: any.
+ */
 const char *teu_error_frame(const teu_error_t *error,
                             size_t index);
 
 /* All of it as a JSON object: code, name, errno, phase, pointer, message, causes. Freed by `teu_free`; NULL without memory or
  * if `error` is no error.
+ *
+ * Threads: any.
  */
 char *teu_error_json(const teu_error_t *error);
 
-/* Gives an error back. NULL is ignored. */
+/* Gives an error back. NULL is ignored.
+ *
+ * Threads: any.
+ */
 void teu_error_free(teu_error_t *error);
 
-/* What a code means, in a few words. Static; never NULL. */
+/* What a code means, in a few words. Static; never NULL.
+ *
+ * Threads: any.
+ */
 const char *teu_strerror(int code);
 
 /* Listens to what happens to the container from now on. `options` may be NULL. The container's own handle is not needed any more.
  *
  * Errors: TEU_EINVAL, TEU_E2BIG, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_EUNSUPPORTED (pressure that the machine does not measure), TEU_EPERM, TEU_ESYS.
+ * Threads: any.
  */
 int teu_events_open(teu_container_t *container,
                     const struct teu_event_options *options,
@@ -785,6 +861,8 @@ int teu_events_open(teu_container_t *container,
 
 /* The descriptor for poll and epoll: readable (POLLIN) when `teu_events_next` has something to say, and sometimes for nothing. Borrowed until
  * `teu_events_free`; -1 if `events` is none.
+ *
+ * Threads: any.
  */
 int teu_events_fd(const teu_events_t *events);
 
@@ -792,19 +870,24 @@ int teu_events_fd(const teu_events_t *events);
  * event. After TEU_EV_EXIT and TEU_EV_EMPTY nothing more comes. Threads that use one `events` wait for one another.
  *
  * Errors: TEU_EINVAL, TEU_ETIMEDOUT, TEU_ECANCELED, TEU_ESYS.
+ * Threads: any; callers of one handle take turns.
  */
 int teu_events_next(teu_events_t *events,
                     struct teu_event *event,
                     const struct teu_call *call,
                     teu_error_t **err);
 
-/* Gives a source of events back, and its descriptor. NULL is ignored. */
+/* Gives a source of events back, and its descriptor. NULL is ignored.
+ *
+ * Threads: any.
+ */
 void teu_events_free(teu_events_t *events);
 
 /* Starts one more process in a container; when this returns, its program runs. On an error nothing is left of it.
  *
  * Errors: TEU_EINVAL, TEU_E2BIG, TEU_ENOTFOUND, TEU_ESTATE (it is stopped), TEU_EPAUSED, TEU_ESPEC, TEU_ECMDNOTFOUND, TEU_ECMDNOPERM,
  * TEU_EUNSUPPORTED, TEU_EPERM, TEU_ECGROUP, TEU_ESYS, TEU_ENOMEM, TEU_ETIMEDOUT, TEU_ECANCELED.
+ * Threads: any.
  */
 int teu_container_exec(teu_container_t *container,
                        const struct teu_exec_options *options,
@@ -813,12 +896,15 @@ int teu_container_exec(teu_container_t *container,
 
 /* Its pid in the caller's pid namespace. A pid may be used again: to act on the process, use `teu_process_pidfd`. -1 if
  * `process` is none.
+ *
+ * Threads: any.
  */
 pid_t teu_process_pid(const teu_process_t *process);
 
 /* A descriptor of the process, readable when it has ended. Returns it, 0 or above; it is the caller's, close-on-exec.
  *
  * Errors: TEU_EINVAL, TEU_ESYS.
+ * Threads: any.
  */
 int teu_process_pidfd(teu_process_t *process,
                       teu_error_t **err);
@@ -826,12 +912,14 @@ int teu_process_pidfd(teu_process_t *process,
 /* The master of its terminal, once. Returns it, 0 or above; it is the caller's, close-on-exec.
  *
  * Errors: TEU_EINVAL, TEU_ESTATE (there is none, or it was taken or sent to a socket).
+ * Threads: any.
  */
 int teu_process_take_console(teu_process_t *process, teu_error_t **err);
 
 /* The listener of its filter, once, of a process that was started with TEU_KEEP_SECCOMP_NOTIFY: as `teu_container_take_seccomp_notify`.
  *
  * Errors: TEU_EINVAL, TEU_ESTATE (none was to be kept, or it was taken).
+ * Threads: any.
  */
 int teu_process_take_seccomp_notify(teu_process_t *process,
                                     teu_error_t **err);
@@ -839,28 +927,37 @@ int teu_process_take_seccomp_notify(teu_process_t *process,
 /* Sends a signal to the process.
  *
  * Errors: TEU_EINVAL (also for a number that is no signal), TEU_ENOTRUNNING, TEU_EPERM, TEU_ESYS.
+ * Threads: any.
  */
 int teu_process_kill(teu_process_t *process, int signal, teu_error_t **err);
 
 /* Waits for the end of the process and tells how it ended; again and again the same. The process goes on if the time is over.
  *
  * Errors: TEU_EINVAL, TEU_ETIMEDOUT, TEU_ECANCELED, TEU_ESYS.
+ * Threads: any.
  */
 int teu_process_wait(teu_process_t *process,
                      const struct teu_call *call,
                      struct teu_exit *exit,
                      teu_error_t **err);
 
-/* One more reference to a process. Returns `process`, or NULL if it is none. */
+/* One more reference to a process. Returns `process`, or NULL if it is none.
+ *
+ * Threads: any.
+ */
 teu_process_t *teu_process_ref(teu_process_t *process);
 
-/* Gives a reference back. The process itself goes on. NULL is ignored. */
+/* Gives a reference back. The process itself goes on. NULL is ignored.
+ *
+ * Threads: any.
+ */
 void teu_process_unref(teu_process_t *process);
 
 /* Changes limits of a container that exists, all of them or none. What is ignored is logged as a warning.
  *
  * Errors: TEU_EINVAL, TEU_E2BIG, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_ESPEC with the place, TEU_EUNSUPPORTED, TEU_EBUSY, TEU_EPERM,
  * TEU_ECGROUP, TEU_ETIMEDOUT, TEU_ECANCELED.
+ * Threads: any; takes the lock of the container.
  */
 int teu_container_update(teu_container_t *container,
                          const struct teu_update_options *options,
@@ -870,6 +967,7 @@ int teu_container_update(teu_container_t *container,
  * deleted: so the next call is quick, allocates nothing, and after the end still tells what was used.
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING (it has ended, and this handle never asked before), TEU_EUNSUPPORTED (it has no cgroup), TEU_ESYS.
+ * Threads: any; callers of one handle take turns.
  */
 int teu_container_stats(teu_container_t *container,
                         struct teu_stats *stats,
@@ -878,28 +976,35 @@ int teu_container_stats(teu_container_t *container,
 /* All of it as the JSON that `events --stats` prints in its `data`. Freed by `teu_free`; `len` may be NULL.
  *
  * Errors: those of `teu_container_stats`, TEU_ENOMEM.
+ * Threads: any.
  */
 int teu_container_stats_json(teu_container_t *container, char **out, size_t *len, teu_error_t **err);
 
 /* Looks at every container of the root, sorted by id. Takes no lock.
  *
  * Errors: TEU_EINVAL, TEU_EPERM, TEU_ESYS. A root that does not exist has no containers.
+ * Threads: any.
  */
 int teu_list(teu_t *teu, teu_list_t **out, teu_error_t **err);
 
 /* The next container: 1, or 0 at the end. `*id` is borrowed until `teu_list_free`; `state` may be NULL.
  *
  * Errors: TEU_EINVAL; any other: what cannot be told of this one, which `*id` names; the next call goes on.
+ * Threads: any; callers of one handle take turns.
  */
 int teu_list_next(teu_list_t *list, const char **id, struct teu_state *state, teu_error_t **err);
 
-/* Gives a list back. NULL is ignored. */
+/* Gives a list back. NULL is ignored.
+ *
+ * Threads: any.
+ */
 void teu_list_free(teu_list_t *list);
 
 /* The states of all containers whose state can be told, as an array of the specification's JSON. Freed by `teu_free`; `len` may
  * be NULL.
  *
  * Errors: those of `teu_list`, TEU_ENOMEM.
+ * Threads: any.
  */
 int teu_list_json(teu_t *teu,
                   char **out,
@@ -911,6 +1016,7 @@ int teu_list_json(teu_t *teu,
  *
  * Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_ESTATE, TEU_ESPEC with the place, TEU_EUNSUPPORTED, TEU_EPERM, TEU_EMOUNT, TEU_EBUSY,
  * TEU_ETIMEDOUT, TEU_ECANCELED, TEU_ESYS.
+ * Threads: any; takes the lock of the container.
  */
 int teu_container_add_mounts(teu_container_t *container,
                              const char *json,
@@ -922,6 +1028,7 @@ int teu_container_add_mounts(teu_container_t *container,
  * file of it open keeps it. Those before one that fails are gone.
  *
  * Errors: those of `teu_container_add_mounts`.
+ * Threads: any; takes the lock of the container.
  */
 int teu_container_remove_mounts(teu_container_t *container,
                                 const char *json,
@@ -929,10 +1036,16 @@ int teu_container_remove_mounts(teu_container_t *container,
                                 const struct teu_call *call,
                                 teu_error_t **err);
 
-/* The version as text, such as "0.1.0". Static: valid as long as the library is loaded, not to be freed. */
+/* The version as text, such as "0.1.0". Static: valid as long as the library is loaded, not to be freed.
+ *
+ * Threads: any.
+ */
 const char *teu_version(void);
 
-/* The version as a number, `0xMMmmpp`; the header's `TEU_VERSION_NUMBER` is the one that the caller was compiled with. */
+/* The version as a number, `0xMMmmpp`; the header's `TEU_VERSION_NUMBER` is the one that the caller was compiled with.
+ *
+ * Threads: any.
+ */
 uint32_t teu_version_number(void);
 
 #ifdef __cplusplus

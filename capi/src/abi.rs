@@ -259,7 +259,7 @@ pub struct teu_options {
     pub root: *const c_char,
     /// Gets log records; NULL: there is no log.
     pub log_fn: teu_log_fn,
-    /// Given to `log_fn` and `log_destroy`.
+    /// Given to `log_fn` and `log_destroy`; may be NULL, and is never looked into.
     pub log_data: *mut c_void,
     /// Called when the context is gone; may be NULL. Not called if `teu_new` fails.
     pub log_destroy: teu_destroy_fn,
@@ -267,7 +267,7 @@ pub struct teu_options {
     pub log_level: i32,
     /// 0.
     pub reserved0: i32,
-    /// How long a call may take if it does not say so itself; 0: for ever.
+    /// How long a call may take if it does not say so itself, nanoseconds; 0: for ever.
     pub default_timeout_ns: u64,
 }
 
@@ -319,7 +319,7 @@ pub struct teu_create_options {
     pub flags: u64,
     /// How long the call may take; may be NULL.
     pub call: *const teu_call,
-    /// The bundle, a path in the caller's root; or `bundle_fd`.
+    /// The bundle, a path in the caller's root; NULL: `bundle_fd` has it.
     pub bundle: *const c_char,
     /// The bundle, a directory. With TEU_BUNDLE_FD.
     pub bundle_fd: i32,
@@ -333,7 +333,7 @@ pub struct teu_create_options {
     pub config_json: *const c_char,
     /// Its length.
     pub config_len: usize,
-    /// Descriptors for the program. A standard stream that is not named is the null device.
+    /// Descriptors for the program; NULL: none. A standard stream that is not named is the null device.
     pub fds: *const teu_fd_map,
     /// Their number.
     pub n_fds: usize,
@@ -343,7 +343,7 @@ pub struct teu_create_options {
     pub pidfd_socket: *const c_char,
     /// Where to write init's pid, in decimal digits, or NULL.
     pub pid_file: *const c_char,
-    /// Variables (`NAME=VALUE`) behind those of the configuration; of two of one name the last wins.
+    /// Variables (`NAME=VALUE`) behind those of the configuration, or NULL; of two of one name the last wins.
     pub env: *const *const c_char,
     /// Their number.
     pub n_env: usize,
@@ -367,13 +367,13 @@ pub struct teu_exec_options {
     pub argv: *const *const c_char,
     /// Their number.
     pub argc: usize,
-    /// Variables (`NAME=VALUE`) behind those of the process; of two of one name the last wins.
+    /// Variables (`NAME=VALUE`) behind those of the process, or NULL; of two of one name the last wins.
     pub env: *const *const c_char,
     /// Their number.
     pub n_env: usize,
     /// The working directory in place of that of the process, or NULL.
     pub cwd: *const c_char,
-    /// Descriptors for the program. A standard stream that is not named is the null device.
+    /// Descriptors for the program; NULL: none. A standard stream that is not named is the null device.
     pub fds: *const teu_fd_map,
     /// Their number.
     pub n_fds: usize,
@@ -389,7 +389,7 @@ pub struct teu_exec_options {
     pub pid_file: *const c_char,
     /// The cgroup it runs in, a path below the container's, or NULL: the container's own.
     pub cgroup: *const c_char,
-    /// On a machine with cgroup v1 hierarchies: controller, path, controller, path. In place of `cgroup`.
+    /// On a machine with cgroup v1 hierarchies: controller, path, controller, path; else NULL. In place of `cgroup`.
     pub cgroups: *const *const c_char,
     /// Their number: twice that of the pairs.
     pub n_cgroups: usize,
@@ -405,29 +405,29 @@ pub struct teu_stats {
     pub valid: u64,
     /// Time on CPUs, nanoseconds.
     pub cpu_usage_ns: u64,
-    /// In programs.
+    /// In programs, nanoseconds.
     pub cpu_user_ns: u64,
-    /// In the kernel.
+    /// In the kernel, nanoseconds.
     pub cpu_system_ns: u64,
     /// Periods of the quota that have passed.
     pub cpu_periods: u64,
     /// Those in which the quota was used up.
     pub cpu_throttled_periods: u64,
-    /// Time spent waiting for the next period.
+    /// Time spent waiting for the next period, nanoseconds.
     pub cpu_throttled_ns: u64,
     /// Memory in use, bytes.
     pub memory_usage: u64,
-    /// Its limit; UINT64_MAX, or a number close to 2^63 on cgroup v1, for none.
+    /// Its limit, bytes; UINT64_MAX, or a number close to 2^63 on cgroup v1, for none.
     pub memory_limit: u64,
-    /// The most that was in use.
+    /// The most that was in use, bytes.
     pub memory_max: u64,
     /// How often the limit was in the way.
     pub memory_failures: u64,
-    /// Swap, on cgroup v1 together with memory.
+    /// Swap, bytes; on cgroup v1 together with memory.
     pub swap_usage: u64,
-    /// Its limit.
+    /// Its limit, bytes; UINT64_MAX for none.
     pub swap_limit: u64,
-    /// Pages of files.
+    /// Pages of files, bytes.
     pub memory_cache: u64,
     /// How often memory ran out (cgroup v2).
     pub oom: u64,
@@ -447,13 +447,13 @@ pub struct teu_stats {
     pub io_writes: u64,
     /// Time in which a task waited for a CPU (PSI), microseconds.
     pub cpu_some_us: u64,
-    /// Time in which a task waited for memory.
+    /// Time in which a task waited for memory, microseconds.
     pub memory_some_us: u64,
-    /// Time in which all of them did.
+    /// Time in which all of them did, microseconds.
     pub memory_full_us: u64,
-    /// Time in which a task waited for a block device.
+    /// Time in which a task waited for a block device, microseconds.
     pub io_some_us: u64,
-    /// Time in which all of them did.
+    /// Time in which all of them did, microseconds.
     pub io_full_us: u64,
 }
 
@@ -485,9 +485,9 @@ pub struct teu_pressure {
     pub resource: i32,
     /// 1: only the time in which all tasks wait; 0: that in which at least one does.
     pub full: i32,
-    /// So much waiting.
+    /// So much waiting, nanoseconds.
     pub stall_ns: u64,
-    /// Within so much time: half a second to ten seconds, without CAP_SYS_RESOURCE a multiple of two seconds.
+    /// Within so many nanoseconds: half a second to ten seconds, without CAP_SYS_RESOURCE a multiple of two seconds.
     pub window_ns: u64,
 }
 
@@ -499,7 +499,7 @@ pub struct teu_event_options {
     pub size: usize,
     /// `enum teu_events_flag`.
     pub flags: u64,
-    /// Thresholds of pressure.
+    /// Thresholds of pressure, or NULL.
     pub pressure: *const teu_pressure,
     /// Their number.
     pub n_pressure: usize,

@@ -21,6 +21,7 @@ pub(crate) fn of(cancel: *const teu_cancel_t) -> Result<Option<Cancel>, Failure>
 /// Makes a cancellation that is not triggered. It may be given to any number of calls.
 ///
 /// Errors: TEU_EINVAL, TEU_ESYS (no descriptor left).
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_cancel_new(out: *mut *mut teu_cancel_t, err: *mut *mut teu_error_t) -> c_int {
     boundary("cancel", err, || {
@@ -32,6 +33,8 @@ pub extern "C" fn teu_cancel_new(out: *mut *mut teu_cancel_t, err: *mut *mut teu
 
 /// Ends every call that waits with it, now and later, with TEU_ECANCELED. From any thread; a signal handler writes to
 /// `teu_cancel_fd` instead. NULL is ignored.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_cancel_trigger(cancel: *mut teu_cancel_t) {
     quietly((), || {
@@ -43,12 +46,16 @@ pub extern "C" fn teu_cancel_trigger(cancel: *mut teu_cancel_t) {
 
 /// Its eventfd, readable when it is triggered. Writing 8 bytes that are not all zero triggers it, also in a signal handler. Borrowed
 /// until `teu_cancel_free`; -1 if `cancel` is none.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_cancel_fd(cancel: *const teu_cancel_t) -> c_int {
     quietly(-1, || CANCELS.find(cancel).map_or(-1, |cancel| cancel.as_fd().as_raw_fd()))
 }
 
 /// Gives a cancellation back; calls under way keep theirs. NULL is ignored.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_cancel_free(cancel: *mut teu_cancel_t) {
     quietly((), || CANCELS.give_back(cancel));

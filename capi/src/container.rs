@@ -58,6 +58,8 @@ pub(crate) const NO_TERMINAL: &str = "no terminal: it has none, or it was taken 
 pub(crate) const NO_LISTENER: &str = "no seccomp listener: none was to be kept, or it was taken";
 
 /// One more reference to a container. Returns `container`, or NULL if it is none.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_ref(container: *mut teu_container_t) -> *mut teu_container_t {
     quietly(ptr::null_mut(), || CONTAINERS.add_reference(container))
@@ -65,12 +67,16 @@ pub extern "C" fn teu_container_ref(container: *mut teu_container_t) -> *mut teu
 
 /// Gives a reference back. The container itself goes on; with the last reference a terminal that nobody took is closed. NULL is
 /// ignored.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_unref(container: *mut teu_container_t) {
     quietly((), || CONTAINERS.give_back(container));
 }
 
 /// The id. Borrowed as long as the reference; NULL if `container` is none.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_id(container: *const teu_container_t) -> *const c_char {
     quietly(ptr::null(), || CONTAINERS.find(container).map_or(ptr::null(), |found| found.id.as_ptr()))
@@ -79,6 +85,7 @@ pub extern "C" fn teu_container_id(container: *const teu_container_t) -> *const 
 /// What the container is doing now.
 ///
 /// Errors: TEU_EINVAL, TEU_ENOTFOUND (it was deleted), TEU_ESYS.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_state(
     container: *mut teu_container_t,
@@ -95,6 +102,7 @@ pub extern "C" fn teu_container_state(
 /// The state as the specification's JSON. Freed by `teu_free`; `len` may be NULL.
 ///
 /// Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ESYS, TEU_ENOMEM.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_state_json(
     container: *mut teu_container_t,
@@ -109,6 +117,7 @@ pub extern "C" fn teu_container_state_json(
 ///
 /// Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ESTATE, TEU_ESPEC (there is no program), TEU_EBUSY, TEU_EHOOK, TEU_ETIMEDOUT, TEU_ECANCELED,
 /// TEU_ESYS. When a hook fails or has no time any more, the container has been ended and is to be deleted.
+/// Threads: any; takes the lock of the container.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_start(
     container: *mut teu_container_t,
@@ -121,6 +130,7 @@ pub extern "C" fn teu_container_start(
 /// Sends a signal to init; with TEU_KILL_ALL to every process of the container. Takes no lock and waits for nothing.
 ///
 /// Errors: TEU_EINVAL (also for a number that is no signal), TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_EPERM, TEU_ESYS.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_kill(
     container: *mut teu_container_t,
@@ -144,6 +154,7 @@ pub extern "C" fn teu_container_kill(
 ///
 /// Errors: TEU_EINVAL, TEU_ENOTFOUND (not with force), TEU_ESTATE, TEU_EBUSY, TEU_ECGROUP, TEU_ECANCELED, TEU_ESYS. What `poststop`
 /// hooks do wrong is logged as a warning.
+/// Threads: any; takes the lock of the container.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_delete(
     container: *mut teu_container_t,
@@ -163,6 +174,7 @@ pub extern "C" fn teu_container_delete(
 /// Removes a container by its id, also one whose creation was cut short so that it cannot be opened.
 ///
 /// Errors: those of `teu_container_delete`.
+/// Threads: any; takes the lock of the container.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_delete(
     teu: *mut teu_t,
@@ -183,6 +195,7 @@ pub extern "C" fn teu_delete(
 ///
 /// Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_ESTATE, TEU_EUNSUPPORTED, TEU_EBUSY, TEU_ETIMEDOUT, TEU_ECANCELED, TEU_EPERM,
 /// TEU_ECGROUP.
+/// Threads: any; takes the lock of the container.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_pause(
     container: *mut teu_container_t,
@@ -195,6 +208,7 @@ pub extern "C" fn teu_container_pause(
 /// Lets the processes of a paused container go on.
 ///
 /// Errors: those of `teu_container_pause`.
+/// Threads: any; takes the lock of the container.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_resume(
     container: *mut teu_container_t,
@@ -207,6 +221,7 @@ pub extern "C" fn teu_container_resume(
 /// Waits for the end of init and tells how it ended; again and again the same. The container goes on if the time is over.
 ///
 /// Errors: TEU_EINVAL, TEU_ENOTRUNNING (it had ended before this handle was made), TEU_ETIMEDOUT, TEU_ECANCELED, TEU_ESYS.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_wait(
     container: *mut teu_container_t,
@@ -224,6 +239,7 @@ pub extern "C" fn teu_container_wait(
 /// A descriptor of init, readable when it has ended. Returns it, 0 or above; it is the caller's, close-on-exec.
 ///
 /// Errors: TEU_EINVAL, TEU_ENOTRUNNING (it had ended before this handle was made), TEU_ESYS.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_pidfd(container: *mut teu_container_t, err: *mut *mut teu_error_t) -> c_int {
     act("pidfd", container, err, |container| {
@@ -236,6 +252,7 @@ pub extern "C" fn teu_container_pidfd(container: *mut teu_container_t, err: *mut
 /// close-on-exec. The last copy that is closed hangs the terminal up.
 ///
 /// Errors: TEU_EINVAL, TEU_ESTATE (there is none, or it was taken or sent to a socket).
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_take_console(
     container: *mut teu_container_t,
@@ -248,6 +265,7 @@ pub extern "C" fn teu_container_take_console(
 /// TEU_KEEP_SECCOMP_NOTIFY. Returns it, 0 or above; it is the caller's, close-on-exec. When the last copy is closed, calls that wait for an answer get ENOSYS.
 ///
 /// Errors: TEU_EINVAL, TEU_ESTATE (none was to be kept, or it was taken).
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_take_seccomp_notify(
     container: *mut teu_container_t,
@@ -260,6 +278,7 @@ pub extern "C" fn teu_container_take_seccomp_notify(
 /// a datagram socket, 0 or above, which receives what `sd_notify` sends (`READY=1`); it is the caller's, close-on-exec.
 ///
 /// Errors: TEU_EINVAL, TEU_ESTATE (it was made without TEU_NOTIFY_SOCKET), TEU_ESYS.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_bind_notify_socket(
     container: *mut teu_container_t,
@@ -274,6 +293,7 @@ pub extern "C" fn teu_container_bind_notify_socket(
 /// The pids of all processes of the container, in rising order, in the caller's pid namespace. `*pids` is freed by `teu_free`.
 ///
 /// Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_EUNSUPPORTED (it has no cgroup), TEU_ECGROUP, TEU_ENOMEM.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_ps(
     container: *mut teu_container_t,
@@ -294,6 +314,7 @@ pub extern "C" fn teu_container_ps(
 /// caller's. Either may be NULL. On a machine with cgroup v1 hierarchies it is the cgroup2 one, else the first.
 ///
 /// Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_EUNSUPPORTED (it has no cgroup), TEU_ESYS, TEU_ENOMEM.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_cgroup(
     container: *mut teu_container_t,

@@ -48,6 +48,7 @@ impl Drop for Log {
 /// Makes a context. The root is made by the first container.
 ///
 /// Errors: TEU_EINVAL, TEU_E2BIG. `options` may be NULL.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_new(
     options: *const teu_options,
@@ -63,6 +64,8 @@ pub extern "C" fn teu_new(
 }
 
 /// One more reference to a context. Returns `teu`, or NULL if it is no context.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_ref(teu: *mut teu_t) -> *mut teu_t {
     quietly(std::ptr::null_mut(), || CONTEXTS.add_reference(teu))
@@ -70,6 +73,8 @@ pub extern "C" fn teu_ref(teu: *mut teu_t) -> *mut teu_t {
 
 /// Gives a reference back. Containers keep their context alive; when the last of them is gone too, `log_destroy` is called. NULL is
 /// ignored.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_unref(teu: *mut teu_t) {
     quietly((), || CONTEXTS.give_back(teu));
@@ -78,6 +83,7 @@ pub extern "C" fn teu_unref(teu: *mut teu_t) {
 /// Asks now what `teu_create` has to know about the machine, so that the first one is as fast as the others.
 ///
 /// Errors: TEU_EINVAL, TEU_ESYS.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_prepare(teu: *mut teu_t, err: *mut *mut teu_error_t) -> c_int {
     boundary("prepare", err, || {

@@ -35,6 +35,7 @@ const KNOWN: u64 = BUNDLE_FD
 ///
 /// Errors: TEU_EINVAL, TEU_E2BIG, TEU_ESPEC, TEU_EEXISTS, TEU_EUNSUPPORTED, TEU_EPERM, TEU_ECMDNOTFOUND, TEU_ECMDNOPERM, TEU_EHOOK,
 /// TEU_ECGROUP, TEU_EMOUNT, TEU_EOOM, TEU_ESYS, TEU_ENOMEM, TEU_ETIMEDOUT, TEU_ECANCELED.
+/// Threads: any; takes the lock of the container.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_create(
     teu: *mut teu_t,
@@ -55,6 +56,7 @@ pub extern "C" fn teu_create(
 /// Finds a container by its id, whoever made it.
 ///
 /// Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_EINTERNAL (its record cannot be read).
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_open(
     teu: *mut teu_t,
@@ -74,6 +76,7 @@ pub extern "C" fn teu_open(
 /// Creates and starts a container, waits for its end and removes it. `exit` tells how its program ended.
 ///
 /// Errors: those of `teu_create` and `teu_container_start`; nothing is left of the container then.
+/// Threads: any; takes the lock of the container.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_run(
     teu: *mut teu_t,
@@ -94,6 +97,7 @@ pub extern "C" fn teu_run(
 /// What `teu_create` would do, one line a step: for people. Freed by `teu_free`; `len` may be NULL. Touches nothing.
 ///
 /// Errors: TEU_EINVAL, TEU_E2BIG, TEU_ESPEC, TEU_EUNSUPPORTED, TEU_ESYS.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_plan_text(
     teu: *mut teu_t,

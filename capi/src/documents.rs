@@ -12,6 +12,8 @@ use crate::failure::Failure;
 use crate::ffi::{self, Place};
 
 /// Frees what a function of this library gave with the word that `teu_free` frees it, and nothing else. NULL is ignored.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_free(memory: *mut c_void) {
     quietly((), || ffi::take_back(memory));
@@ -20,6 +22,7 @@ pub extern "C" fn teu_free(memory: *mut c_void) {
 /// What this build can do: a features document of the specification. Freed by `teu_free`; `len` may be NULL.
 ///
 /// Errors: TEU_EINVAL, TEU_ENOMEM.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_features_json(
     out: *mut *mut c_char,
@@ -33,6 +36,7 @@ pub extern "C" fn teu_features_json(
 /// `len` may be NULL.
 ///
 /// Errors: TEU_EINVAL, TEU_ENOMEM.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_spec_json(
     flags: u64,
@@ -52,6 +56,7 @@ pub extern "C" fn teu_spec_json(
 /// Checks a configuration and touches nothing; `flags` is 0. What only this machine can refuse is seen by `teu_plan_text`.
 ///
 /// Errors: TEU_EINVAL, TEU_ESPEC with the place, TEU_EUNSUPPORTED.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_validate(
     json: *const c_char,

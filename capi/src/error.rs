@@ -50,12 +50,16 @@ pub(crate) fn give(verb: &str, failure: Failure) -> Result<*mut teu_error_t, Fai
 }
 
 /// The error's number (`enum teu_code`, negative); 0 if `error` is no error.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_error_code(error: *const teu_error_t) -> c_int {
     quietly(0, || ERRORS.find(error).map_or(0, |error| error.code as c_int))
 }
 
 /// The errno of the system call that failed, or 0.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_error_errno(error: *const teu_error_t) -> c_int {
     quietly(0, || ERRORS.find(error).map_or(0, |error| error.errno))
@@ -63,6 +67,8 @@ pub extern "C" fn teu_error_errno(error: *const teu_error_t) -> c_int {
 
 /// What failed, where and why, on one line of UTF-8: the text that the command prints. Borrowed until `teu_error_free`; an empty
 /// text if `error` is no error.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_error_message(error: *const teu_error_t) -> *const c_char {
     quietly(c"".as_ptr(), || ERRORS.find(error).map_or(c"".as_ptr(), |error| error.message.as_ptr()))
@@ -70,12 +76,16 @@ pub extern "C" fn teu_error_message(error: *const teu_error_t) -> *const c_char 
 
 /// The part of the work in which it arose: "spec", "plan", "prepare", "launch", "init:STEP", or the name of the operation. Borrowed
 /// until `teu_error_free`; an empty text if `error` is no error.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_error_phase(error: *const teu_error_t) -> *const c_char {
     quietly(c"".as_ptr(), || ERRORS.find(error).map_or(c"".as_ptr(), |error| error.phase.as_ptr()))
 }
 
 /// The place in the configuration (RFC 6901, such as "/mounts/3/source"), or NULL. Borrowed until `teu_error_free`.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_error_pointer(error: *const teu_error_t) -> *const c_char {
     let place = || ERRORS.find(error).and_then(|error| error.pointer.as_ref().map(|place| place.as_ptr()));
@@ -83,12 +93,16 @@ pub extern "C" fn teu_error_pointer(error: *const teu_error_t) -> *const c_char 
 }
 
 /// The length of the chain of causes: at least 1; 0 if `error` is no error.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_error_depth(error: *const teu_error_t) -> usize {
     quietly(0, || ERRORS.find(error).map_or(0, |error| error.frames.len()))
 }
 
 /// One cause: 0 is the outermost, the last is the first that went wrong. NULL beyond the end. Borrowed until `teu_error_free`.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_error_frame(error: *const teu_error_t, index: usize) -> *const c_char {
     let frame = || ERRORS.find(error).and_then(|error| error.frames.get(index).map(|frame| frame.as_ptr()));
@@ -97,6 +111,8 @@ pub extern "C" fn teu_error_frame(error: *const teu_error_t, index: usize) -> *c
 
 /// All of it as a JSON object: code, name, errno, phase, pointer, message, causes. Freed by `teu_free`; NULL without memory or
 /// if `error` is no error.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_error_json(error: *const teu_error_t) -> *mut c_char {
     let json = || ERRORS.find(error).and_then(|error| ffi::give_text(&error.json).ok());
@@ -104,12 +120,16 @@ pub extern "C" fn teu_error_json(error: *const teu_error_t) -> *mut c_char {
 }
 
 /// Gives an error back. NULL is ignored.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_error_free(error: *mut teu_error_t) {
     quietly((), || ERRORS.give_back(error));
 }
 
 /// What a code means, in a few words. Static; never NULL.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_strerror(code: c_int) -> *const c_char {
     let row = MEANINGS.iter().find(|(known, _, _)| *known as c_int == code);

@@ -34,6 +34,7 @@ struct Events {
 /// Listens to what happens to the container from now on. `options` may be NULL. The container's own handle is not needed any more.
 ///
 /// Errors: TEU_EINVAL, TEU_E2BIG, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_EUNSUPPORTED (pressure that the machine does not measure), TEU_EPERM, TEU_ESYS.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_events_open(
     container: *mut teu_container_t,
@@ -58,6 +59,8 @@ pub extern "C" fn teu_events_open(
 
 /// The descriptor for poll and epoll: readable (POLLIN) when `teu_events_next` has something to say, and sometimes for nothing. Borrowed until
 /// `teu_events_free`; -1 if `events` is none.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_events_fd(events: *const teu_events_t) -> c_int {
     quietly(-1, || EVENTS.find(events).map_or(-1, |events| events.fd))
@@ -67,6 +70,7 @@ pub extern "C" fn teu_events_fd(events: *const teu_events_t) -> c_int {
 /// event. After TEU_EV_EXIT and TEU_EV_EMPTY nothing more comes. Threads that use one `events` wait for one another.
 ///
 /// Errors: TEU_EINVAL, TEU_ETIMEDOUT, TEU_ECANCELED, TEU_ESYS.
+/// Threads: any; callers of one handle take turns.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_events_next(
     events: *mut teu_events_t,
@@ -89,6 +93,8 @@ pub extern "C" fn teu_events_next(
 }
 
 /// Gives a source of events back, and its descriptor. NULL is ignored.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_events_free(events: *mut teu_events_t) {
     quietly((), || EVENTS.give_back(events));

@@ -36,6 +36,7 @@ struct Process {
 ///
 /// Errors: TEU_EINVAL, TEU_E2BIG, TEU_ENOTFOUND, TEU_ESTATE (it is stopped), TEU_EPAUSED, TEU_ESPEC, TEU_ECMDNOTFOUND, TEU_ECMDNOPERM,
 /// TEU_EUNSUPPORTED, TEU_EPERM, TEU_ECGROUP, TEU_ESYS, TEU_ENOMEM, TEU_ETIMEDOUT, TEU_ECANCELED.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_exec(
     container: *mut teu_container_t,
@@ -60,6 +61,8 @@ pub extern "C" fn teu_container_exec(
 
 /// Its pid in the caller's pid namespace. A pid may be used again: to act on the process, use `teu_process_pidfd`. -1 if
 /// `process` is none.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_process_pid(process: *const teu_process_t) -> libc::pid_t {
     quietly(-1, || PROCESSES.find(process).map_or(-1, |process| process.process.pid()))
@@ -68,6 +71,7 @@ pub extern "C" fn teu_process_pid(process: *const teu_process_t) -> libc::pid_t 
 /// A descriptor of the process, readable when it has ended. Returns it, 0 or above; it is the caller's, close-on-exec.
 ///
 /// Errors: TEU_EINVAL, TEU_ESYS.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_process_pidfd(process: *mut teu_process_t, err: *mut *mut teu_error_t) -> c_int {
     boundary("pidfd", err, || copy(PROCESSES.get(process)?.process.pidfd()))
@@ -76,6 +80,7 @@ pub extern "C" fn teu_process_pidfd(process: *mut teu_process_t, err: *mut *mut 
 /// The master of its terminal, once. Returns it, 0 or above; it is the caller's, close-on-exec.
 ///
 /// Errors: TEU_EINVAL, TEU_ESTATE (there is none, or it was taken or sent to a socket).
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_process_take_console(process: *mut teu_process_t, err: *mut *mut teu_error_t) -> c_int {
     boundary("console", err, || PROCESSES.get(process)?.console.take(NO_TERMINAL))
@@ -84,6 +89,7 @@ pub extern "C" fn teu_process_take_console(process: *mut teu_process_t, err: *mu
 /// The listener of its filter, once, of a process that was started with TEU_KEEP_SECCOMP_NOTIFY: as `teu_container_take_seccomp_notify`.
 ///
 /// Errors: TEU_EINVAL, TEU_ESTATE (none was to be kept, or it was taken).
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_process_take_seccomp_notify(
     process: *mut teu_process_t,
@@ -95,6 +101,7 @@ pub extern "C" fn teu_process_take_seccomp_notify(
 /// Sends a signal to the process.
 ///
 /// Errors: TEU_EINVAL (also for a number that is no signal), TEU_ENOTRUNNING, TEU_EPERM, TEU_ESYS.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_process_kill(
     process: *mut teu_process_t,
@@ -110,6 +117,7 @@ pub extern "C" fn teu_process_kill(
 /// Waits for the end of the process and tells how it ended; again and again the same. The process goes on if the time is over.
 ///
 /// Errors: TEU_EINVAL, TEU_ETIMEDOUT, TEU_ECANCELED, TEU_ESYS.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_process_wait(
     process: *mut teu_process_t,
@@ -126,12 +134,16 @@ pub extern "C" fn teu_process_wait(
 }
 
 /// One more reference to a process. Returns `process`, or NULL if it is none.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_process_ref(process: *mut teu_process_t) -> *mut teu_process_t {
     quietly(ptr::null_mut(), || PROCESSES.add_reference(process))
 }
 
 /// Gives a reference back. The process itself goes on. NULL is ignored.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_process_unref(process: *mut teu_process_t) {
     quietly((), || PROCESSES.give_back(process));

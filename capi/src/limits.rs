@@ -17,6 +17,7 @@ use crate::ffi::{self, Filled};
 ///
 /// Errors: TEU_EINVAL, TEU_E2BIG, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_ESPEC with the place, TEU_EUNSUPPORTED, TEU_EBUSY, TEU_EPERM,
 /// TEU_ECGROUP, TEU_ETIMEDOUT, TEU_ECANCELED.
+/// Threads: any; takes the lock of the container.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_update(
     container: *mut teu_container_t,
@@ -43,6 +44,7 @@ pub extern "C" fn teu_container_update(
 /// deleted: so the next call is quick, allocates nothing, and after the end still tells what was used.
 ///
 /// Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING (it has ended, and this handle never asked before), TEU_EUNSUPPORTED (it has no cgroup), TEU_ESYS.
+/// Threads: any; callers of one handle take turns.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_stats(
     container: *mut teu_container_t,
@@ -71,6 +73,7 @@ pub extern "C" fn teu_container_stats(
 /// All of it as the JSON that `events --stats` prints in its `data`. Freed by `teu_free`; `len` may be NULL.
 ///
 /// Errors: those of `teu_container_stats`, TEU_ENOMEM.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_stats_json(
     container: *mut teu_container_t,

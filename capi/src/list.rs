@@ -33,6 +33,7 @@ impl List {
 /// Looks at every container of the root, sorted by id. Takes no lock.
 ///
 /// Errors: TEU_EINVAL, TEU_EPERM, TEU_ESYS. A root that does not exist has no containers.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_list(teu: *mut teu_t, out: *mut *mut teu_list_t, err: *mut *mut teu_error_t) -> c_int {
     boundary("list", err, || {
@@ -51,6 +52,7 @@ pub extern "C" fn teu_list(teu: *mut teu_t, out: *mut *mut teu_list_t, err: *mut
 /// The next container: 1, or 0 at the end. `*id` is borrowed until `teu_list_free`; `state` may be NULL.
 ///
 /// Errors: TEU_EINVAL; any other: what cannot be told of this one, which `*id` names; the next call goes on.
+/// Threads: any; callers of one handle take turns.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_list_next(
     list: *mut teu_list_t,
@@ -71,6 +73,8 @@ pub extern "C" fn teu_list_next(
 }
 
 /// Gives a list back. NULL is ignored.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_list_free(list: *mut teu_list_t) {
     quietly((), || LISTS.give_back(list));
@@ -80,6 +84,7 @@ pub extern "C" fn teu_list_free(list: *mut teu_list_t) {
 /// be NULL.
 ///
 /// Errors: those of `teu_list`, TEU_ENOMEM.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_list_json(
     teu: *mut teu_t,

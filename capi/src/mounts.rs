@@ -12,6 +12,7 @@ use crate::ffi;
 ///
 /// Errors: TEU_EINVAL, TEU_ENOTFOUND, TEU_ENOTRUNNING, TEU_ESTATE, TEU_ESPEC with the place, TEU_EUNSUPPORTED, TEU_EPERM, TEU_EMOUNT, TEU_EBUSY,
 /// TEU_ETIMEDOUT, TEU_ECANCELED, TEU_ESYS.
+/// Threads: any; takes the lock of the container.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_add_mounts(
     container: *mut teu_container_t,
@@ -29,6 +30,7 @@ pub extern "C" fn teu_container_add_mounts(
 /// file of it open keeps it. Those before one that fails are gone.
 ///
 /// Errors: those of `teu_container_add_mounts`.
+/// Threads: any; takes the lock of the container.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_container_remove_mounts(
     container: *mut teu_container_t,

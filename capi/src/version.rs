@@ -19,12 +19,16 @@ const fn part(text: &str) -> u32 {
 }
 
 /// The version as text, such as "0.1.0". Static: valid as long as the library is loaded, not to be freed.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_version() -> *const c_char {
     TEXT.as_ptr().cast()
 }
 
 /// The version as a number, `0xMMmmpp`; the header's `TEU_VERSION_NUMBER` is the one that the caller was compiled with.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn teu_version_number() -> u32 {
     NUMBER
