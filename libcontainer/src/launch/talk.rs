@@ -74,8 +74,8 @@ pub(super) fn hear_until(socket: &OwnedFd, until: &Until) -> io::Result<Option<H
     }
     let mut bytes = [0u8; FRAME_LEN + NOTE_LEN];
     let (length, fd) = match receive(socket.as_fd(), &mut bytes) {
-        // What init did not read before it died makes the end a reset.
-        Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => return Ok(None),
+        // What init did not read before it died makes the end a reset, and that is told once, before what init has said.
+        Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => receive(socket.as_fd(), &mut bytes)?,
         other => other?,
     };
     let Some((head, note)) = bytes.get(..length).and_then(|bytes| bytes.split_at_checked(FRAME_LEN)) else {
@@ -83,4 +83,27 @@ pub(super) fn hear_until(socket: &OwnedFd, until: &Until) -> io::Result<Option<H
     };
     let Some(frame) = Frame::decode(head) else { return Ok(None) };
     Ok(Some(Heard { frame, note: String::from_utf8_lossy(note).into_owned(), fd }))
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_an_init_that_did_not_listen_are_heard() {
+        let pair =
+            || socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+        let (ours, init) = pair();
+        say(&init, wire::FAILED).unwrap();
+        say(&ours, wire::GO).unwrap();
+        drop(init);
+        assert_eq!(hear(&ours).unwrap().map(|heard| heard.frame.kind), Some(wire::FAILED));
+        assert!(hear(&ours).unwrap().is_none());
+        let (ours, init) = pair();
+        say(&ours, wire::GO).unwrap();
+        drop(init);
+        assert!(hear(&ours).unwrap().is_none());
+    }
 }
