@@ -175,6 +175,10 @@ impl Driver for Recorder<'_> {
     fn events(&self, id: &str, acts: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble> {
         self.inner.events(id, acts)
     }
+
+    fn events_of_starvation(&self, id: &str, acts: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble> {
+        self.inner.events_of_starvation(id, acts)
+    }
     fn list(&self) -> Reply {
         self.inner.list()
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, unshare};
@@ -59,6 +59,8 @@ pub enum Need {
     Kernel(u32, u32),
     /// A cgroup controller, in any version.
     Controller(&'static str),
+    /// A cgroup2 hierarchy that counts how long processes wait.
+    Pressure,
     /// SELinux, on.
     Selinux,
     /// AppArmor, on.
@@ -96,6 +98,8 @@ pub struct Host {
     pub debian: Option<PathBuf>,
     /// The runtimes let systemd make the cgroups.
     pub systemd: bool,
+    /// The cgroup of the systemd manager that an ordinary user's runtimes ask; empty for the machine's, which is at the top.
+    pub manager: String,
 }
 
 /// Moves the process into a mount namespace of its own and shapes /sys/fs/cgroup for the lane.
@@ -163,6 +167,7 @@ impl Host {
             tag,
             work,
             systemd,
+            manager: if in_userns() { own_manager() } else { String::new() },
         };
         fs::create_dir_all(&host.canary)?;
         // Mapped users of user namespaces must be able to reach the bundles.
@@ -205,6 +210,10 @@ impl Host {
             Need::Cli | Need::Library => (true, String::new()),
             Need::Root => (!in_userns(), "the caller is root of a user namespace only".into()),
             Need::Cgroupfs => (!self.systemd, "systemd makes the cgroups".into()),
+            Need::Pressure => {
+                let met = self.hierarchies.iter().any(|one| one.v2) && has_pressure();
+                (met, "the kernel does not count waiting in cgroup2 (psi)".into())
+            }
             Need::Selinux => (Path::new("/sys/fs/selinux/enforce").exists(), "SELinux is not on".into()),
             Need::AppArmor => (Path::new("/sys/module/apparmor").exists(), "AppArmor is not on".into()),
             Need::Resctrl => (Path::new("/sys/fs/resctrl/schemata").exists(), "no resctrl is mounted".into()),
@@ -256,13 +265,24 @@ impl Host {
         hierarchy.root.join(self.inside(id))
     }
 
-    /// The same, seen from the root of a hierarchy.
+    /// The group above those of all containers in the hierarchy of a controller.
+    pub fn parent(&self, controller: &str) -> Option<PathBuf> {
+        let parent = if self.systemd { self.below_manager(&self.slice_name()) } else { self.tag.clone() };
+        Some(self.controller(controller)?.root.join(parent))
+    }
+
+    /// The path of a container's cgroup, seen from the root of a hierarchy.
     pub fn inside(&self, id: &str) -> String {
         if self.systemd {
-            format!("{}/teucf-{id}.scope", self.slice_name())
+            self.below_manager(&format!("{}/teucf-{id}.scope", self.slice_name()))
         } else {
             format!("{}/{id}", self.tag)
         }
+    }
+
+    /// The path of what a systemd manager makes, without a slash in front.
+    pub fn below_manager(&self, path: &str) -> String {
+        format!("{}/{path}", self.manager).trim_start_matches('/').to_owned()
     }
 
     /// `linux.cgroupsPath` of a container.
@@ -276,8 +296,13 @@ impl Host {
 
     /// The test parent is a slice that systemd keeps.
     fn slice(&self, verb: &str) -> io::Result<()> {
-        let done = answers("systemctl", &["--quiet", verb, &self.slice_name()]);
-        if done { Ok(()) } else { Err(io::Error::other(format!("systemctl {verb} {}", self.slice_name()))) }
+        let mut command = of_systemd("systemctl");
+        command.args(["--quiet", verb, &self.slice_name()]);
+        if succeeds(command) {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("systemctl {verb} {}", self.slice_name())))
+        }
     }
 
     fn make_parent(&self, hierarchy: &Hierarchy) -> io::Result<()> {
@@ -292,6 +317,15 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// A program of systemd's, which asks the manager that the runtimes ask: the machine's, or the user's own.
+pub fn of_systemd(program: &str) -> Command {
+    let mut command = Command::new(program);
+    if in_userns() {
+        command.arg("--user");
+    }
+    command
 }
 
 /// As systemd's own `sd_booted` finds it out.
@@ -369,6 +403,15 @@ fn in_userns() -> bool {
     fs::read_link("/proc/self/ns/user").is_ok_and(|link| link.as_os_str() != "user:[4026531837]")
 }
 
+/// The cgroup of the systemd manager that this process is below: a part `user@UID.service` of its path.
+fn own_manager() -> String {
+    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    let parts: Vec<&str> = own.split('/').collect();
+    let end = parts.iter().position(|part| part.starts_with("user@") && part.ends_with(".service"));
+    end.and_then(|end| parts.get(..=end)).unwrap_or_default().join("/")
+}
+
 /// The id exists in the caller's own user namespace: the bodies map from there on.
 fn may_map(id: u64) -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
@@ -383,13 +426,23 @@ fn has_user_namespaces() -> bool {
     limit.trim().parse::<u64>().unwrap_or(0) > 0
 }
 
+/// Of a kernel that was told not to count, the file is there and refuses.
+fn has_pressure() -> bool {
+    fs::read_to_string("/proc/pressure/cpu").is_ok()
+}
+
 /// Tried in a namespace that ends with the command.
 fn has_devices() -> bool {
     answers("unshare", &["--net", "ip", "link", "add", "one", "type", "veth", "peer", "name", "two"])
 }
 
 fn answers(program: &str, args: &[&str]) -> bool {
-    let mut command = std::process::Command::new(program);
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut command = Command::new(program);
+    command.args(args);
+    succeeds(command)
+}
+
+fn succeeds(mut command: Command) -> bool {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

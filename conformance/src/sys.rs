@@ -44,8 +44,24 @@ pub fn pid_of(child: &std::process::Child) -> i32 {
 }
 
 /// Waits until the descriptor can be read (a pidfd: until the process ended) or the limit is over.
+///
+/// The limit is counted in short waits: of a machine that stands still, as a guest does when its host stops it, the clock jumps, and one wait is lost.
 pub fn readable_within(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<bool> {
-    let end = Instant::now() + limit;
+    const SHORT: Duration = Duration::from_millis(250);
+    let mut left = limit;
+    loop {
+        let wait = left.min(SHORT);
+        if readable_before(fd, Instant::now() + wait)? {
+            return Ok(true);
+        }
+        left -= wait;
+        if left.is_zero() {
+            return Ok(false);
+        }
+    }
+}
+
+fn readable_before(fd: BorrowedFd<'_>, end: Instant) -> io::Result<bool> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
         // Rounded up, so that a fraction of a millisecond does not become a busy loop.

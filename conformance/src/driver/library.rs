@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use teu::events::{Event, EventOptions};
+use teu::events::{Event, EventOptions, PressureResource, PressureTrigger};
 use teu::{
     CgroupManager, Container, CreateOptions, Delete, Error, ErrorKind, ExecCgroup, ExecOptions, Id, Receiver,
     Runtime, Spec, State, Stdio, UpdateOptions,
@@ -103,6 +103,32 @@ impl Library {
             read_terminal(terminal.into(), &output.out);
         }
         Ok(process.wait().status())
+    }
+
+    fn listen(
+        &self,
+        id: &str,
+        options: &EventOptions,
+        acts: &[&dyn Fn() -> Outcome],
+    ) -> Result<Reply, Trouble> {
+        let listening = self.open(id).and_then(|container| container.events(options));
+        let mut events = match listening {
+            Ok(events) => events,
+            Err(error) => return Ok(refused(error)),
+        };
+        let mut acts = acts.iter();
+        let (mut out, deadline) = (String::new(), Instant::now() + sys::PATIENCE);
+        while !out.ends_with("end\n") {
+            acts.next().map_or(Ok(()), |act| act())?;
+            match events.wait(Some(deadline)) {
+                Ok(Some(Event::Oom { .. })) => out += &format!("{{\"type\":\"oom\",\"id\":\"{id}\"}}\n"),
+                Ok(Some(Event::Exit)) => out += "end\n",
+                Ok(Some(event)) => out += &format!("{event:?}\n").to_lowercase(),
+                Ok(None) => return Err(format!("no end was told: {out}").into()),
+                Err(error) => return Ok(refused(error)),
+            }
+        }
+        Ok(Reply { out, ..Reply::default() })
     }
 
     /// A creation with its output collected; a failure gets the words that a command puts in front.
@@ -224,24 +250,13 @@ impl Driver for Library {
     }
 
     fn events(&self, id: &str, acts: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble> {
-        let listening = self.open(id).and_then(|container| container.events(&EventOptions::default()));
-        let mut events = match listening {
-            Ok(events) => events,
-            Err(error) => return Ok(refused(error)),
-        };
-        let mut acts = acts.iter();
-        let (mut out, deadline) = (String::new(), Instant::now() + sys::PATIENCE);
-        while !out.ends_with("end\n") {
-            acts.next().map_or(Ok(()), |act| act())?;
-            match events.wait(Some(deadline)) {
-                Ok(Some(Event::Oom { .. })) => out += &format!("{{\"type\":\"oom\",\"id\":\"{id}\"}}\n"),
-                Ok(Some(Event::Exit)) => out += "end\n",
-                Ok(Some(event)) => out += &format!("{event:?}\n").to_lowercase(),
-                Ok(None) => return Err(format!("no end was told: {out}").into()),
-                Err(error) => return Ok(refused(error)),
-            }
-        }
-        Ok(Reply { out, ..Reply::default() })
+        self.listen(id, &EventOptions::default(), acts)
+    }
+
+    fn events_of_starvation(&self, id: &str, acts: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble> {
+        let (stall, window) = (Duration::from_millis(50), Duration::from_secs(2));
+        let starved = PressureTrigger { resource: PressureResource::Cpu, full: false, stall, window };
+        self.listen(id, &EventOptions { pressure: vec![starved], ..EventOptions::default() }, acts)
     }
 
     fn list(&self) -> Reply {

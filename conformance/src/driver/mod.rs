@@ -123,6 +123,10 @@ pub trait Driver: Sync {
     /// Listens, does the first of `acts` and after each event the next one, and tells what happened until the end: a line on `out` for each event but
     /// stats, the last one `end`.
     fn events(&self, id: &str, acts: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble>;
+    /// The same, with a threshold of waiting for CPUs that a container which is starved of them passes.
+    fn events_of_starvation(&self, _id: &str, _acts: &[&dyn Fn() -> Outcome]) -> Result<Reply, Trouble> {
+        Err(Trouble::Skipped("the driver sets no thresholds of pressure".into()))
+    }
     /// All containers as a JSON array on `out`.
     fn list(&self) -> Reply;
     /// The command line behind this driver, for behaviours that only a command has.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use super::exec::process;
 use super::tests;
 use crate::bundle::Bundle;
@@ -25,6 +27,7 @@ tests! {
     without_execveat [Need::Cli],
     without_mount_setattr_nothing_plain_is_lost [Need::Cli],
     without_the_flag_of_executable_memory_nothing_is_lost [Need::Cli],
+    without_bpf_no_container_is_made_that_may_open_every_device [Need::Cli, Need::V2, Need::Root],
 }
 
 fn without_openat2(ctx: &Ctx<'_>) -> Outcome {
@@ -83,6 +86,22 @@ fn without_mount_setattr_nothing_plain_is_lost(ctx: &Ctx<'_>) -> Outcome {
 /// 6.3.
 fn without_the_flag_of_executable_memory_nothing_is_lost(ctx: &Ctx<'_>) -> Outcome {
     whole(ctx, "MFD_EXEC")
+}
+
+/// The filter is loaded while init makes the container or, for hooks, before there is an init. Refused, it takes back what there is by then.
+fn without_bpf_no_container_is_made_that_may_open_every_device(ctx: &Ctx<'_>) -> Outcome {
+    let launcher = launcher()?;
+    let without = ctx.cli()?.behind(&[&launcher.to_string_lossy(), "bpf", "--"]);
+    for hooks in [json!(null), json!({ "poststop": [] })] {
+        let mut bundle = bundle(ctx)?;
+        if !hooks.is_null() {
+            bundle.set("/hooks", hooks);
+        }
+        let reply = without.create(ctx.new_of(bundle.ops(&["sleep"]))?);
+        refusal(&reply, &["device filter of "])?;
+        check!(ctx.driver.state(&bundle.id).code != 0, "the container exists after a failed create");
+    }
+    Ok(())
 }
 
 /// A call that teu may refuse to work without.

@@ -170,7 +170,7 @@ fn memory_limit_is_written(ctx: &Ctx<'_>) -> Outcome {
 /// v1 counts memory and swap together, v2 counts swap alone.
 fn memory_swap_is_written(ctx: &Ctx<'_>) -> Outcome {
     let file = if ctx.host.is_v2() { "memory.swap.max" } else { "memory.memsw.limit_in_bytes" };
-    let parent = ctx.host.cgroup("memory", "").ok_or("no memory")?;
+    let parent = ctx.host.parent("memory").ok_or("no memory")?;
     if !parent.join(file).exists() {
         return Err(Trouble::Skipped(format!("the kernel has no {file}")));
     }

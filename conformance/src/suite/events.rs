@@ -12,6 +12,8 @@ use crate::host::Need;
 use crate::{Outcome, Trouble, check, same, sys};
 
 const MEMORY: Need = Need::Controller("memory");
+const CPU: Need = Need::Controller("cpu");
+const PRESSURE: Need = Need::Pressure;
 
 tests! {
     stats_are_what_the_files_say [Need::V1, MEMORY, Need::Controller("pids"), Need::Controller("cpuacct")],
@@ -21,6 +23,9 @@ tests! {
     a_stopped_and_an_unknown_container_have_no_stats,
     memory_that_ran_out_is_told_before_the_end [MEMORY],
     an_oom_of_a_process_that_is_not_init_is_told [MEMORY],
+    an_oom_takes_everybody_where_the_group_dies_as_one [Need::V2, MEMORY],
+    waiting_is_in_the_stats_as_in_the_files [PRESSURE],
+    a_container_that_starves_is_told [PRESSURE, CPU],
     the_end_is_told,
     a_frozen_container_is_told [Need::V2],
     stats_are_one_line_of_json [Need::Cli],
@@ -188,6 +193,65 @@ fn an_oom_of_a_process_that_is_not_init_is_told(ctx: &Ctx<'_>) -> Outcome {
     let [oom, end] = words(&container.id);
     check!(lines.contains(&oom), "no oom among {lines:?}");
     same!(lines.last(), Some(&end), "the last line");
+    Ok(())
+}
+
+/// `memory.oom.group`: who takes too much is not init, and init dies with it.
+fn an_oom_takes_everybody_where_the_group_dies_as_one(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/linux/resources/memory", json!({ "limit": 16 << 20, "swap": 16 << 20 }));
+    bundle.set("/linux/resources/unified", json!({ "memory.oom.group": "1" }));
+    let container = ctx.sleeping(&mut bundle, &[])?.0;
+    same!(read(ctx, "memory", &container.id, "memory.oom.group")?, "1", "memory.oom.group");
+    let greedy = || {
+        let process = process(&["touch:268435456"]).to_string();
+        let reply = ctx.driver.exec(Exec { id: &container.id, process, ..Exec::default() });
+        same!(reply.code, 137, "exit code of the process that took too much");
+        Ok(())
+    };
+    let lines = told(ctx, &container.id, &[&greedy])?;
+    let [oom, end] = words(&container.id);
+    check!(lines.contains(&oom), "no oom among {lines:?}");
+    same!(lines.last(), Some(&end), "the last line");
+    container.ended()?;
+    same!(container.status()?, "stopped", "status");
+    container.delete()
+}
+
+/// The numbers grow, so those of the stats lie between two looks at the file.
+fn waiting_is_in_the_stats_as_in_the_files(ctx: &Ctx<'_>) -> Outcome {
+    let container = limited(ctx, &json!({}))?;
+    for (resource, pointer) in [("cpu", "/cpu"), ("memory", "/memory"), ("io", "/blkio")] {
+        let total = || waited(ctx, &container.id, &format!("{resource}.pressure"));
+        let (before, stats, after) = (total()?, stats(ctx, &container.id)?, total()?);
+        let told = number(&stats, &format!("{pointer}/psi/some/total"))?;
+        check!((before..=after).contains(&told), "{resource}: {told} us are not from {before} to {after}");
+    }
+    Ok(())
+}
+
+/// How long at least one process waited, in microseconds.
+fn waited(ctx: &Ctx<'_>, id: &str, file: &str) -> Result<u64, Trouble> {
+    let dir = ctx.host.hierarchies.iter().find(|one| one.v2).map(|one| ctx.host.dir(one, id));
+    let text = fs::read_to_string(dir.ok_or("no cgroup2")?.join(file)).map_err(|e| format!("{file}: {e}"))?;
+    let some = text.lines().find_map(|line| line.strip_prefix("some ")?.rsplit_once("total="));
+    let total = some.and_then(|(_, total)| total.parse().ok());
+    total.ok_or_else(|| format!("{file} has no total: {text}").into())
+}
+
+/// Who may use a twentieth of a CPU and wants all of it waits most of the time.
+fn a_container_that_starves_is_told(ctx: &Ctx<'_>) -> Outcome {
+    let container = limited(ctx, &json!({ "cpu": { "quota": 5000, "period": 100_000 } }))?;
+    let work = || {
+        let process = process(&["touch:134217728", "exit:0"]).to_string();
+        ctx.driver.exec(Exec { id: &container.id, process, ..Exec::default() }).good()?;
+        Ok(())
+    };
+    let text =
+        ctx.driver.events_of_starvation(&container.id, &[&work, &|| container.kill("KILL")])?.good()?.out;
+    let lines: Vec<_> = text.lines().collect();
+    same!(lines.first(), Some(&"pressure(0)"), "the first of {lines:?}");
+    same!(lines.last(), Some(&"end"), "the last of {lines:?}");
     Ok(())
 }
 

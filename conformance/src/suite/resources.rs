@@ -112,7 +112,9 @@ fn block_io_throttles_are_written(ctx: &Ctx<'_>) -> Outcome {
 /// The file is the scheduler's: without bfq (or on v2 the cost model) there is none, and the limit is refused.
 fn block_io_weight_is_written(ctx: &Ctx<'_>) -> Outcome {
     let resources = json!({ "blockIO": { "weight": 500 } });
-    let parent = ctx.host.cgroup(if ctx.host.is_v2() { "io" } else { "blkio" }, "");
+    // systemd enables a controller for as long as somebody needs it.
+    let (_somebody, _) = ctx.sleeping(&mut ctx.bundle()?, &[])?;
+    let parent = ctx.host.parent(if ctx.host.is_v2() { "io" } else { "blkio" });
     let parent = parent.ok_or_else(|| Trouble::Skipped("no block I/O controller in this layout".into()))?;
     let names = ["blkio.weight", "blkio.bfq.weight", "io.bfq.weight"];
     if let Some(file) = names.into_iter().find(|file| parent.join(file).exists()) {
@@ -152,7 +154,7 @@ fn block_io_weight_of_a_device_is_written(ctx: &Ctx<'_>) -> Outcome {
 
 /// Their scheduler left the kernel with 5.0; v2 never had them, and they are ignored there with a warning, as in runc.
 fn block_io_weights_of_leaves_are_refused(ctx: &Ctx<'_>) -> Outcome {
-    let leaf = ctx.host.cgroup("blkio", "").is_some_and(|parent| parent.join("blkio.leaf_weight").exists());
+    let leaf = ctx.host.parent("blkio").is_some_and(|parent| parent.join("blkio.leaf_weight").exists());
     let device = json!({ "major": 8, "minor": 0, "leafWeight": 300 });
     for block_io in [json!({ "leafWeight": 300 }), json!({ "weightDevice": [device] })] {
         let mut bundle = ctx.bundle()?;
@@ -197,7 +199,7 @@ fn an_idle_cgroup_takes_no_shares(ctx: &Ctx<'_>) -> Outcome {
 
 /// The budget of the groups above is zero until somebody gives them one: the kernel then refuses any other.
 fn a_realtime_budget_is_written(ctx: &Ctx<'_>) -> Outcome {
-    let parent = ctx.host.cgroup("cpu", "").ok_or("no cpu")?;
+    let parent = ctx.host.parent("cpu").ok_or("no cpu")?;
     if !parent.join("cpu.rt_runtime_us").exists() {
         let mut bundle = ctx.bundle()?;
         bundle.set("/linux/resources/cpu/realtimeRuntime", 1000);

@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use nix::sys::signal::{SIGTERM, kill};
@@ -17,7 +16,7 @@ use super::tests;
 use crate::bundle::Bundle;
 use crate::ctx::{Container, Ctx, refusal};
 use crate::driver::Cli;
-use crate::host::Need;
+use crate::host::{Need, of_systemd};
 use crate::sys::PATIENCE;
 use crate::{Outcome, Trouble, check, same};
 
@@ -39,8 +38,8 @@ tests! {
     one_process_is_enough_for_a_limit_of_one [SYSTEMD, Need::V2, PIDS],
     a_memory_limit_too_low_to_start_says_so [SYSTEMD, Need::V2, MEMORY],
     an_update_is_said_to_systemd_and_outlives_a_reload [SYSTEMD, Need::V2, MEMORY, PIDS, CPU],
-    device_rules_outlive_a_reload [SYSTEMD, Need::V2],
-    device_rules_of_an_update_outlive_a_reload [SYSTEMD, Need::V2],
+    device_rules_outlive_a_reload [SYSTEMD, Need::V2, Need::Root],
+    device_rules_of_an_update_outlive_a_reload [SYSTEMD, Need::V2, Need::Root],
     a_name_that_is_taken_is_told_and_its_owner_stays [SYSTEMD],
     a_name_that_has_failed_is_free [SYSTEMD],
     a_slice_is_below_those_that_its_name_begins_with [SYSTEMD, Need::V2],
@@ -56,9 +55,14 @@ tests! {
 /// A bundle whose container is the scope `teu-ID.scope`.
 fn scoped(ctx: &Ctx<'_>) -> Result<Bundle, Trouble> {
     let mut bundle = ctx.bundle()?;
-    let path = format!("system.slice:teu:{}", bundle.id);
+    let path = format!("{}:teu:{}", slice(ctx), bundle.id);
     bundle.set("/linux/cgroupsPath", path);
     Ok(bundle)
+}
+
+/// The slice that systemd puts containers into if nobody says otherwise.
+fn slice(ctx: &Ctx<'_>) -> &'static str {
+    if ctx.host.manager.is_empty() { "system.slice" } else { "user.slice" }
 }
 
 fn unit(id: &str) -> String {
@@ -81,10 +85,15 @@ fn refused(ctx: &Ctx<'_>, bundle: &Bundle, text: &str) -> Outcome {
 }
 
 fn systemctl(args: &[&str]) -> Result<String, Trouble> {
-    let output = Command::new("systemctl").args(args).output()?;
+    let output = of_systemd("systemctl").args(args).output()?;
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     check!(output.status.success(), "systemctl {args:?}: {}", err.trim_end());
     Ok(out.trim_end().to_owned())
+}
+
+/// The path of a container's scope in cgroup2.
+fn place(ctx: &Ctx<'_>, id: &str) -> String {
+    ctx.host.below_manager(&format!("{}/{}", slice(ctx), unit(id)))
 }
 
 /// A property as systemd shows it.
@@ -225,12 +234,13 @@ fn a_scope_has_its_properties_and_goes_with_its_container(ctx: &Ctx<'_>) -> Outc
         &unit,
         &[
             ("ActiveState", "active"),
-            ("Slice", "system.slice"),
+            ("Slice", slice(ctx)),
             ("Delegate", "yes"),
             ("DefaultDependencies", "no"),
             ("CollectMode", "inactive-or-failed"),
             ("MemoryAccounting", "yes"),
-            ("DevicePolicy", "strict"),
+            // The manager of a user may load no filter.
+            ("DevicePolicy", if ctx.host.manager.is_empty() { "strict" } else { "auto" }),
         ],
     )?;
     container.kill("KILL")?;
@@ -246,7 +256,7 @@ fn the_program_is_in_the_scope_from_the_start(ctx: &Ctx<'_>) -> Outcome {
     are_written(&unit(&bundle.id), &[("cgroup.procs", &container.pid.to_string())])?;
     container.start()?;
     let report = container.report()?;
-    let wanted = format!("0::/system.slice/{}", unit(&bundle.id));
+    let wanted = format!("0::/{}", place(ctx, &bundle.id));
     let lines = report.get("cgroup").as_array().cloned().unwrap_or_default();
     check!(lines.contains(&Value::from(wanted.as_str())), "it ran in {lines:?}");
     Ok(())
@@ -389,7 +399,7 @@ fn a_name_that_is_taken_is_told_and_its_owner_stays(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = scoped(ctx)?;
     let container = sleeping(ctx, &mut bundle)?;
     let mut second = scoped(ctx)?;
-    second.set("/linux/cgroupsPath", format!("system.slice:teu:{}", bundle.id));
+    second.set("/linux/cgroupsPath", format!("{}:teu:{}", slice(ctx), bundle.id));
     let text = format!("systemd: cannot start unit {}: a unit of that name exists already", unit(&bundle.id));
     refused(ctx, &second, &text)?;
     same!(container.status()?, "running", "the owner of the name");
@@ -404,7 +414,7 @@ fn a_name_that_has_failed_is_free(ctx: &Ctx<'_>) -> Outcome {
     let scope = format!("--unit={name}.scope");
     let args =
         ["--scope", &scope, "--property=CollectMode=inactive", "--property=RuntimeMaxSec=1ms", "sleep", "60"];
-    let output = Command::new("systemd-run").args(args).output()?;
+    let output = of_systemd("systemd-run").args(args).output()?;
     check!(!output.status.success(), "{service}: systemd-run: {}", String::from_utf8_lossy(&output.stderr));
     becomes(&unit(&bundle.id), "ActiveState", "failed")?;
     let _container = sleeping(ctx, &mut bundle)?;
@@ -417,7 +427,8 @@ fn a_slice_is_below_those_that_its_name_begins_with(ctx: &Ctx<'_>) -> Outcome {
     let slice = id.replace('-', "_");
     bundle.set("/linux/cgroupsPath", format!("{slice}-pods.slice:teu:{id}"));
     let container = sleeping(ctx, &mut bundle)?;
-    let wanted = format!("/{slice}.slice/{slice}-pods.slice/{}", unit(&id));
+    let wanted = format!("{slice}.slice/{slice}-pods.slice/{}", unit(&id));
+    let wanted = format!("/{}", ctx.host.below_manager(&wanted));
     are_shown(&unit(&id), &[("ControlGroup", &wanted), ("Slice", &format!("{slice}-pods.slice"))])?;
     container.delete_by_force()?;
     systemctl(&["stop", &format!("{slice}.slice")])?;
@@ -427,10 +438,10 @@ fn a_slice_is_below_those_that_its_name_begins_with(ctx: &Ctx<'_>) -> Outcome {
 fn a_container_can_be_a_slice(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = scoped(ctx)?;
     let slice = format!("{}.slice", bundle.id.replace('-', "_"));
-    bundle.set("/linux/cgroupsPath", format!("system.slice:teu:{slice}"));
+    bundle.set("/linux/cgroupsPath", format!("{}:teu:{slice}", self::slice(ctx)));
     let container = sleeping(ctx, &mut bundle)?;
     are_written(&slice, &[("cgroup.procs", &container.pid.to_string())])?;
-    are_shown(&slice, &[("ControlGroup", &format!("/{slice}"))])?;
+    are_shown(&slice, &[("ControlGroup", &format!("/{}", ctx.host.below_manager(&slice)))])?;
     container.delete_by_force()?;
     check!(shown(&slice, "ActiveState")? != "active", "the slice is active still");
     Ok(())
@@ -466,7 +477,7 @@ fn a_further_process_is_in_the_scope(ctx: &Ctx<'_>) -> Outcome {
     bundle.without_namespace("cgroup");
     let container = sleeping(ctx, &mut bundle)?;
     let report = enter(ctx, &container.id, &process(&["cgroup"]))?;
-    let wanted = format!("0::/system.slice/{}", unit(&bundle.id));
+    let wanted = format!("0::/{}", place(ctx, &bundle.id));
     let lines = report.get("cgroup").as_array().cloned().unwrap_or_default();
     check!(lines.contains(&Value::from(wanted.as_str())), "it ran in {lines:?}");
     Ok(())

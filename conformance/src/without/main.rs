@@ -35,6 +35,7 @@ const CALLS: &[Call] = &[
     call("move_mount", libc::SYS_move_mount),
     call("memfd_create", libc::SYS_memfd_create),
     call("execveat", libc::SYS_execveat),
+    call("bpf", libc::SYS_bpf),
     Call { flag: Some((1, MFD_EXEC)), ..call("MFD_EXEC", libc::SYS_memfd_create) },
 ];
 
