@@ -8,7 +8,7 @@ use crate::Failure;
 use crate::artifact::{self, CONFORMANCE, TEU};
 use crate::project::Project;
 use image::{IMAGES, Image, TRIXIE};
-use machine::{End, Job};
+use machine::{Cgroups, End, Job};
 use std::path::PathBuf;
 
 pub use lanes::{guest, guest_old};
@@ -18,6 +18,7 @@ const DEFAULT_SECONDS: u32 = 600;
 
 struct Options {
     image: &'static Image,
+    cgroups: Cgroups,
     build: bool,
     user: Option<String>,
     seconds: u32,
@@ -36,7 +37,7 @@ pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
         false => options.files,
     };
     let script = script(options.user.as_deref(), &options.command);
-    let job = Job { image: options.image, script, files, seconds: options.seconds };
+    let job = Job { image: options.image, cgroups: options.cgroups, script, files, seconds: options.seconds };
     match job.run(project, |line| println!("{line}"))? {
         End::Status(0) => Ok(()),
         End::Status(status) => Err(Failure::Status(status)),
@@ -47,6 +48,7 @@ pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
 fn parse(args: &[String]) -> Result<Options, String> {
     let mut options = Options {
         image: &TRIXIE,
+        cgroups: Cgroups::V2,
         build: false,
         user: None,
         seconds: DEFAULT_SECONDS,
@@ -57,6 +59,7 @@ fn parse(args: &[String]) -> Result<Options, String> {
     while let Some(arg) = rest.next() {
         let mut value = || rest.next().cloned().ok_or_else(|| format!("{arg} needs a value"));
         match arg.as_str() {
+            "--v1" => options.cgroups = Cgroups::Hybrid,
             "--build" => options.build = true,
             "--user" => options.user = Some(value()?),
             "--kernel" => options.image = image(&value()?)?,
@@ -106,8 +109,10 @@ mod tests {
 
     #[test]
     fn options_end_where_the_command_begins() {
-        let options = parse(&words("--kernel bullseye --user rootless --seconds 9 -- ls --user x")).unwrap();
+        let options =
+            parse(&words("--kernel bullseye --v1 --user rootless --seconds 9 -- ls --user x")).unwrap();
         assert_eq!((options.image.name, options.seconds, options.build), ("bullseye", 9, false));
+        assert_eq!(options.cgroups, Cgroups::Hybrid);
         assert_eq!(options.user.as_deref(), Some("rootless"));
         assert_eq!(options.command, words("ls --user x"));
     }

@@ -10,12 +10,21 @@ use std::path::{Path, PathBuf};
 /// A job for a guest.
 pub struct Job<'a> {
     pub image: &'a Image,
+    pub cgroups: Cgroups,
     /// The text of the shell script that the guest runs as root.
     pub script: String,
     /// Files that the script finds in /share, by their names.
     pub files: Vec<PathBuf>,
     /// The longest that everything may take.
     pub seconds: u32,
+}
+
+/// Which layout of cgroups systemd makes at boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cgroups {
+    V2,
+    /// Controllers on v1, and a cgroup2 without any beside them.
+    Hybrid,
 }
 
 /// How the job ended.
@@ -71,7 +80,7 @@ impl Job<'_> {
             .arg(self.image.file(project, "vmlinuz"))
             .arg("-initrd")
             .arg(self.image.file(project, "initrd"))
-            .args(["-append", KERNEL_LINE])
+            .args(["-append", &kernel_line(self.cgroups)])
             .args(["-drive", &drive(&self.image.file(project, "disk"))])
             .args(["-drive", &drive(&place.0.join("share.disk"))])
             .args(["-serial", &format!("file:{}", place.console().display())])
@@ -100,8 +109,16 @@ fn virtualizes(cpuinfo: &str) -> bool {
     cpuinfo.split_whitespace().any(|flag| matches!(flag, "vmx" | "svm"))
 }
 
-const KERNEL_LINE: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off apparmor=1 security=apparmor \
-                           systemd.show_status=0 systemd.unified_cgroup_hierarchy=1 net.ifnames=0";
+fn kernel_line(cgroups: Cgroups) -> String {
+    const ALWAYS: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off apparmor=1 security=apparmor \
+                          systemd.show_status=0 net.ifnames=0";
+    let layout = match cgroups {
+        Cgroups::V2 => "systemd.unified_cgroup_hierarchy=1",
+        // systemd 256 and newer want to be asked twice.
+        Cgroups::Hybrid => "systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
+    };
+    format!("{ALWAYS} {layout}")
+}
 
 /// The folder of one boot, gone when the value is.
 struct Place(PathBuf);
