@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::calls::CALLS;
 use crate::engine;
 use crate::memory::LEAST;
+use crate::native;
 use crate::one::{BY_C, CYCLE, EXEC, IN_PROCESS, READING, SPAWN, TRUE, VERSION};
 use crate::parked::MEASURES;
 use crate::run::OURS;
@@ -53,6 +54,7 @@ pub fn figures(samples: &Samples) -> Vec<Figure> {
     figures.extend(in_process_figures(samples));
     figures.extend(c_figures(samples));
     figures.extend(engine_figures(samples));
+    figures.extend(native_figures(samples));
     figures.extend(weight_figures(samples));
     figures.extend(scale_figures(samples));
     figures
@@ -104,6 +106,21 @@ fn engine_figures(samples: &Samples) -> Vec<Figure> {
     vec![
         Figure { name, bound: 400.0, value, quiet, unit: "us" },
         ratio("create with an engine's config by CLI, to crun's", 0.35, create[0], create[1]),
+    ]
+}
+
+fn native_figures(samples: &Samples) -> Vec<Figure> {
+    let of = |contender, measure| samples.summary(Section::Native, contender, measure);
+    let [first, last] = native::DELETES;
+    vec![
+        ratio(
+            "create on the machine's own layout, to crun's",
+            0.5,
+            of(OURS, native::CREATE),
+            of("crun", native::CREATE),
+        ),
+        ratio("pause and resume there, to crun's", 0.3, of(OURS, native::PAUSE), of("crun", native::PAUSE)),
+        ratio("the last of 1,000 deletes, to the first", 1.2, of(OURS, last), of(OURS, first)),
     ]
 }
 

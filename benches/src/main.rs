@@ -19,6 +19,7 @@ mod heap;
 mod inprocess;
 mod lab;
 mod memory;
+mod native;
 mod one;
 mod parked;
 mod process;
@@ -87,6 +88,7 @@ fn drive(arguments: &Arguments, prefix: &str) -> Result<()> {
         match section {
             Section::One => one::measure(&run, &mut samples)?,
             Section::Calls => calls::measure(&run, &mut view, &mut samples)?,
+            Section::Native => native::measure(&run, &mut view, &mut samples)?,
             Section::Engine => engine::measure(&run, &mut samples)?,
             Section::Parked => parked::measure(&run, &mut samples)?,
             Section::Concurrency => concurrency::measure(&run, &mut samples)?,

@@ -13,6 +13,7 @@ use crate::failure::Result;
 use crate::figures::{Figure, figures};
 use crate::inprocess::PHASES;
 use crate::memory::LEAST;
+use crate::native;
 use crate::one::{self, CYCLE, EXEC, VERSION};
 use crate::parked;
 use crate::run::{OURS, Run};
@@ -35,6 +36,7 @@ pub fn publish(run: &Run, samples: &Samples, json: Option<File>) -> Result<()> {
         commands(run, samples),
         planning(samples),
         engines(run, samples),
+        native(run, samples),
         parked(run, samples),
         callers(run, samples),
         crowd(run, samples),
@@ -133,6 +135,13 @@ fn planning(samples: &Samples) -> Table {
 fn engines(run: &Run, samples: &Samples) -> Table {
     let rows = [(engine::CREATE.to_owned(), engine::CREATE.to_owned())];
     compare("With an engine's config: median [p10-p90] (us)", run, samples, Section::Engine, &rows)
+}
+
+fn native(run: &Run, samples: &Samples) -> Table {
+    let measures = [native::CREATE, native::PAUSE, native::DELETE, native::DELETES[0], native::DELETES[1]];
+    let rows = measures.map(|measure| (measure.to_owned(), measure.to_owned()));
+    let title = "One command, or two, on the machine's own cgroup layout: median [p10-p90] (us)";
+    compare(title, run, samples, Section::Native, &rows)
 }
 
 fn crowd(run: &Run, samples: &Samples) -> Table {

@@ -20,15 +20,17 @@ pub enum Section {
     Scale,
     /// The seccomp compiler and its programs.
     Seccomp,
-    /// Single calls of the library, from Rust and from C; on the machine's own cgroup layout, like the one that follows.
+    /// Single calls of the library, from Rust and from C; on the machine's own cgroup layout, like those that follow.
     Calls,
+    /// Creates, pauses and deletes there.
+    Native,
     /// The smallest memory limit that starts a program; last, because it leaves the cgroup v2 view.
     Memory,
 }
 
 impl Section {
     /// All of them, in the order they run.
-    pub const ALL: [Section; 8] = [
+    pub const ALL: [Section; 9] = [
         Section::One,
         Section::Engine,
         Section::Parked,
@@ -36,6 +38,7 @@ impl Section {
         Section::Scale,
         Section::Seccomp,
         Section::Calls,
+        Section::Native,
         Section::Memory,
     ];
 
@@ -44,6 +47,7 @@ impl Section {
         match self {
             Section::One => "one",
             Section::Calls => "calls",
+            Section::Native => "native",
             Section::Engine => "engine",
             Section::Parked => "parked",
             Section::Memory => "memory",

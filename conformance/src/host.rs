@@ -414,10 +414,22 @@ fn own_manager() -> String {
 
 /// The id exists in the caller's own user namespace: the bodies map from there on.
 fn may_map(id: u64) -> bool {
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    map.lines().any(|line| {
+    outside("uid_map", id).is_some()
+}
+
+/// A group of the caller's user namespace as mounts show it, which is by the machine's own number.
+pub fn shown_group(id: u64) -> u64 {
+    outside("gid_map", id).unwrap_or(id)
+}
+
+fn outside(map: &str, id: u64) -> Option<u64> {
+    let map = fs::read_to_string(format!("/proc/self/{map}")).unwrap_or_default();
+    map.lines().find_map(|line| {
         let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-        matches!(numbers.as_slice(), [first, _, count] if (*first..first + count).contains(&id))
+        match numbers[..] {
+            [first, beyond, count] if (first..first + count).contains(&id) => Some(beyond + id - first),
+            _ => None,
+        }
     })
 }
 
