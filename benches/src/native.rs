@@ -19,6 +19,8 @@ pub const PAUSE: &str = "pause and resume";
 pub const DELETE: &str = "delete";
 /// The measures of many deletes in a row: those at the beginning and at the end.
 pub const DELETES: [&str; 2] = ["first deletes", "last deletes"];
+/// The first comes while the kernel still digests the creation.
+const PER_ROUND: usize = 5;
 const MANY: usize = 1000;
 /// So many of them at each end.
 const END: usize = 100;
@@ -50,12 +52,13 @@ pub fn measure(run: &Run, view: &mut View, samples: &mut Samples) -> Result<()> 
 fn one(run: &Run, runtime: &Runtime, round: usize, samples: &mut Samples) -> Result<()> {
     let id = run.id(format!("native{round}"));
     let created = runtime.create(&run.bundle.path, &id)?;
-    let both = runtime.verb("pause", &id)? + runtime.verb("resume", &id)?;
-    created.init.end()?;
-    let deleted = runtime.verb("delete", &id)?;
-    for (measure, took) in [(CREATE, created.took), (PAUSE, both), (DELETE, deleted)] {
-        samples.time(SECTION, &runtime.name, measure, took);
+    samples.time(SECTION, &runtime.name, CREATE, created.took);
+    for _ in 0..PER_ROUND {
+        let both = runtime.verb("pause", &id)? + runtime.verb("resume", &id)?;
+        samples.time(SECTION, &runtime.name, PAUSE, both);
     }
+    created.init.end()?;
+    samples.time(SECTION, &runtime.name, DELETE, runtime.verb("delete", &id)?);
     Ok(())
 }
 

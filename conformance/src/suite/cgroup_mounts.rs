@@ -65,7 +65,7 @@ fn without_a_namespace_it_is_the_container_s_part(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
     let report = own_part(ctx, bundle.without_namespace("cgroup"))?;
     let root = report.mount(hierarchy(ctx))["root"].as_str().unwrap_or_default().to_owned();
-    check!(root.ends_with(&bundle.id), "root of the mount: {root:?}");
+    check!(root.ends_with(&ctx.host.inside(&bundle.id)), "root of the mount: {root:?}");
     same!(report.text(&probes(ctx)[4]), "EROFS", "making a cgroup");
     Ok(())
 }

@@ -99,7 +99,8 @@ fn each_controller_can_have_a_path_of_its_own(ctx: &Ctx<'_>) -> Outcome {
     }
     let twice = in_cgroup(ctx, &container.id, &["freezer,memory:a"]).good()?.out;
     let twice = Report::parse(&twice)?;
-    let count = twice.get("cgroup").to_string().matches(&format!("/{}/a\"", container.id)).count();
+    let count =
+        twice.get("cgroup").to_string().matches(&format!("/{}/a\"", ctx.host.inside(&container.id))).count();
     same!(count, 2, "hierarchies in a: {}", twice.get("cgroup"));
     Ok(())
 }

@@ -241,9 +241,15 @@ fn network_priorities_are_written(ctx: &Ctx<'_>) -> Outcome {
 fn rdma_limits_are_written(ctx: &Ctx<'_>) -> Outcome {
     let device = fs::read_dir("/sys/class/infiniband").ok().and_then(|mut list| list.next());
     let name = device.and_then(Result::ok).map(|device| device.file_name().to_string_lossy().into_owned());
+    let there = name.is_some();
     // A behaviour that is skipped needs a name as well.
     let name = name.unwrap_or_else(|| "mlx5_0".to_owned());
     let resources = json!({ "rdma": { &name: { "hcaHandles": 3, "hcaObjects": 1000 } } });
+    if !there && ctx.host.controller("rdma").is_some() {
+        let mut bundle = ctx.bundle()?;
+        bundle.set("/linux/resources/rdma", resources["rdma"].clone());
+        return ctx.refused(&bundle, &["rdma.max"]);
+    }
     let files = [("rdma.max", format!("{name} hca_handle=3 hca_object=1000"))];
     let files: Vec<(&str, &str)> = files.iter().map(|(file, line)| (*file, line.as_str())).collect();
     written(ctx, ["rdma"; 2], &resources, &files, &files)

@@ -179,7 +179,11 @@ impl CgroupPlan {
         match &mut self.unit {
             None => {}
             Some(unit) if self.v2 => systemd::add_limits(unit, settings),
-            Some(unit) => systemd::add_limits(unit, &mut self::settings(resources, true)?),
+            Some(unit) => {
+                let mut words =
+                    systemd::of_v1(self::settings(resources, true)?, self::settings(resources, false)?);
+                systemd::add_limits(unit, &mut words);
+            }
         }
         Ok(())
     }

@@ -44,7 +44,10 @@ pub(crate) fn update(update: &Update<'_>, record: &CgroupRecord) -> Result<Cgrou
     let ignored = ignored(update.given, record.v2);
     let unit = match &record.unit {
         Some(unit) if record.v2 => Some(systemd::changed(unit, &mut settings)),
-        Some(unit) => Some(systemd::changed(unit, &mut changed(update, true)?)),
+        Some(unit) => {
+            let mut words = systemd::of_v1(changed(update, true)?, changed(update, false)?);
+            Some(systemd::changed(unit, &mut words))
+        }
         None => None,
     };
     let dirs = dirs.collect();

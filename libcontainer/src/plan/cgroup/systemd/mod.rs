@@ -14,6 +14,7 @@ use std::fmt;
 use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::properties::of_v1;
 pub use self::value::Value;
 use super::{CgroupDir, DeviceRule, Setting, When};
 use crate::cgroup::RecordedUnit;

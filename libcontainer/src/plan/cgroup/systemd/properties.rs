@@ -9,7 +9,7 @@ use super::{Property, Value};
 /// How a file's value is said as properties; nothing where systemd has no words for it.
 type Words = fn(&str) -> Vec<(&'static str, Value)>;
 
-// table: file of cgroup v2, how it is said. Since systemd 247 all are known; an older one is told what it knows.
+// table: file, how it is said. Since systemd 247 all are known; an older one is told what it knows.
 #[rustfmt::skip]
 const TABLE: &[(&str, Words)] = &[
     ("memory.max",      |value| amount("MemoryMax", value)),
@@ -25,7 +25,20 @@ const TABLE: &[(&str, Words)] = &[
     ("cpuset.mems",     |value| set("AllowedMemoryNodes", value)),
     ("pids.max",        |value| amount("TasksMax", value).into_iter().filter(|(_, value)| *value != Value::Uint64(0)).collect()),
     ("io.weight",       |value| weight("IOWeight", value)),
+    // Of v1: see `of_v1`.
+    ("cpu.shares",      |value| amount("CPUShares", value)),
+    ("blkio.weight",    |value| amount("BlockIOWeight", value)),
 ];
+
+/// Files of v2 for which a host with v1 has others, whose numbers systemd keeps as they are. It would round what it has to translate.
+const NOT_OF_V1: [&str; 4] = ["cpu.weight", "cpu.idle", "io.weight", "io.bfq.weight"];
+const OF_V1: [&str; 2] = ["cpu.shares", "blkio.weight"];
+
+/// The settings from which the properties of a unit on a host with v1 are made.
+pub(in super::super) fn of_v1(v2: Vec<Setting>, v1: Vec<Setting>) -> Vec<Setting> {
+    let kept = v2.into_iter().filter(|setting| !NOT_OF_V1.contains(&setting.file.as_str()));
+    kept.chain(v1.into_iter().filter(|setting| OF_V1.contains(&setting.file.as_str()))).collect()
+}
 
 /// Microseconds of a second, and how coarse systemd keeps a quota: a percent of a processor.
 const SECOND: u64 = 1_000_000;
@@ -222,6 +235,15 @@ mod tests {
             round_quota(&mut setting);
             assert_eq!(setting.value, again, "rounding is done once");
         }
+    }
+
+    #[test]
+    fn a_host_with_v1_is_told_weights_by_the_numbers_of_its_own_files() {
+        let json = r#"{"cpu": {"shares": 512}, "blockIO": {"weight": 500}, "pids": {"limit": 7}}"#;
+        let resources: LinuxResources = serde_json::from_str(json).unwrap();
+        let words = of_v1(settings(&resources, true).unwrap(), settings(&resources, false).unwrap());
+        let said: Vec<_> = properties(&words).iter().map(Property::to_string).collect();
+        assert_eq!(said, ["TasksMax=7", "CPUShares=512", "BlockIOWeight=500"]);
     }
 
     /// The drift between the drivers: every v2 file of a controller that systemd knows has a row here, or is listed as one without.
