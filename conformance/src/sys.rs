@@ -76,6 +76,29 @@ fn readable_before(fd: BorrowedFd<'_>, end: Instant) -> io::Result<bool> {
     }
 }
 
+/// The processes that have this one above them, dead ones that nobody has collected among them.
+pub fn descendants() -> io::Result<Vec<i32>> {
+    let mut parents = Vec::new();
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        // The name before it may contain anything.
+        let rest = stat.rsplit_once(") ").map(|(_, rest)| rest);
+        let parent = rest.and_then(|rest| rest.split(' ').nth(1)).and_then(|word| word.parse::<i32>().ok());
+        parents.extend(parent.map(|parent| (pid, parent)));
+    }
+    let mut found = vec![nix::unistd::getpid().as_raw()];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    found.remove(0);
+    Ok(found)
+}
+
 /// Waits until the process has ended; a process that is gone already has ended.
 pub fn ended_within(pid: i32, limit: Duration) -> io::Result<bool> {
     match pidfd(pid) {

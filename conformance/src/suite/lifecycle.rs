@@ -13,6 +13,7 @@ use crate::{Outcome, check, same, sys};
 tests! {
     without_a_process_a_container_is_created_and_cannot_be_started,
     create_leaves_the_program_waiting,
+    a_container_that_idles_is_one_process_and_nothing_else,
     start_runs_the_program,
     the_end_of_the_program_makes_it_stopped,
     exit_status_of_the_program_is_init_s,
@@ -73,6 +74,21 @@ fn create_leaves_the_program_waiting(ctx: &Ctx<'_>) -> Outcome {
     same!(container.status()?, "created", "status");
     check!(container.is_silent()?, "the program ran before start");
     same!(container.status()?, "created", "status, asked again");
+    Ok(())
+}
+
+/// Whatever a runtime leaves behind becomes a child of the suite, which is a subreaper: nobody but init is there, at the gate and afterwards.
+fn a_container_that_idles_is_one_process_and_nothing_else(ctx: &Ctx<'_>) -> Outcome {
+    let threads = || fs::read_dir("/proc/self/task").map(Iterator::count);
+    let (before, alone) = (threads()?, sys::descendants()?);
+    same!(alone, [0; 0], "descendants of the suite before");
+    let mut bundle = ctx.bundle()?;
+    let mut container = ctx.created(bundle.ops(&["pid", "sleep"]))?;
+    same!(sys::descendants()?, [container.pid], "descendants of the suite while it waits at the gate");
+    container.start()?;
+    container.report()?;
+    same!(sys::descendants()?, [container.pid], "descendants of the suite while it runs");
+    same!(threads()?, before, "threads of the suite");
     Ok(())
 }
 
