@@ -6,6 +6,7 @@ use crate::host::Need;
 
 mod absent;
 mod caller;
+mod cgroup_faults;
 mod cgroup_mounts;
 mod cgroups;
 mod devices;
@@ -116,6 +117,7 @@ pub fn all() -> Vec<Test> {
         service::TESTS,
         scheduling::TESTS,
         cgroups::TESTS,
+        cgroup_faults::TESTS,
         cgroup_mounts::TESTS,
         systemd::TESTS,
         resources::TESTS,

@@ -64,8 +64,8 @@ impl Cgroup {
         systemd::stop(unit, &until)
     }
 
-    /// A scope goes with its last process; one that was never looked for may be there.
-    fn is_there(&self) -> bool {
+    /// Whether one of its directories is there; a scope goes with its last process. One that was never looked for may be.
+    pub(crate) fn is_there(&self) -> bool {
         self.dirs.is_empty() || self.dirs.iter().any(|dir| dir.open(libc::O_PATH).is_ok())
     }
 }

@@ -22,7 +22,7 @@ impl Container {
     /// Opens the files that tell what the container uses: some dozens of descriptors, for as long as the reader lives.
     ///
     /// # Errors
-    /// `NotRunning` if the container has stopped; `Unsupported` for one that was made without a cgroup.
+    /// `NotRunning` if the container has stopped; `Unsupported` for one that was made without a cgroup; `Cgroup` if its cgroup is gone.
     ///
     /// ```no_run
     /// # let container = teu::Runtime::at("/run/teu")?.open(&teu::Id::new("web-1")?)?;
@@ -40,7 +40,12 @@ impl Container {
                 let why = "the container was made without a cgroup, which would count";
                 return Err(Error::new(ErrorKind::Unsupported, format!("cgroup not exist: {why}")));
             }
-            Ok(StatsReader::new(&Cgroup::open(&now.record.cgroup)?, now.rdt_reader()?))
+            let cgroup = Cgroup::open(&now.record.cgroup)?;
+            if !cgroup.is_there() {
+                let why = "somebody has removed the container's own, and it runs elsewhere";
+                return Err(Error::new(ErrorKind::Cgroup, format!("cgroup not exist: {why}")));
+            }
+            Ok(StatsReader::new(&cgroup, now.rdt_reader()?))
         })
     }
 
