@@ -88,7 +88,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "guest",
-        about: "a Debian machine under qemu: [--kernel trixie|bookworm|bullseye] [--user NAME] [--share FILE] [--seconds N] [--build] [-- COMMAND]",
+        about: "a Debian machine under qemu: [--kernel trixie|bookworm|bullseye] [--v1] [--user NAME] [--share FILE] [--seconds N] [--build] [-- COMMAND]",
         run: guest::run,
         lanes: Vec::new,
     },

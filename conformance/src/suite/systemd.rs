@@ -45,6 +45,8 @@ tests! {
     a_slice_is_below_those_that_its_name_begins_with [SYSTEMD, Need::V2],
     a_container_can_be_a_slice [SYSTEMD, Need::V2],
     properties_of_annotations_reach_the_unit [SYSTEMD],
+    a_group_in_the_scope_is_the_container_s [SYSTEMD, Need::V2, PIDS],
+    a_group_that_is_no_name_is_refused,
     a_property_that_systemd_does_not_know_is_refused_with_its_place [SYSTEMD],
     a_further_process_is_in_the_scope [SYSTEMD, Need::V2],
     a_paused_scope_goes_on_and_can_be_deleted [SYSTEMD, Need::V2],
@@ -463,6 +465,42 @@ fn properties_of_annotations_reach_the_unit(ctx: &Ctx<'_>) -> Outcome {
         &unit(&bundle.id),
         &[("TimeoutStopUSec", "7s"), ("Documentation", "\"man:teu(8)\""), ("CPUWeight", "77")],
     )
+}
+
+const SUBGROUP: &str = "run.oci.systemd.subgroup";
+
+/// Its limits are those of the scope as well, for which systemd keeps them.
+fn a_group_in_the_scope_is_the_container_s(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = scoped(ctx)?;
+    bundle
+        .set("/annotations", json!({ SUBGROUP: "payload" }))
+        .set("/linux/resources/pids", json!({ "limit": 30 }));
+    let mut container = created(ctx, bundle.without_namespace("cgroup").ops(&["cgroup", "sleep"]))?;
+    container.start()?;
+    let report = container.report()?;
+    let further = enter(ctx, &container.id, &process(&["cgroup"]))?;
+    let wanted = format!("0::/{}/payload", place(ctx, &bundle.id));
+    for (who, report) in [("it", report), ("a further process", further)] {
+        let lines = report.get("cgroup").as_array().cloned().unwrap_or_default();
+        check!(lines.contains(&Value::from(wanted.as_str())), "{who} ran in {lines:?}");
+    }
+    let unit = unit(&bundle.id);
+    are_shown(&unit, &[("TasksMax", "30")])?;
+    are_written(&unit, &[("cgroup.procs", ""), ("pids.max", "30"), ("payload/pids.max", "30")])?;
+    update(ctx, &container.id, &json!({ "pids": { "limit": 40 } }))?;
+    are_written(&unit, &[("pids.max", "40"), ("payload/pids.max", "40")])?;
+    ctx.driver.pause(&container.id).good()?;
+    container.delete_by_force()?;
+    is_gone(&unit)
+}
+
+fn a_group_that_is_no_name_is_refused(ctx: &Ctx<'_>) -> Outcome {
+    for name in ["..", "a/b", "cgroup.procs"] {
+        let mut bundle = scoped(ctx)?;
+        bundle.set("/annotations", json!({ SUBGROUP: name }));
+        refused(ctx, &bundle, "/annotations/run.oci.systemd.subgroup")?;
+    }
+    Ok(())
 }
 
 fn a_property_that_systemd_does_not_know_is_refused_with_its_place(ctx: &Ctx<'_>) -> Outcome {

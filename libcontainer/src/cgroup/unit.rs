@@ -28,7 +28,15 @@ impl Cgroup {
             self.unit = Some(RecordedUnit::of(unit));
         }
         started.map_err(|failure| failure.error)?;
-        init.map_or(Ok(()), |init| self.find(init, &unit.name, dirs))
+        let Some(init) = init else { return Ok(()) };
+        self.find(init, &unit.name, dirs)?;
+        match &unit.subgroup {
+            Some(subgroup) => dirs
+                .iter_mut()
+                .filter(|dir| dir.hierarchy.is_empty() && self.placed.contains(&dir.hierarchy))
+                .try_for_each(|dir| go_below(init, subgroup, dir)),
+            None => Ok(()),
+        }
     }
 
     /// systemd need not have all hierarchies of v1, and those of a user begin where its manager is.
@@ -68,4 +76,13 @@ impl Cgroup {
     pub(crate) fn is_there(&self) -> bool {
         self.dirs.is_empty() || self.dirs.iter().any(|dir| dir.open(libc::O_PATH).is_ok())
     }
+}
+
+/// Makes the group in the unit that is the container's, and moves init there: a group with processes of its own can enable no controllers below.
+fn go_below(init: i32, subgroup: &str, dir: &mut CgroupDir) -> Result<()> {
+    dir.path = format!("{}/{subgroup}", dir.path);
+    let place = dir.root.join(&dir.path);
+    let enter = |()| std::fs::write(place.join("cgroup.procs"), init.to_string());
+    let made = std::fs::create_dir(&place).and_then(enter);
+    made.map_err(|e| failed(format!("make {} for init", place.display()), &e))
 }

@@ -160,7 +160,17 @@ fn attached(record: &CgroupRecord, own: &OwnCgroup) -> Option<UnitPlan> {
     let of_caller = systemd::of_manager(own.path("").unwrap_or_default());
     let shared = |dir: &RecordedDir| dir.hierarchy.is_empty() && systemd::of_manager(&dir.path) == of_caller;
     let inside = of_caller.is_some() && record.dirs.iter().any(shared);
-    (!inside).then(|| UnitPlan { manager: unit.manager, name: unit.name.clone(), properties: Vec::new() })
+    let below = |dir: &RecordedDir| {
+        let (_, below) = dir.path.rsplit_once(&format!("/{}/", unit.name))?;
+        Some(below.to_owned())
+    };
+    let subgroup = record.dirs.iter().find(|dir| dir.hierarchy.is_empty()).and_then(below);
+    (!inside).then(|| UnitPlan {
+        manager: unit.manager,
+        name: unit.name.clone(),
+        properties: Vec::new(),
+        subgroup,
+    })
 }
 
 fn cgroups(record: &CgroupRecord, wanted: &ExecCgroup) -> Result<Cgroups> {

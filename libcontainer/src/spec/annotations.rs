@@ -43,7 +43,7 @@ pub(crate) const TABLE: &[Annotation] = &[
     row("org.opencontainers.runc.clone-self-exe", "how runc protects its executable",            Accepted("init is always a sealed copy of a program of its own")),
     row("run.oci.keep_original_groups",      "the caller's supplementary groups stay",           Honoured("plan/namespaces.rs, plan/process.rs, plan/exec.rs")),
     row("run.oci.delegate-cgroup",           "a group below the container's, for it to manage",  Honoured("plan/cgroup/owner.rs")),
-    row("run.oci.systemd.subgroup",          "a group in the container's scope",                 Accepted("the container is at the top of its scope")),
+    row("run.oci.systemd.subgroup",          "a group in the container's scope",                 Honoured("plan/cgroup/owner.rs")),
     row("run.oci.systemd.force_cgroup_v1",   "a v1 mount for old guests",                        Accepted("only guests that boot systemd need it")),
     row("run.oci.mount_context_type",        "which label option mounts get",                    Honoured("plan/labels.rs")),
     row("run.oci.pidfd_receiver",            "a socket for a descriptor of init",                Honoured("prepare/receiver.rs")),

@@ -148,15 +148,16 @@ impl<'a> Systemd<'a> {
         Ok(())
     }
 
-    /// Moves a process into the unit's own cgroup, for a caller who may not do it itself.
+    /// Moves a process into the unit's cgroup, or the group in it that is the container's, for a caller who may not do it itself.
     ///
     /// # Errors
     /// The unit is gone, or systemd does not move it.
-    pub fn attach(&mut self, unit: &str, pid: i32) -> Result<()> {
+    pub fn attach(&mut self, unit: &UnitPlan, pid: i32) -> Result<()> {
         let pids = Value::Array("u".to_owned(), vec![Value::Uint32(pid.unsigned_abs())]);
-        let body = [Value::text(unit), Value::text(""), pids];
+        let subgroup = unit.subgroup.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
+        let body = [Value::text(&unit.name), Value::text(&subgroup), pids];
         let attached = self.bus.ask(&call("AttachProcessesToUnit", &body));
-        attached.map(drop).map_err(|error| error.context(cannot("attach a process to", unit)))
+        attached.map(drop).map_err(|error| error.context(cannot("attach a process to", &unit.name)))
     }
 
     /// Waits for the end of a job.
@@ -183,7 +184,7 @@ pub(crate) fn stop(unit: &RecordedUnit, until: &Until) -> Result<()> {
 /// # Errors
 /// As [`Systemd::connect`] and [`Systemd::attach`].
 pub(crate) fn attach(unit: &UnitPlan, pid: i32, until: &Until) -> Result<()> {
-    Systemd::connect(unit.manager, until)?.attach(&unit.name, pid)
+    Systemd::connect(unit.manager, until)?.attach(unit, pid)
 }
 
 fn finished(signal: &Message) -> Result<()> {

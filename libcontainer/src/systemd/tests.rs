@@ -18,7 +18,7 @@ fn unit(properties: &[(&str, &str)]) -> UnitPlan {
         pointer: (*pointer).to_owned(),
     };
     let properties = properties.iter().map(property).collect();
-    UnitPlan { manager: Manager::System, name: "x.scope".to_owned(), properties }
+    UnitPlan { manager: Manager::System, name: "x.scope".to_owned(), properties, subgroup: None }
 }
 
 fn start_at(addresses: Vec<Address>, until: &Until, unit: &UnitPlan) -> std::result::Result<(), NotStarted> {

@@ -8,7 +8,7 @@ echo $$ > /sys/fs/cgroup/harness/cgroup.procs
 sed 's/\(^\| \)/ +/g' /sys/fs/cgroup/cgroup.controllers > /sys/fs/cgroup/cgroup.subtree_control
 export TMPDIR=/var/tmp
 exec unshare --pid --fork --kill-child --mount-proc --net --ipc --uts /share/teu-conformance --runtime teu=/share/teu --filter lifecycle:: --filter state:: --filter mounts:: --filter exec:: --filter namespaces:: \
-    --filter cgroups:: --filter update:: --filter events:: --filter pause:: --filter rootless:: --filter process::
+    --filter cgroups:: --filter cgroup_faults:: --filter update:: --filter events:: --filter pause:: --filter rootless:: --filter process::
 SUITE
 session='export XDG_RUNTIME_DIR=/run/user/$(id -u) DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/$(id -u)/bus'
 scope='systemd-run --user --scope --quiet --property=Delegate=yes --'

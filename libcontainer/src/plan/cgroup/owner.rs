@@ -9,10 +9,13 @@ use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType, Mount, Spec};
 
 use super::invalid;
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::Host;
+use crate::host::{CgroupLayout, Host};
 
 /// The annotation that names a group for the container to manage.
 pub(crate) const DELEGATE: &str = "run.oci.delegate-cgroup";
+/// The annotation that names a group in the unit of systemd.
+pub(crate) const SUBGROUP: &str = "run.oci.systemd.subgroup";
+#[cfg(test)]
 const POINTER: &str = "/annotations/run.oci.delegate-cgroup";
 /// NAME_MAX.
 const MAX_NAME: usize = 255;
@@ -39,19 +42,36 @@ pub(super) fn owner(config: &Spec, host: &Host) -> Option<u32> {
 
 /// What the annotation asks for; `dir` is the cgroup2 directory, if the host has only that.
 pub(super) fn delegate(config: &Spec, host: &Host, dir: Option<usize>) -> Result<Option<Delegate>> {
-    let name = config.annotations().as_ref().and_then(|annotations| annotations.get(DELEGATE));
+    let Some(name) = group(config, DELEGATE)? else { return Ok(None) };
+    let dir = dir.ok_or_else(|| needs_v2(DELEGATE))?;
+    let owner = mapped(config, 0).filter(|uid| host.privileged && *uid != host.euid);
+    Ok(Some(Delegate { dir, name: name.clone(), owner }))
+}
+
+/// The group in the unit of systemd that the container's processes are in.
+pub(super) fn subgroup(config: &Spec, host: &Host) -> Result<Option<String>> {
+    let name = group(config, SUBGROUP)?;
+    match (name, &host.cgroup) {
+        (Some(_), CgroupLayout::V1 { .. }) => Err(needs_v2(SUBGROUP)),
+        (name, _) => Ok(name.cloned()),
+    }
+}
+
+/// The group that an annotation names.
+fn group<'a>(config: &'a Spec, annotation: &str) -> Result<Option<&'a String>> {
+    let name = config.annotations().as_ref().and_then(|annotations| annotations.get(annotation));
     let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
     let plain = name.len() <= MAX_NAME && name != "." && name != ".." && !name.starts_with("cgroup.");
     if !plain || name.contains(|c: char| c == '/' || c.is_control()) {
-        return Err(invalid(format!("{DELEGATE}: {name:?} is not a name for a cgroup"), POINTER));
+        let message = format!("{annotation}: {name:?} is not a name for a cgroup");
+        return Err(invalid(message, format!("/annotations/{annotation}")));
     }
-    let unsupported = || {
-        let message = format!("{DELEGATE} needs the container's cgroup on a host with cgroup v2 alone");
-        Error::new(ErrorKind::Unsupported, message).at(POINTER)
-    };
-    let dir = dir.ok_or_else(unsupported)?;
-    let owner = mapped(config, 0).filter(|uid| host.privileged && *uid != host.euid);
-    Ok(Some(Delegate { dir, name: name.clone(), owner }))
+    Ok(Some(name))
+}
+
+fn needs_v2(annotation: &str) -> Error {
+    let message = format!("{annotation} needs the container's cgroup on a host with cgroup v2 alone");
+    Error::new(ErrorKind::Unsupported, message).at(format!("/annotations/{annotation}"))
 }
 
 fn is_new(config: &Spec, typ: LinuxNamespaceType) -> bool {
@@ -150,5 +170,22 @@ mod tests {
             assert_eq!((error.kind(), error.pointer()), (ErrorKind::InvalidSpec, Some(POINTER)), "{name}");
         }
         assert_eq!(delegate("init", None).unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn a_group_in_a_unit_has_a_plain_name_and_is_one_of_v2() {
+        let subgroup = |name: &str, host: &Host| {
+            subgroup(&config(|c| c["annotations"] = json!({ SUBGROUP: name })), host)
+        };
+        assert_eq!(subgroup("payload", &host()).unwrap().as_deref(), Some("payload"));
+        assert_eq!(subgroup("", &host()).unwrap(), None);
+        for name in ["..", "a/b", "cgroup.procs", "a\nb"] {
+            let error = subgroup(name, &host()).unwrap_err();
+            assert_eq!(error.pointer(), Some("/annotations/run.oci.systemd.subgroup"), "{name}");
+        }
+        let hierarchies = Vec::new();
+        let v1 = CgroupLayout::V1 { root: "/sys/fs/cgroup".into(), hierarchies, unified: None };
+        let error = subgroup("payload", &Host { cgroup: v1, ..host() }).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::properties::of_v1;
 pub use self::value::Value;
-use super::{CgroupDir, DeviceRule, Setting, When};
+use super::{CgroupDir, DeviceRule, Setting, When, owner};
 use crate::cgroup::RecordedUnit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{CgroupLayout, Host};
@@ -40,6 +40,8 @@ pub struct UnitPlan {
     pub name: String,
     /// Its properties in order.
     pub properties: Vec<Property>,
+    /// A group in the unit's, which is the container's own then.
+    pub subgroup: Option<String>,
 }
 
 /// A property of a unit.
@@ -81,10 +83,11 @@ pub(super) fn plan(config: &Spec, id: &str, host: &Host) -> Result<(UnitPlan, Ve
         Manager::System => String::new(),
         Manager::User => of_user(host),
     };
-    let parts = [above.as_str(), &folder, &named.name];
+    let subgroup = owner::subgroup(config, host)?;
+    let parts = [above.as_str(), &folder, &named.name, subgroup.as_deref().unwrap_or_default()];
     let place = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     let dirs = dirs(&place, host)?;
-    let mut unit = UnitPlan { manager, name: named.name, properties: Vec::new() };
+    let mut unit = UnitPlan { manager, name: named.name, properties: Vec::new(), subgroup };
     unit.add_defaults(id, &named.slice);
     unit.properties.extend(annotations::properties(config)?);
     Ok((unit, dirs))
@@ -155,7 +158,7 @@ pub(super) fn add_limits(unit: &mut UnitPlan, settings: &mut [Setting]) {
 pub(super) fn changed(unit: &RecordedUnit, settings: &mut [Setting]) -> UnitPlan {
     settings.iter_mut().for_each(properties::round_quota);
     let properties = properties::properties(settings);
-    UnitPlan { manager: unit.manager, name: unit.name.clone(), properties }
+    UnitPlan { manager: unit.manager, name: unit.name.clone(), properties, subgroup: None }
 }
 
 /// Other rules for devices in the place of those that systemd was told.
@@ -177,6 +180,9 @@ impl fmt::Display for UnitPlan {
             Manager::User => "user",
         };
         writeln!(f, "unit     {} of the {manager} manager", self.name)?;
+        if let Some(subgroup) = &self.subgroup {
+            writeln!(f, "subgroup {subgroup:<42} /annotations/{}", owner::SUBGROUP)?;
+        }
         for property in &self.properties {
             writeln!(f, "property {:<42} {}", property.to_string(), property.pointer)?;
         }
