@@ -1,7 +1,7 @@
 /* A worker of the benchmark in C: what a program pays that links libteu. One line in, one line out, as the workers of src/worker.rs:
  *   cycle N   the nanoseconds of N containers, each as create,start,wait,delete
  *   calls N   the nanoseconds of N rounds on a container that waits for its start, each as state,kill,stats,update
- * engine ID BUNDLE STATE_ROOT */
+ * engine ID BUNDLE STATE_ROOT MIB: so much heap is touched before anything else */
 #define _GNU_SOURCE
 #include <inttypes.h>
 #include <signal.h>
@@ -111,8 +111,13 @@ int main(int argc, char **argv)
 {
     char line[64];
     unsigned count;
-    if (argc != 4)
+    if (argc != 5)
         return 2;
+    size_t heap = strtoul(argv[4], NULL, 10) << 20;
+    char *touched = malloc(heap + 1);
+    if (!touched)
+        return 1;
+    memset(touched, 1, heap + 1);
     prefix = argv[1];
     options = (struct teu_create_options){.size = sizeof options, .bundle = argv[2]};
     struct teu_options root = {.size = sizeof root, .root = argv[3]};
@@ -126,5 +131,6 @@ int main(int argc, char **argv)
         else
             printf("error no such question\n"), fflush(stdout);
     teu_unref(teu);
+    free(touched);
     return 0;
 }

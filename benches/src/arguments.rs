@@ -17,7 +17,7 @@ usage: teu-bench [--teu PATH] [--c PATH] [--lab DIR] [--quick] [--json FILE] [--
   --lab DIR    a root filesystem with runc and crun in it; all contenders run inside (default: this machine's own)
   --quick      fewer rounds, containers and levels: under a minute
   --json FILE  where the figures go (default: benches/results/<seconds since 1970>.json, if ./benches is there)
-  --only NAME  one section: one, calls, engine, parked, memory, concurrency, scale, seccomp; may be given again
+  --only NAME  one section: one, hosts, calls, engine, parked, memory, concurrency, scale, seccomp; may be given again
 
 Needs root, the cgroup2 hierarchy and Linux 5.10. Leaves nothing behind.";
 

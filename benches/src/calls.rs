@@ -1,8 +1,9 @@
 //! What single calls of the library cost, from Rust and from C, on a container that waits for its start.
 
 use crate::failure::Result;
+use crate::hosts::BY_C;
 use crate::lab::{View, native_cgroups};
-use crate::one::{BY_C, IN_PROCESS};
+use crate::one::IN_PROCESS;
 use crate::process;
 use crate::run::Run;
 use crate::section::Section;
@@ -15,7 +16,7 @@ const PER_ROUND: usize = 20;
 /// The calls, in the order of the workers' answers.
 pub const CALLS: [&str; 4] = ["state", "kill", "stats", "update"];
 /// Who makes them.
-pub const CALLERS: [(&str, Kind); 2] = [(IN_PROCESS, Kind::InProcess(0)), (BY_C, Kind::C)];
+pub const CALLERS: [(&str, Kind); 2] = [(IN_PROCESS, Kind::InProcess(0)), (BY_C, Kind::C(0))];
 
 /// Measures in interleaved rounds, of which the first warms caches and is thrown away.
 pub fn measure(run: &Run, view: &mut View, samples: &mut Samples) -> Result<()> {

@@ -4,9 +4,11 @@ use serde::Serialize;
 
 use crate::calls::CALLS;
 use crate::engine;
+use crate::hosts::{BIG_C, BY_C, IN_RUST};
+use crate::inprocess::PHASES;
 use crate::memory::LEAST;
 use crate::native;
-use crate::one::{BY_C, CYCLE, EXEC, IN_PROCESS, READING, SPAWN, TRUE, VERSION};
+use crate::one::{CYCLE, EXEC, IN_PROCESS, SPAWN, TRUE, VERSION};
 use crate::parked::MEASURES;
 use crate::run::OURS;
 use crate::scale::{self, LEVELS};
@@ -85,9 +87,16 @@ fn in_process_figures(samples: &Samples) -> Vec<Figure> {
 }
 
 fn c_figures(samples: &Samples) -> Vec<Figure> {
-    let cycle = |contender| samples.summary(Section::One, contender, CYCLE);
-    let name = "cycle by C, to Rust's that reads its config";
-    let mut figures = vec![ratio(name, 1.02, cycle(BY_C), cycle(READING))];
+    let host = |contender, measure| samples.summary(Section::Hosts, contender, measure);
+    let mut figures = vec![
+        ratio("cycle by C, to Rust's that reads its config", 1.02, host(BY_C, CYCLE), host(IN_RUST, CYCLE)),
+        ratio(
+            "create by C with a 1 GiB heap, to the empty one's",
+            1.1,
+            host(BIG_C, PHASES[0]),
+            host(BY_C, PHASES[0]),
+        ),
+    ];
     figures.extend(CALLS.into_iter().zip([30.0, 20.0, 150.0]).map(|(call, bound)| {
         let took = samples.summary(Section::Calls, BY_C, call);
         let (value, quiet) = (took.map(|took| took.median), took.map(|took| took.p10));

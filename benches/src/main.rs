@@ -16,6 +16,7 @@ mod figures;
 mod floor;
 mod guard;
 mod heap;
+mod hosts;
 mod inprocess;
 mod lab;
 mod memory;
@@ -87,6 +88,7 @@ fn drive(arguments: &Arguments, prefix: &str) -> Result<()> {
         eprintln!("teu-bench: {}", section.name());
         match section {
             Section::One => one::measure(&run, &mut samples)?,
+            Section::Hosts => hosts::measure(&run, &mut samples)?,
             Section::Calls => calls::measure(&run, &mut view, &mut samples)?,
             Section::Native => native::measure(&run, &mut view, &mut samples)?,
             Section::Engine => engine::measure(&run, &mut samples)?,

@@ -30,18 +30,12 @@ pub const VERSION: &str = "--version";
 pub const TRUE: &str = "true";
 /// The name of the library in Rust.
 pub const IN_PROCESS: &str = "teu in-process";
-/// The same, and each container's config.json is read: what a call of C does.
-pub const READING: &str = "teu in-process, config read";
-/// The name of the library in C.
-pub const BY_C: &str = "teu by C";
 
 /// Workers and their names in the tables.
-pub const WORKERS: [(&str, Kind); 7] = [
+pub const WORKERS: [(&str, Kind); 5] = [
     ("floor", Kind::Floor(Variant::Plain)),
     ("floor-full", Kind::Floor(Variant::Full)),
     (IN_PROCESS, Kind::InProcess(0)),
-    (READING, Kind::Reading),
-    (BY_C, Kind::C),
     ("teu in-process, 256 MiB heap", Kind::InProcess(256)),
     ("teu in-process, 1 GiB heap", Kind::InProcess(1024)),
 ];

@@ -11,6 +11,7 @@ use crate::concurrency::{self, CALLERS};
 use crate::engine;
 use crate::failure::Result;
 use crate::figures::{Figure, figures};
+use crate::hosts;
 use crate::inprocess::PHASES;
 use crate::memory::LEAST;
 use crate::native;
@@ -32,6 +33,7 @@ pub fn publish(run: &Run, samples: &Samples, json: Option<File>) -> Result<()> {
     let tables = [
         whole(run, samples),
         phases(samples),
+        hosts(samples),
         single_calls(samples),
         commands(run, samples),
         planning(samples),
@@ -89,6 +91,22 @@ fn phases(samples: &Samples) -> Table {
         if phases.iter().any(Option::is_some) {
             table.row(name, phases.map(number));
         }
+    }
+    table
+}
+
+/// Hosts in Rust and C, and where their time goes.
+fn hosts(samples: &Samples) -> Table {
+    let mut heading: Vec<String> = ["", "median", "p10", "p90", "n"].map(Into::into).into();
+    heading.extend(PHASES.map(Into::into));
+    let mut table = Table::new("Hosts in turn, one container: (us)", heading);
+    for (name, _) in hosts::HOSTS {
+        let Some(summary) = samples.summary(Section::Hosts, name, CYCLE) else { continue };
+        let mut cells: Vec<String> =
+            [summary.median, summary.p10, summary.p90].map(|value| number(Some(value))).into();
+        cells.push(summary.count.to_string());
+        cells.extend(PHASES.map(|phase| number(samples.median(Section::Hosts, name, phase))));
+        table.row(name, cells);
     }
     table
 }

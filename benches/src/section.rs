@@ -10,6 +10,8 @@ use crate::failure::{Result, refuse};
 pub enum Section {
     /// One container at a time, whole and by command, in interleaved rounds.
     One,
+    /// Whole containers again, from hosts in Rust and in C alone.
+    Hosts,
     /// A configuration as an engine writes it: planned, and created with.
     Engine,
     /// What a created, not yet started, container weighs.
@@ -32,6 +34,7 @@ impl Section {
     /// All of them, in the order they run.
     pub const ALL: [Section; 9] = [
         Section::One,
+        Section::Hosts,
         Section::Engine,
         Section::Parked,
         Section::Concurrency,
@@ -46,6 +49,7 @@ impl Section {
     pub fn name(self) -> &'static str {
         match self {
             Section::One => "one",
+            Section::Hosts => "hosts",
             Section::Calls => "calls",
             Section::Native => "native",
             Section::Engine => "engine",

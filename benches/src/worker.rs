@@ -32,8 +32,8 @@ pub enum Kind {
     InProcess(usize),
     /// The same, and the bundle is read for each container.
     Reading,
-    /// The library called by a program in C.
-    C,
+    /// The library called by a program in C with this many MiB of touched heap.
+    C(usize),
 }
 
 impl Kind {
@@ -43,7 +43,7 @@ impl Kind {
             Kind::Floor(Variant::Full) => ["floor-full".into(), "0".into()],
             Kind::InProcess(heap) => ["in-process".into(), heap.to_string()],
             Kind::Reading => ["reading".into(), "0".into()],
-            Kind::C => ["c".into(), "0".into()],
+            Kind::C(heap) => ["c".into(), heap.to_string()],
         }
     }
 
@@ -51,7 +51,7 @@ impl Kind {
     /// only one of the two would have such a neighbour.
     fn program(self, id: &str) -> Result<PathBuf> {
         let shared = match self {
-            Kind::C => ENGINE,
+            Kind::C(_) => ENGINE,
             Kind::Reading => OWN,
             _ => return Ok(OWN.into()),
         };
@@ -63,8 +63,8 @@ impl Kind {
     /// Bytes.
     fn heap(self) -> usize {
         match self {
-            Kind::Floor(_) | Kind::Reading | Kind::C => 0,
-            Kind::InProcess(heap) => heap * MIB,
+            Kind::Floor(_) | Kind::Reading => 0,
+            Kind::InProcess(heap) | Kind::C(heap) => heap * MIB,
         }
     }
 
@@ -92,7 +92,7 @@ impl Worker {
         let [name, heap] = kind.arguments();
         let mut command = process::command(&kind.program(id)?);
         match kind {
-            Kind::C => command.arg(id).arg(bundle).arg(state_root(id)),
+            Kind::C(_) => command.arg(id).arg(bundle).arg(state_root(id)).arg(&heap),
             _ => command.args(["--worker", &name, &heap, id]).arg(bundle),
         };
         let mut child =
@@ -186,7 +186,7 @@ impl Service {
                 let cgroup = Path::new(CGROUPS).join(id);
                 Ok(Service::Floor(Floor::new(variant, &bundle.join("rootfs"), &cgroup)?))
             }
-            Kind::C => refuse("the worker in C is a program of its own"),
+            Kind::C(_) => refuse("the worker in C is a program of its own"),
             Kind::InProcess(_) | Kind::Reading => {
                 let reads = kind == Kind::Reading;
                 Ok(Service::InProcess(Box::new(Engine::open(bundle, &state_root(id), id, reads)?)))
