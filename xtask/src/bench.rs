@@ -55,7 +55,8 @@ fn engine(project: &Project) -> Result<PathBuf, String> {
         .args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-I"]);
     let step =
         step.arg(prefix.join("include")).arg("benches/programs/engine.c").arg(prefix.join("lib/libteu.a"));
-    step.args(["-lpthread", "-lm", "-o"]).arg(&engine).run(&project.root)?;
+    // What is not called is left out, as rustc has it left out of the host in Rust.
+    step.args(["-Wl,--gc-sections", "-lpthread", "-lm", "-o"]).arg(&engine).run(&project.root)?;
     Ok(engine)
 }
 
