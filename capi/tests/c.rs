@@ -1,10 +1,13 @@
 //! C programs against the committed header and the libraries of this source.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::fs;
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
+
+use support::{Bundle, OUT, privileged, source};
 
 /// The folder of the built libraries. cargo makes shared and static libraries for nobody's test, so they are asked for here, in the same target folder.
 static LIBRARIES: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -18,9 +21,6 @@ static LIBRARIES: LazyLock<PathBuf> = LazyLock::new(|| {
     target.join("debug")
 });
 
-/// Where the test programs and what they need are made.
-const OUT: &str = env!("CARGO_TARGET_TMPDIR");
-
 /// How a program is linked.
 #[derive(Clone, Copy)]
 struct Link(&'static str, &'static [&'static str]);
@@ -28,10 +28,6 @@ struct Link(&'static str, &'static [&'static str]);
 const SHARED: Link = Link("shared", &["-lteu"]);
 const STATIC: Link =
     Link("static", &["-Wl,-Bstatic", "-lteu", "-Wl,-Bdynamic", "-lgcc_s", "-lpthread", "-lm", "-ldl"]);
-
-fn source(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
-}
 
 /// Compiles a program with warnings as errors.
 fn compile(program: &str, link: Link, flags: &[&str]) -> PathBuf {
@@ -52,50 +48,6 @@ fn run(command: &mut Command) -> String {
 
 fn compile_and_run(program: &str, link: Link) -> String {
     run(&mut Command::new(compile(program, link, &["-std=c11"])))
-}
-
-/// A bundle whose program ends with 3, in a folder of its own, that goes with it.
-struct Bundle(PathBuf);
-
-impl Bundle {
-    fn new(name: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("teu-capi-{name}-{}", std::process::id()));
-        let rootfs = dir.join("bundle/rootfs");
-        for folder in ["proc", "dev"] {
-            fs::create_dir_all(rootfs.join(folder)).unwrap();
-        }
-        let flags = ["-Os", "-static", "-nostdlib", "-fno-stack-protector", "-fno-builtin", "-o"];
-        let built = Command::new("cc").args(flags).arg(rootfs.join("guest")).arg(source("guest.c")).status();
-        assert!(built.unwrap().success());
-        let config = r#"{"ociVersion": "1.3.0", "root": {"path": "rootfs"},
-            "process": {"cwd": "/", "args": ["/guest", "exit", "3"]},
-            "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]}}"#;
-        fs::write(dir.join("bundle/config.json"), config).unwrap();
-        Self(dir)
-    }
-
-    /// A program that makes containers from it.
-    fn host(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut host = Command::new("timeout");
-        host.arg("300").arg(program);
-        host.env("TEU_TEST_BUNDLE", self.0.join("bundle")).env("TEU_TEST_ROOT", self.0.join("state"));
-        host
-    }
-}
-
-impl Drop for Bundle {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Containers need root.
-fn privileged() -> bool {
-    let root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
-    if !root {
-        eprintln!("skipped: not root");
-    }
-    root
 }
 
 #[test]

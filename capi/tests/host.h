@@ -61,6 +61,13 @@ static inline teu_t *context(void)
     return teu;
 }
 
+/* The child that makes a network runs in our memory beside us, and ThreadSanitizer takes the two for one thread. */
+#ifdef __SANITIZE_THREAD__
+#define NETWORK ""
+#else
+#define NETWORK ",{\"type\":\"network\"}"
+#endif
+
 /* A configuration whose program is the guest with these arguments (JSON strings after a comma) and these further members. */
 static inline char *config(const char *id, const char *args, const char *process, const char *linux_members)
 {
@@ -68,7 +75,7 @@ static inline char *config(const char *id, const char *args, const char *process
         "{\"ociVersion\":\"1.3.0\",\"root\":{\"path\":\"rootfs\"},\"process\":{\"cwd\":\"/\",\"user\":{\"uid\":0,\"gid\":0},"
         "\"env\":[\"A=1\"],\"args\":[\"/guest\"%s]%s},\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}],"
         "\"linux\":{\"cgroupsPath\":\"/teu-capi-%d/%s\",\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},"
-        "{\"type\":\"uts\"},{\"type\":\"network\"}]%s}}";
+        "{\"type\":\"uts\"}" NETWORK "]%s}}";
     char *json = NULL;
     CHECK(asprintf(&json, text, args, process, (int)getpid(), id, linux_members) > 0);
     return json;

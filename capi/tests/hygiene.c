@@ -5,12 +5,13 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 
 enum { THREADS = 64 };
-static volatile int stop;
+static atomic_int stop;
 static volatile sig_atomic_t signals;
 static int report; /* a copy of stderr, because 2 is closed */
 

@@ -49,25 +49,30 @@ pub fn run(project: &Project) -> Result<Tally, String> {
     Ok(tally)
 }
 
+/// A bundle whose program ends with 3.
+pub fn bundle(project: &Project, bundle: &Path) -> Result<(), String> {
+    let rootfs = bundle.join("rootfs");
+    for dir in ["proc", "dev"] {
+        fs::create_dir_all(rootfs.join(dir)).map_err(|error| format!("{}: {error}", rootfs.display()))?;
+    }
+    Step::new("build the program of the containers", "cc")
+        .args(["-Os", "-static", "-nostdlib", "-fno-stack-protector", "-fno-builtin", "-o"])
+        .arg(rootfs.join("guest"))
+        .arg("capi/tests/guest.c")
+        .run(&project.root)?;
+    let config = r#"{"ociVersion": "1.3.0", "root": {"path": "rootfs"},
+        "process": {"cwd": "/", "args": ["/guest", "exit", "3"]},
+        "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]}}"#;
+    fs::write(bundle.join("config.json"), config).map_err(|error| format!("config.json: {error}"))
+}
+
 impl<'a> Shipped<'a> {
     fn build(project: &'a Project) -> Result<Self, String> {
         let prefix = project.target.join("dist/prefix");
         dist::install(project, &prefix, Path::new(""))?;
-        let bundle = project.target.join("dist/bundle");
-        let rootfs = bundle.join("rootfs");
-        for dir in ["proc", "dev"] {
-            fs::create_dir_all(rootfs.join(dir)).map_err(|error| format!("{}: {error}", rootfs.display()))?;
-        }
-        Step::new("build the program of the examples' containers", "cc")
-            .args(["-Os", "-static", "-nostdlib", "-fno-stack-protector", "-fno-builtin", "-o"])
-            .arg(rootfs.join("guest"))
-            .arg("capi/tests/guest.c")
-            .run(&project.root)?;
-        let config = r#"{"ociVersion": "1.3.0", "root": {"path": "rootfs"},
-            "process": {"cwd": "/", "args": ["/guest", "exit", "3"]},
-            "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]}}"#;
-        fs::write(bundle.join("config.json"), config).map_err(|error| format!("config.json: {error}"))?;
-        Ok(Self { project, prefix, bundle })
+        let folder = project.target.join("dist/bundle");
+        bundle(project, &folder)?;
+        Ok(Self { project, prefix, bundle: folder })
     }
 
     fn library(&self) -> PathBuf {

@@ -21,6 +21,7 @@ mod packages;
 mod pages;
 mod project;
 mod runc_suite;
+mod sanitize;
 mod setup;
 mod step;
 mod summary;

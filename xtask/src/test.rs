@@ -8,6 +8,7 @@ use crate::guest;
 use crate::lab::LAB;
 use crate::mutants;
 use crate::project::{Project, program};
+use crate::sanitize;
 use crate::setup;
 use crate::step::Step;
 use crate::summary::{Summary, Tally};
@@ -36,6 +37,22 @@ const LANES: &[Lane] = &[
     lane("v2", "conformance in a view that has cgroup v2 only", v2),
     lane("v2-library", "the same, with the library in the suite's own process", v2_library),
     Lane { slow: true, ..lane("v2-c", "only by name: the view of v2 through the C library", v2_c) },
+    Lane {
+        slow: true,
+        ..lane(
+            "sanitizers",
+            "only by name: the C tests of libteu under the address, leak and thread sanitizers",
+            sanitize::sanitizers,
+        )
+    },
+    Lane {
+        slow: true,
+        ..lane(
+            "lifecycles",
+            "only by name: a thousand containers leave their host as it was",
+            sanitize::lifecycles,
+        )
+    },
     Lane {
         slow: true,
         ..lane(
