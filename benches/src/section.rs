@@ -32,7 +32,7 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order they run.
-    pub const ALL: [Section; 9] = [
+    pub const ALL: [Section; 10] = [
         Section::One,
         Section::Hosts,
         Section::Engine,
