@@ -403,13 +403,11 @@ fn in_userns() -> bool {
     fs::read_link("/proc/self/ns/user").is_ok_and(|link| link.as_os_str() != "user:[4026531837]")
 }
 
-/// The cgroup of the systemd manager that this process is below: a part `user@UID.service` of its path.
+/// The cgroup of the user's systemd manager, by the number that the folder of its sockets is called.
 fn own_manager() -> String {
-    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-    let parts: Vec<&str> = own.split('/').collect();
-    let end = parts.iter().position(|part| part.starts_with("user@") && part.ends_with(".service"));
-    end.and_then(|end| parts.get(..=end)).unwrap_or_default().join("/")
+    let folder = std::env::var("XDG_RUNTIME_DIR").unwrap_or_default();
+    let uid = folder.rsplit('/').next().unwrap_or_default();
+    format!("user.slice/user-{uid}.slice/user@{uid}.service")
 }
 
 /// The id exists in the caller's own user namespace: the bodies map from there on.

@@ -16,7 +16,9 @@ use crate::sys::pidfd::{pidfd_open, pidfd_send_signal};
 
 /// How long the kernel may take to freeze before the signal is sent anyway: a task in uninterruptible sleep never freezes.
 const FREEZE: Duration = Duration::from_millis(500);
-/// How long to wait before v1 is asked again: its freezer has no event.
+/// How long to wait before v1 is asked again, whose freezer has no event: a sleeping process stands after some microseconds, and each wait is twice as long
+/// as the one before, up to the second limit.
+const SOON: Duration = Duration::from_micros(20);
 const AGAIN: Duration = Duration::from_millis(1);
 /// How many generations of forks are chased in a cgroup that cannot be frozen.
 const GENERATIONS: usize = 16;
@@ -198,6 +200,7 @@ fn freeze(dir: &Dir, deadline: Instant) -> io::Result<bool> {
 
 /// The same for v1. Asking again also reaches what came into the cgroup after the last time.
 fn freeze_v1(dir: &Dir, deadline: Instant) -> io::Result<bool> {
+    let mut again = SOON;
     loop {
         dir.write("freezer.state", "FROZEN")?;
         if dir.read("freezer.state")?.trim() == "FROZEN" {
@@ -206,7 +209,8 @@ fn freeze_v1(dir: &Dir, deadline: Instant) -> io::Result<bool> {
         if Instant::now() >= deadline {
             return Ok(false);
         }
-        sys::poll::poll(&[], 0, Instant::now() + AGAIN)?;
+        sys::poll::poll(&[], 0, Instant::now() + again)?;
+        again = AGAIN.min(again * 2);
     }
 }
 

@@ -2,9 +2,12 @@
 # processes by the numbers that we have for them, and its cgroups have to be where it says: no namespaces of these two kinds.
 cat > /run/rootless <<'SUITE'
 export TMPDIR=/var/tmp
-exec /share/teu-conformance --runtime teu=/share/teu --systemd --filter systemd:: --filter cgroups:: --filter update:: --filter events:: \
-    --filter pause:: --filter ps:: --filter exec_cgroup:: --filter lifecycle::
+exec unshare --user --map-root-user --map-auto --mount --net --ipc --uts /share/teu-conformance --runtime teu=/share/teu --systemd --filter systemd:: "$@"
 SUITE
 session='export XDG_RUNTIME_DIR=/run/user/$(id -u) DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/$(id -u)/bus'
 scope='systemd-run --user --scope --quiet --property=Delegate=yes --'
-exec su - rootless -c "cd; $session; exec $scope unshare --user --map-root-user --map-auto --mount --net --ipc --uts sh /run/rootless"
+others='--filter cgroups:: --filter update:: --filter events:: --filter pause:: --filter ps:: --filter exec_cgroup:: --filter lifecycle::'
+su - rootless -c "cd; $session; exec $scope sh /run/rootless $others"
+first=$?
+# From a login, which is outside of what that manager has: it moves init, and every further process.
+su - rootless -c "cd; $session; exec sh /run/rootless" && exit $first
