@@ -309,7 +309,7 @@ struct teu_create_options {
     uint64_t flags;
     /* How long the call may take; may be NULL. */
     const struct teu_call *call;
-    /* The bundle, a path in the caller's root; NULL: `bundle_fd` has it. */
+    /* The bundle, a path in the caller's root, in UTF-8 because the state names it; NULL: `bundle_fd` has it. */
     const char *bundle;
     /* The bundle, a directory. With TEU_BUNDLE_FD. */
     int32_t bundle_fd;

@@ -319,7 +319,7 @@ pub struct teu_create_options {
     pub flags: u64,
     /// How long the call may take; may be NULL.
     pub call: *const teu_call,
-    /// The bundle, a path in the caller's root; NULL: `bundle_fd` has it.
+    /// The bundle, a path in the caller's root, in UTF-8 because the state names it; NULL: `bundle_fd` has it.
     pub bundle: *const c_char,
     /// The bundle, a directory. With TEU_BUNDLE_FD.
     pub bundle_fd: i32,

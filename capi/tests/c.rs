@@ -79,6 +79,14 @@ fn what_c_does_wrong_is_an_error_and_leaves_nothing() {
 }
 
 #[test]
+fn every_kind_of_bad_input_has_its_code_and_leaves_the_host_alone() {
+    if privileged() {
+        let bundle = Bundle::new("bad");
+        run(&mut bundle.host(compile("bad", SHARED, &["-std=c11"])));
+    }
+}
+
+#[test]
 fn calls_that_are_made_often_allocate_nothing() {
     if privileged() {
         let bundle = Bundle::new("allocation");

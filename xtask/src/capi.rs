@@ -182,9 +182,12 @@ fn dump(shipped: &Shipped<'_>, to: &Path) -> Result<(), String> {
         .run(root)
 }
 
-/// Every declared function, defined.
+/// Every declared function, defined; and a variable of each enum, which no function names: flags and codes are numbers to it.
 fn bodies(header: &str) -> String {
     let mut text = String::from("#include <teu.h>\n");
+    for name in header.lines().filter_map(|line| line.strip_prefix("enum ")?.strip_suffix(" {")) {
+        text.push_str(&format!("enum {name} {name}_is;\n"));
+    }
     let mut declaration = String::new();
     for line in header.lines() {
         let starts = declaration.is_empty() && line.contains("teu_") && line.contains('(');
@@ -261,9 +264,10 @@ mod tests {
     #[test]
     fn every_declaration_becomes_a_definition() {
         let text = bodies(
-            "typedef void (*teu_log_fn)(void *);\nint teu_a(int x,\n          int y);\nvoid teu_b(void);\n",
+            "enum teu_e {\n    TEU_E = 1,\n};\ntypedef void (*teu_log_fn)(void *);\nint teu_a(int x,\n          int y);\nvoid teu_b(void);\n",
         );
         assert_eq!(text.matches("__builtin_trap").count(), 2);
         assert!(text.contains("int teu_a(int x, int y) {"));
+        assert!(text.contains("enum teu_e teu_e_is;"));
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::options::Receiver;
 use crate::spec::annotations;
 use crate::sys::socket;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The connected receivers of one container.
 #[derive(Debug, Default)]
@@ -66,7 +66,12 @@ impl Receivers {
 impl Connected {
     fn new(what: &str, receiver: Receiver) -> Result<Self> {
         match receiver {
-            Receiver::Socket(socket) => Ok(Self { socket, name: what.to_owned() }),
+            Receiver::Socket(socket) if socket::is_one(socket.as_fd()) => {
+                Ok(Self { socket, name: what.to_owned() })
+            }
+            Receiver::Socket(_) => {
+                Err(Error::new(ErrorKind::InvalidArgument, format!("the {what}'s descriptor is no socket")))
+            }
             Receiver::Path(path) => {
                 let name = format!("{what} {}", path.display());
                 match socket::connect_to(&path) {

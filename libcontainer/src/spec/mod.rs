@@ -170,6 +170,12 @@ impl Spec {
     }
 
     fn checked(bundle: PathBuf, json: &[u8]) -> Result<Self> {
+        if bundle.to_str().is_none() {
+            let message = format!(
+                "bundle {bundle:?} is not UTF-8, as the state of a container is (runtime-spec \"State\")"
+            );
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
         let mut warnings = Vec::new();
         let mut config = load::parse(json, &mut warnings)?;
         absent::normalize(&mut config);

@@ -489,3 +489,15 @@ fn page_sizes_are_read_under_the_key_that_only_go_reads() {
         resources.hugepage_limits().iter().flatten().map(|limit| limit.page_size().as_str()).collect();
     assert_eq!(sizes, ["2MB", "1GB"]);
 }
+
+#[test]
+fn a_bundle_that_the_state_cannot_name_is_refused_before_anything_is_made() {
+    use std::os::unix::ffi::OsStrExt;
+    let bundle = std::path::Path::new(std::ffi::OsStr::from_bytes(b"/bundles/\xff"));
+    let error = Spec::from_json(bundle, example(false).as_bytes()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert_eq!(
+        error.to_string(),
+        r#"bundle "/bundles/\xFF" is not UTF-8, as the state of a container is (runtime-spec "State")"#
+    );
+}

@@ -16,6 +16,11 @@ use nix::sys::time::TimeVal;
 /// How long a receiver may leave us waiting: one that is alive accepts at once.
 const PATIENCE_SECONDS: i64 = 10;
 
+/// Whether a descriptor is one of a socket.
+pub(crate) fn is_one(fd: BorrowedFd<'_>) -> bool {
+    nix::sys::socket::getsockopt(&fd, sockopt::SockType).is_ok()
+}
+
 /// Connects to the stream socket at `path`, whatever its length.
 pub(crate) fn connect_to(path: &Path) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC;
