@@ -234,6 +234,28 @@ fn the_manual_page_names_every_function() {
     assert!(missing.is_empty(), "teu.3 lacks {}", missing.join(", "));
 }
 
+/// Whoever adds a function or a struct gives it bad input: handles that are none, sizes that are wrong.
+#[test]
+fn every_function_and_every_struct_is_given_bad_input() {
+    let program =
+        |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name));
+    let (misuse, bad) = (program("misuse.c").unwrap(), program("bad.c").unwrap());
+    let items = header();
+    // These take no handle, or give what never fails.
+    let harmless = ["teu_version", "teu_version_number", "teu_strerror"];
+    let functions = items.iter().filter(|item| item.is_function()).map(Item::name);
+    let untried: Vec<&str> = functions
+        .filter(|name| !harmless.contains(name) && !misuse.contains(&format!("{name}(")))
+        .chain(items.iter().filter(|item| item.code == "size_t size;").filter_map(|item| {
+            let name = item.inside.strip_prefix("struct ")?;
+            (!bad.contains(&format!("{{\"{name}\", sizeof(struct {name})"))).then_some(name)
+        }))
+        // Not the caller's.
+        .filter(|name| *name != "teu_log_record")
+        .collect();
+    assert!(untried.is_empty(), "without bad input: {}", untried.join(", "));
+}
+
 #[test]
 fn an_item_without_its_words_is_found() {
     let text = "/* What it is. */\nstruct teu_x {\n    /* Time. */\n    uint64_t a_ns;\n    uint32_t b;\n    /* A path. */\n    const char *c;\n};\n\
