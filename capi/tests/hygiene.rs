@@ -6,6 +6,7 @@ mod support;
 
 use std::fmt::Write as _;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -164,12 +165,17 @@ fn snapshot() -> String {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap();
     let kept = status.lines().filter(|line| KEPT.iter().any(|key| line.starts_with(&format!("{key}:"))));
     let mut text = kept.fold(String::new(), |text, line| text + line + "\n");
-    for file in ["limits", "oom_score_adj", "coredump_filter", "personality", "timerslack_ns", "cgroup"] {
+    for file in ["limits", "oom_score_adj", "coredump_filter", "personality", "timerslack_ns"] {
         writeln!(text, "{file}: {}", fs::read_to_string(own.join(file)).unwrap_or_default()).unwrap();
     }
-    let mut environment: Vec<_> = std::env::vars_os().collect();
-    environment.sort();
-    writeln!(text, "{environment:?} {:?}", fs::read_link(own.join("cwd")).unwrap()).unwrap();
+    // Hierarchies in which it is at the top come and go with others on the machine.
+    let cgroups = fs::read_to_string(own.join("cgroup")).unwrap();
+    let cgroups = cgroups.lines().filter(|line| !line.ends_with(":/"));
+    cgroups.for_each(|line| writeln!(text, "cgroup {line}").unwrap());
+    // Compared and not shown: it may have secrets.
+    let mut environment = DefaultHasher::new();
+    std::env::vars_os().for_each(|variable| variable.hash(&mut environment));
+    writeln!(text, "{:x} {:?}", environment.finish(), fs::read_link(own.join("cwd")).unwrap()).unwrap();
     let namespaces = ["mnt", "net", "pid", "pid_for_children", "user", "uts", "ipc", "cgroup", "time"];
     for name in namespaces {
         writeln!(text, "{:?}", fs::read_link(own.join("ns").join(name)).ok()).unwrap();
