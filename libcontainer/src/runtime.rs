@@ -8,6 +8,7 @@ use crate::cgroup::{self, DeviceCache};
 use crate::container::{Container, Exit, remove};
 use crate::host::{Host, nodes};
 use crate::image;
+use crate::launch::network::{self, Begun};
 use crate::options::{CreateOptions, Delete};
 use crate::plan::{self, Plan, Shape};
 use crate::prepare::Prepared;
@@ -124,7 +125,11 @@ impl Runtime {
     /// # Errors
     /// `AlreadyExists`; what cannot be opened or made.
     pub fn prepare(&self, plan: Plan, options: CreateOptions) -> Result<Prepared> {
-        let prepared = plan.prepare(&self.shared.root, &self.shared.devices, options);
+        self.prepare_with(plan, options, None)
+    }
+
+    fn prepare_with(&self, plan: Plan, options: CreateOptions, network: Option<Begun>) -> Result<Prepared> {
+        let prepared = plan.prepare(&self.shared.root, &self.shared.devices, options, network);
         prepared.map_err(|error| error.during("prepare"))
     }
 
@@ -133,8 +138,10 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::plan`] and [`Runtime::prepare`], and what init reports.
     pub fn create(&self, id: &Id, spec: &Spec, options: CreateOptions) -> Result<Container> {
+        // What takes the kernel longest begins first: everything else is decided meanwhile.
+        let network = network::begin_for(spec).map_err(|error| error.during("prepare"))?;
         let plan = self.plan(id, spec, &options)?;
-        self.prepare(plan, options)?.launch().map_err(|error| error.during("launch"))
+        self.prepare_with(plan, options, network)?.launch().map_err(|error| error.during("launch"))
     }
 
     /// Creates and starts a container, waits for its end and removes it. What fails on the way ends and removes it too.

@@ -126,7 +126,7 @@ fn calls() -> BTreeMap<&'static str, libc::c_long> {
         FCHDIR SYS_fchdir UMASK SYS_umask SETSID SYS_setsid SETGROUPS SYS_setgroups SETRESUID SYS_setresuid
         SETRESGID SYS_setresgid CAPSET SYS_capset PERSONALITY SYS_personality SCHED_SETATTR SYS_sched_setattr IOPRIO_SET SYS_ioprio_set SET_MEMPOLICY SYS_set_mempolicy
         PIVOT_ROOT SYS_pivot_root PRCTL SYS_prctl CHROOT SYS_chroot MOUNT SYS_mount UMOUNT2 SYS_umount2
-        SETHOSTNAME SYS_sethostname SETDOMAINNAME SYS_setdomainname SCHED_SETAFFINITY SYS_sched_setaffinity
+        SETHOSTNAME SYS_sethostname SETDOMAINNAME SYS_setdomainname SCHED_SETAFFINITY SYS_sched_setaffinity GETCPU SYS_getcpu
         EXIT SYS_exit CLOSE SYS_close FSETXATTR SYS_fsetxattr SECCOMP SYS_seccomp EXIT_GROUP SYS_exit_group KEYCTL SYS_keyctl MKDIRAT SYS_mkdirat MKNODAT SYS_mknodat
         FCHOWNAT SYS_fchownat SYMLINKAT SYS_symlinkat READLINKAT SYS_readlinkat FCHMODAT SYS_fchmodat
         UNSHARE SYS_unshare DUP3 SYS_dup3 SETNS SYS_setns STATX SYS_statx FSTATFS SYS_fstatfs
@@ -172,6 +172,7 @@ const GENERIC_NUMBERS: &[(&str, u32)] = &[
     ("SETHOSTNAME", 161),
     ("SETDOMAINNAME", 162),
     ("SCHED_SETAFFINITY", 122),
+    ("GETCPU", 168),
     ("EXIT_GROUP", 94),
     ("EXIT", 93),
     ("CLOSE", 57),

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use super::clone::Beside;
 use super::stub::{Making, make_network};
 use super::{failed, pair};
+use crate::plan::namespaces::Namespaces;
+use crate::spec::Spec;
 use crate::sys::process::Processors;
 use crate::until::{self, Until, Woken};
 use crate::{Error, ErrorKind, Result};
@@ -19,18 +21,29 @@ pub(crate) struct Network {
     _socket: OwnedFd,
 }
 
+/// A network namespace on its way, and the socket from which init takes it.
+pub(crate) type Begun = (Network, OwnedFd);
+
+/// Starts to make the network namespace that a container of `spec` will need beside everything else, if it does.
+///
+/// # Errors
+/// Those of [`Network::begin`].
+pub(crate) fn begin_for(spec: &Spec) -> Result<Option<Begun>> {
+    Namespaces::of(spec.config()).network_beside().then(Network::begin).transpose()
+}
+
 impl Network {
     /// Starts to make one; the descriptor is the socket from which init takes it.
     ///
     /// # Errors
     /// The kernel refuses a process or a socket.
-    pub fn begin() -> Result<(Self, OwnedFd)> {
+    pub fn begin() -> Result<Begun> {
         let (socket, theirs) = pair().map_err(failed("socketpair"))?;
-        let (socket_fd, processors) = (socket.as_raw_fd(), Processors::elsewhere());
+        let (socket_fd, processors) = (socket.as_raw_fd(), Processors::of_thread());
         let making = Making { socket: socket_fd, processors, errno: AtomicI32::new(Making::UNDONE) };
         let child = Beside::start(making, make_network).map_err(failed("clone the maker of the network"))?;
         if let Some(processors) = &child.task().processors {
-            processors.confine(child.pid());
+            processors.move_away(child.pid());
         }
         Ok((Self { child, _socket: socket }, theirs))
     }

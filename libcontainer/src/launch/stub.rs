@@ -66,7 +66,9 @@ pub(super) extern "C" fn make_network(making: *mut Making) -> ! {
     // Left alone it would often stay on the caller's processor, and one of both would wait: to the scheduler an idle processor of a virtual machine
     // is no better. Who starts first moves the child.
     if let Some(processors) = &making.processors {
-        let _ = sys::set_affinity(processors.bytes());
+        if sys::processor() == Ok(processors.here()) {
+            let _ = sys::set_affinity(processors.others());
+        }
     }
     let sent = send_network(Fd(making.socket));
     making.errno.store(sent.err().unwrap_or(0), Ordering::Release);

@@ -16,7 +16,7 @@ pub(crate) use self::receiver::Receivers;
 pub(crate) use self::sources::{cannot_map, ids_namespace};
 use crate::cgroup::{Cgroup, CgroupRecord, DeviceCache};
 use crate::container::Container;
-use crate::launch::network::Network;
+use crate::launch::network::{Begun, Network};
 use crate::launch::{Peer, report};
 use crate::options::{CreateOptions, ExecOptions};
 use crate::plan::network::made_beside;
@@ -49,7 +49,7 @@ pub struct Prepared {
 }
 
 impl Plan {
-    /// Does everything up to the first process: see [`Prepared`].
+    /// Does everything up to the first process: see [`Prepared`]. `network` is a network namespace that was begun before the plan was there.
     ///
     /// # Errors
     /// `AlreadyExists`, a file that cannot be opened, a cgroup that cannot be made. Nothing is left then.
@@ -58,15 +58,18 @@ impl Plan {
         root: &std::path::Path,
         devices: &DeviceCache,
         mut options: CreateOptions,
+        network: Option<Begun>,
     ) -> Result<Prepared> {
         let until = Until::from(&Patience { timeout: options.timeout, cancel: options.cancel.take() });
         until.check()?;
         let receivers = Receivers::connect(options.console_socket.take(), options.pidfd_socket.take())?;
         let receivers = receivers.and_annotated(self.pidfd_receiver.as_deref())?;
-        let (network, end) = match made_beside(&self.sources) {
-            true => Network::begin().map(|(network, end)| (Some(network), RefCell::new(Some(end))))?,
-            false => Default::default(),
+        let network = match made_beside(&self.sources) {
+            true => Some(network.map_or_else(Network::begin, Ok)?),
+            false => None,
         };
+        let (network, end) = network.unzip();
+        let end = RefCell::new(end);
         let (encoded, len) = self.encoded()?;
         let claim = Claim::new(root, &self.id)?;
         let mut record = self.record();

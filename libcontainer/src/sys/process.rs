@@ -76,39 +76,51 @@ pub(crate) fn set_limit(pid: i32, resource: u32, soft: u64, hard: u64) -> io::Re
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// A set of processors, as the kernel reads it.
+/// The processors of the calling thread, seen from the one on which it runs.
 #[derive(Debug)]
-pub(crate) struct Processors(libc::cpu_set_t);
+pub(crate) struct Processors {
+    here: u32,
+    all: libc::cpu_set_t,
+    others: libc::cpu_set_t,
+}
 
 impl Processors {
-    /// Those on which the calling thread may run, without the one on which it runs. `None` if there is no other.
-    pub(crate) fn elsewhere() -> Option<Self> {
+    /// Those on which the calling thread may run. `None` if there is only one.
+    pub(crate) fn of_thread() -> Option<Self> {
         // SAFETY: an all-zero cpu_set_t is a valid value.
-        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-        // SAFETY: `set` is borrowed for writing with its size.
-        let got = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) };
+        let mut all: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the set is borrowed for writing with its size.
+        let got = unsafe { libc::sched_getaffinity(0, size_of_val(&all), &mut all) };
         // SAFETY: takes no pointer.
-        let here = usize::try_from(unsafe { libc::sched_getcpu() }).ok()?;
-        if got != 0 || here >= libc::CPU_SETSIZE as usize {
+        let here = u32::try_from(unsafe { libc::sched_getcpu() }).ok()?;
+        if got != 0 || here >= libc::CPU_SETSIZE as u32 {
             return None;
         }
+        let mut others = all;
         // SAFETY: `here` is below the number of bits in the set.
-        unsafe { libc::CPU_CLR(here, &mut set) };
+        unsafe { libc::CPU_CLR(here as usize, &mut others) };
         // SAFETY: the set is borrowed.
-        let others = unsafe { libc::CPU_COUNT(&set) };
-        (others > 0).then_some(Self(set))
+        let left = unsafe { libc::CPU_COUNT(&others) };
+        (left > 0).then_some(Self { here, all, others })
     }
 
-    /// Lets a process run there only. One that waits to run moves at once.
-    pub(crate) fn confine(&self, pid: i32) {
-        // SAFETY: the set is borrowed with its size.
-        unsafe { libc::sched_setaffinity(pid, size_of_val(&self.0), &self.0) };
+    /// Moves a process that waits to run to another processor, at once, and lets it run everywhere afterwards: should that one be busy, it may come back.
+    pub(crate) fn move_away(&self, pid: i32) {
+        for set in [&self.others, &self.all] {
+            // SAFETY: the set is borrowed with its size.
+            unsafe { libc::sched_setaffinity(pid, size_of_val(set), set) };
+        }
     }
 
-    /// Its bytes.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// The number of the processor on which the thread ran.
+    pub(crate) fn here(&self) -> u32 {
+        self.here
+    }
+
+    /// The mask of the others.
+    pub(crate) fn others(&self) -> &[u8] {
         // SAFETY: a cpu_set_t is an array of integers, borrowed with its size.
-        unsafe { std::slice::from_raw_parts((&raw const self.0).cast(), size_of_val(&self.0)) }
+        unsafe { std::slice::from_raw_parts((&raw const self.others).cast(), size_of_val(&self.others)) }
     }
 }
 

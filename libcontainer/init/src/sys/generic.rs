@@ -29,6 +29,7 @@ pub const UMOUNT2: usize = 39;
 pub const SETHOSTNAME: usize = 161;
 pub const SETDOMAINNAME: usize = 162;
 pub const SCHED_SETAFFINITY: usize = 122;
+pub const GETCPU: usize = 168;
 pub const EXIT: usize = 93;
 pub const EXIT_GROUP: usize = 94;
 pub const KEYCTL: usize = 219;

@@ -390,6 +390,14 @@ pub fn set_affinity(cpus: &[u8]) -> Result<()> {
     done(unsafe { syscall(nr::SCHED_SETAFFINITY, [0, cpus.len(), cpus.as_ptr() as usize, 0, 0, 0]) })
 }
 
+/// The number of the processor that the caller runs on at this moment.
+pub fn processor() -> Result<u32> {
+    let mut number = 0u32;
+    // SAFETY: the number is borrowed for writing; the other pointers are NULL.
+    done(unsafe { syscall(nr::GETCPU, [&raw mut number as usize, 0, 0, 0, 0, 0]) })?;
+    Ok(number)
+}
+
 pub fn pivot_root(new: &CStr, old: &CStr) -> Result<()> {
     // SAFETY: both paths are borrowed.
     done(unsafe { syscall(nr::PIVOT_ROOT, [text(new), text(old), 0, 0, 0, 0]) })

@@ -39,6 +39,7 @@ pub mod nr {
     pub const SETHOSTNAME: usize = 170;
     pub const SETDOMAINNAME: usize = 171;
     pub const SCHED_SETAFFINITY: usize = 203;
+    pub const GETCPU: usize = 309;
     pub const EXIT: usize = 60;
     pub const EXIT_GROUP: usize = 231;
     pub const KEYCTL: usize = 250;
