@@ -1,6 +1,6 @@
 //! teu: the command line face of the library. Arguments become plain values ([`args`]), a command ([`commands`]) makes one call of
 //! the library and prints ([`output`]). What is accepted and printed follows runc to the byte, because engines parse it.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod activation;
 mod amendment;
@@ -10,6 +10,8 @@ mod commands;
 mod creation;
 mod durations;
 mod foreground;
+#[cfg(any(test, target_env = "musl"))]
+mod heap;
 mod invocation;
 mod json;
 mod log_service;
@@ -35,7 +37,7 @@ use logging::Log;
 /// musl's own allocator maps and unmaps memory for nearly every object of a short life (libcontainer/design/0026).
 #[cfg(target_env = "musl")]
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: heap::Heap = heap::Heap::new();
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();

@@ -36,6 +36,8 @@ const UNSAFE_ADDRESSES: &[&str] = &[
     "capi/src/ffi.rs",
     // A host with a signal handler and closed streams.
     "capi/tests/hygiene.rs",
+    // The allocator of the shipped command.
+    "runtime-cli/src/heap.rs",
     "conformance/",
     "benches/",
 ];
