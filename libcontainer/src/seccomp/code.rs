@@ -3,7 +3,8 @@
 //! A *place* counts instructions from the end. A conditional jump reaches 255 instructions; what lies farther is copied (a
 //! return) or reached over an unconditional jump that is written nearby.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -18,7 +19,7 @@ const JMP_JA: u16 = 0x05;
 const RET_K: u16 = 0x06;
 
 /// What a conditional jump asks of the accumulator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum Is {
     /// Equal to the operand.
@@ -33,7 +34,7 @@ pub enum Is {
 pub type Place = usize;
 
 /// One word of `struct seccomp_data` and what is asked of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Test {
     /// Where the word is.
     pub offset: u32,
@@ -59,10 +60,38 @@ struct Insn {
 pub struct Code {
     reversed: Vec<Insn>,
     returns: BTreeMap<u32, Place>,
-    branches: BTreeMap<(Is, u32, Place, Place), Place>,
-    tests: BTreeMap<(Test, Place, Place), Place>,
+    branches: HashMap<(Is, u32, Place, Place), Place, Quick>,
+    tests: HashMap<(Test, Place, Place), Place, Quick>,
     /// The newest jump to a far place.
     bridges: BTreeMap<Place, Place>,
+}
+
+/// A hash for a few small numbers: a filter has a thousand of them to look up, and nobody can do more harm with equal ones than with a long filter.
+#[derive(Debug, Default)]
+struct Mix(u64);
+type Quick = BuildHasherDefault<Mix>;
+
+impl Hasher for Mix {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The golden ratio, which spreads neighbours over the whole word.
+        self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
 }
 
 impl Code {

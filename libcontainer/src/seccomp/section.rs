@@ -62,14 +62,16 @@ pub fn spans(profile: &Profile, abi: &Abi, start: u32, spans: &mut Vec<Span>) ->
             }
         }
     }
-    let mut order: Vec<(u32, usize)> = entries.iter().map(|entry| entry.number).zip(0..).collect();
+    // One number to compare: the call above, the place of its entry below.
+    let mut order: Vec<u64> =
+        entries.iter().zip(0..).map(|(entry, place)| u64::from(entry.number) << 32 | place).collect();
     order.sort_unstable();
     let mut beyond = last.filter(|_| profile.answers_new_calls).map(|last| last + 1);
     let mut otherwise = profile.default;
     push(spans, start, Verdict::Always(otherwise));
-    for group in order.chunk_by(|(a, _), (b, _)| a == b) {
-        let Some((number, _)) = group.first().copied() else { continue };
-        let group = group.iter().filter_map(|(_, index)| entries.get(*index));
+    for group in order.chunk_by(|a, b| a >> 32 == b >> 32) {
+        let Some(number) = group.first().map(|first| (first >> 32) as u32) else { continue };
+        let group = group.iter().filter_map(|place| entries.get(*place as u32 as usize));
         if let Some(beyond) = beyond.take_if(|beyond| *beyond <= number) {
             otherwise = NO_SUCH_CALL;
             push(spans, beyond, Verdict::Always(otherwise));

@@ -56,13 +56,15 @@ pub fn parse(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
         serde_json::from_slice::<Value>(json).map_err(|error| syntax(&error))?;
         return Err(invalid("config.json is not a JSON object"));
     }
-    let mut config = match serde_json::from_slice(json) {
-        Ok(config) => config,
+    // Known to be text as a whole it need not be looked at string by string.
+    let text = std::str::from_utf8(json).ok();
+    let mut config = match text.and_then(|text| serde_json::from_str(text).ok()) {
+        Some(config) => config,
         // Also what reads like a fault of syntax: that is how serde_json refuses a number in the place of a word.
-        Err(_) => parse_leniently(json, warnings)?,
+        None => parse_leniently(json, warnings)?,
     };
     refuse_nul(json)?;
-    let lost = lost::find(json);
+    let lost = text.map(lost::find).unwrap_or_default();
     if (lost.odd_capability || lost::has_no_page_size(&config)) && warnings.is_empty() {
         config = parse_leniently(json, warnings)?;
     }
@@ -85,8 +87,8 @@ fn parse_leniently(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
     let mut value: Value = serde_json::from_slice(json).map_err(|error| syntax(&error))?;
     lenient::relax(&mut value, warnings);
     let text = value.to_string();
-    // By the reader of bytes once more: that of texts would be all these types a second time, a tenth of the library.
-    serde_json::from_slice(text.as_bytes()).map_err(|error| {
+    // By the reader of texts once more: that of bytes would be all these types a second time, a tenth of the library.
+    serde_json::from_str(&text).map_err(|error| {
         let (place, refusal) = refused(&value, &text, &error);
         let refusal = one_line(&refusal);
         match place {

@@ -21,12 +21,12 @@ pub struct Lost {
 }
 
 /// Looks at a text that was parsed before.
-pub fn find(json: &[u8]) -> Lost {
-    if let Ok(document) = serde_json::from_slice(json) {
+pub fn find(json: &str) -> Lost {
+    if let Ok(document) = serde_json::from_str(json) {
         return of(document);
     }
     // A key is given twice, or a name has an escape: a tree has neither.
-    let Ok(tree) = serde_json::from_slice::<Value>(json) else { return Lost::default() };
+    let Ok(tree) = serde_json::from_slice::<Value>(json.as_bytes()) else { return Lost::default() };
     Document::deserialize(&tree).map(of).unwrap_or_default()
 }
 

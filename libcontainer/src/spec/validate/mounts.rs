@@ -6,7 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use oci_spec::runtime::{LinuxNamespaceType, Mount, Spec as Config};
 
 use super::{
-    Warnings, invalid, limit_entries, limit_path, list, mappings, namespace, needs_namespace, warning,
+    MAX_ENTRIES, Warnings, invalid, limit_entries, limit_path, list, mappings, namespace, needs_namespace,
+    warning,
 };
 use crate::Result;
 
@@ -35,8 +36,9 @@ pub fn mounts(config: &Config, warnings: &mut Warnings) -> Result<()> {
     let own_network =
         namespace(config, LinuxNamespaceType::Network).is_some_and(|network| network.path().is_none());
     for (index, mount) in mounts.iter().enumerate() {
-        destination(mount, index, warnings)?;
-        below_proc(mount, index, own_network)?;
+        let place = clean(mount.destination());
+        destination(mount, &place, index, warnings)?;
+        below_proc(mount, &place, index, own_network)?;
         kind(mount, index)?;
         options(mount, index)?;
         ids(mount, index)?;
@@ -44,7 +46,7 @@ pub fn mounts(config: &Config, warnings: &mut Warnings) -> Result<()> {
     Ok(())
 }
 
-fn destination(mount: &Mount, index: usize, warnings: &mut Warnings) -> Result<()> {
+fn destination(mount: &Mount, place: &Path, index: usize, warnings: &mut Warnings) -> Result<()> {
     let destination = mount.destination();
     let pointer = || format!("/mounts/{index}/destination");
     if destination.as_os_str().is_empty() {
@@ -56,7 +58,7 @@ fn destination(mount: &Mount, index: usize, warnings: &mut Warnings) -> Result<(
             format!("mount destination {destination:?} is not absolute, it is taken as relative to /");
         warnings.push(warning(pointer(), message));
     }
-    if clean(destination).as_os_str().is_empty() {
+    if place.as_os_str().is_empty() {
         let source = mount.source().as_deref().unwrap_or(Path::new(""));
         let message = format!(
             "error mounting {source:?} to rootfs at {destination:?}: mountpoint is on the top of rootfs"
@@ -67,9 +69,8 @@ fn destination(mount: &Mount, index: usize, warnings: &mut Warnings) -> Result<(
 }
 
 /// A mount that hides a part of `/proc` could forge what privileged programs read there.
-fn below_proc(mount: &Mount, index: usize, own_network: bool) -> Result<()> {
-    let destination = clean(mount.destination());
-    let Ok(inside) = destination.strip_prefix("proc") else { return Ok(()) };
+fn below_proc(mount: &Mount, place: &Path, index: usize, own_network: bool) -> Result<()> {
+    let Ok(inside) = place.strip_prefix("proc") else { return Ok(()) };
     let refused = |why: &str| {
         let message = format!("{:?} cannot be mounted because {why}", mount.destination());
         Err(invalid(format!("/mounts/{index}/destination"), message))
@@ -102,7 +103,9 @@ fn kind(mount: &Mount, index: usize) -> Result<()> {
 /// Words that mean nothing, or something else, for a mount of this kind.
 fn options(mount: &Mount, index: usize) -> Result<()> {
     let options = list(mount.options());
-    limit_entries(options.len(), &format!("/mounts/{index}/options"))?;
+    if options.len() > MAX_ENTRIES {
+        limit_entries(options.len(), &format!("/mounts/{index}/options"))?;
+    }
     let has = |word: &str| options.iter().any(|option| option == word);
     let remount = has("remount");
     let (bind, tmpfs) = (is_bind(mount) && !remount, mount.typ().as_deref() == Some("tmpfs"));
@@ -138,9 +141,12 @@ fn has_mappings(mount: &Mount) -> bool {
 }
 
 fn ids(mount: &Mount, index: usize) -> Result<()> {
+    if !has_mappings(mount) {
+        return Ok(());
+    }
     for (mappings, key) in [(mount.uid_mappings(), "uidMappings"), (mount.gid_mappings(), "gidMappings")] {
         let pointer = format!("/mounts/{index}/{key}");
-        if list(mappings).is_empty() && has_mappings(mount) {
+        if list(mappings).is_empty() {
             let message = "id-mapped mounts must have both uid and gid mappings specified";
             return Err(invalid(pointer, message));
         }
