@@ -6,7 +6,7 @@
 //! program, descriptors ──────────┐           sent ahead, unless a limit has to wait for exec
 //! clone3, execveat ──────────────┼─────────► fresh image, one descriptor
 //! [late limits]                  └─────────► check, run the ops
-//! [second process ◄─ Respawned, Go ─────────► ]      only if a namespace needs another clone
+//! [second process ◄─ Respawned]                      only if a namespace needs another clone; it goes on meanwhile
 //! [maps ◄──────── NeedMaps, Go ────────────► ]      only with a new user namespace
 //! [master ◄────── Terminal]                         only with a terminal
 //! [what it asks ◄ Ask(what), Go ───────────► ]      for each `ask` of the program: see ask.rs

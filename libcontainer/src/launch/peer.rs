@@ -1,5 +1,6 @@
 //! Init as its caller has it while they talk: the process, the socket, the program it was given. The same for `create` and for `exec`.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use teu_init::wire;
@@ -29,6 +30,10 @@ pub(crate) struct Peer {
     pub terminal: Option<Terminal>,
     /// The listener of the filter, if the caller keeps it.
     pub listener: Option<OwnedFd>,
+    /// Whether init goes on in a second process, and that one is known.
+    respawned: bool,
+    /// What the second process has said before the first one told of it.
+    early: VecDeque<Heard>,
     until: Until,
 }
 
@@ -46,7 +51,8 @@ impl Peer {
         let program = carrier::program(encoded, len).map_err(failed("make the program"))?;
         let (socket, theirs) = pair().map_err(failed("socketpair"))?;
         let (theirs, program) = (Some(theirs), (program, len));
-        Ok(Self { child: None, socket, theirs, program, terminal: None, listener: None, until })
+        let (terminal, listener, early) = (None, None, VecDeque::new());
+        Ok(Self { child: None, socket, theirs, program, terminal, listener, respawned: false, early, until })
     }
 
     /// Clones init; again is too late.
@@ -77,15 +83,34 @@ impl Peer {
 
     /// What init says next that does not mean the same in every launch.
     pub fn next(&mut self, plan: &Plan) -> Result<Option<Heard>> {
+        if plan.respawns && !self.respawned {
+            self.await_respawn(plan)?;
+        }
         loop {
-            let Some(heard) = self.hear(plan)? else { return Ok(None) };
+            let heard = match self.early.pop_front() {
+                Some(heard) => Some(heard),
+                None => self.hear(plan)?,
+            };
+            let Some(heard) = heard else { return Ok(None) };
             match heard.frame.kind {
                 wire::FAILED => return Err(report::failure(plan, &heard)),
-                wire::RESPAWNED => self.adopt(heard.fd)?,
                 wire::TERMINAL => self.terminal = heard.fd.map(|fd| Terminal::new(fd, heard.frame.value)),
                 _ => return Ok(Some(heard)),
             }
         }
+    }
+
+    /// Waits for the word of the first process that there is a second. Both write to one socket and do not wait for each other: what the second one
+    /// says before is kept. If the first one fails, it ends, and so does the conversation.
+    fn await_respawn(&mut self, plan: &Plan) -> Result<()> {
+        self.respawned = true;
+        while let Some(heard) = self.hear(plan)? {
+            match heard.frame.kind {
+                wire::RESPAWNED => return self.adopt(heard.fd),
+                _ => self.early.push_back(heard),
+            }
+        }
+        Ok(())
     }
 
     /// Init goes on in another child of ours; the first one is done.
@@ -94,13 +119,10 @@ impl Peer {
             pidfd.ok_or_else(|| Error::new(ErrorKind::Internal, "init respawned without a descriptor"))?;
         let pid =
             sys::pidfd::pid_of(pidfd.as_fd()).map_err(|error| Error::io("find the pid of init", &error))?;
-        let first = self.child.replace(Child { pid, pidfd });
-        // It goes on while the first one ends.
-        let said = self.say(wire::GO);
-        if let Some(first) = first {
+        if let Some(first) = self.child.replace(Child { pid, pidfd }) {
             reap::wait(&first.pidfd);
         }
-        said
+        Ok(())
     }
 
     pub fn say(&self, word: u32) -> Result<()> {
@@ -147,5 +169,81 @@ impl Peer {
     /// How a process ended that went without a word.
     pub fn bury(&mut self) -> Option<Ended> {
         self.release().and_then(|child| reap::wait(&child.pidfd))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::process::Command;
+
+    use teu_init::sys::Fd;
+    use teu_init::wire::Frame;
+
+    use super::*;
+    use crate::plan::{CgroupPlan, Hooks, Program};
+    use crate::spec::Id;
+    use crate::until::Patience;
+
+    fn plan() -> Plan {
+        Plan {
+            id: Id::new("x").unwrap(),
+            bundle: "/".into(),
+            rootfs: "/".into(),
+            config: [].into(),
+            annotations: Default::default(),
+            pidfd_receiver: None,
+            clone_flags: 0,
+            respawns: true,
+            own_pid_namespace: false,
+            into_cgroup: None,
+            cgroup: CgroupPlan::default(),
+            intel_rdt: None,
+            sources: Vec::new(),
+            id_maps: None,
+            mapped_trees: Vec::new(),
+            net_devices: Vec::new(),
+            rlimits: Vec::new(),
+            oom_score_adj: None,
+            has_program: true,
+            filter: None,
+            hooks: Hooks::default(),
+            program: Program::default(),
+        }
+    }
+
+    /// A peer that spawned nothing, and init's end of its conversation.
+    fn peer() -> (Peer, OwnedFd) {
+        let mut peer = Peer::new(&[0; 64], 64, Until::from(&Patience::default())).unwrap();
+        let theirs = peer.theirs.take().unwrap();
+        (peer, theirs)
+    }
+
+    #[test]
+    fn what_the_second_process_says_early_is_heard_after_the_word_that_there_is_one() {
+        let (mut peer, theirs) = peer();
+        let mut second = Command::new("sleep").arg("60").spawn().unwrap();
+        let pidfd = crate::sys::pidfd::pidfd_open(second.id() as i32).unwrap();
+        let socket = Fd(theirs.as_raw_fd());
+        teu_init::talk::send(socket, &Frame { value: 7, ..Frame::word(wire::NEED_MAPS) }, &[]).unwrap();
+        teu_init::talk::send_fd(socket, &Frame::word(wire::RESPAWNED), Fd(pidfd.as_raw_fd())).unwrap();
+        teu_init::talk::send(socket, &Frame::word(wire::READY), &[]).unwrap();
+        let early = peer.next(&plan()).unwrap().unwrap();
+        assert_eq!((early.frame.kind, early.frame.value), (wire::NEED_MAPS, 7));
+        assert_eq!(peer.pid(), second.id() as i32);
+        assert_eq!(peer.next(&plan()).unwrap().unwrap().frame.kind, wire::READY);
+        // It is the peer's now, and ends with it.
+        drop(peer);
+        second.wait().unwrap_err();
+    }
+
+    #[test]
+    fn a_first_process_that_fails_tells_of_no_second() {
+        let (mut peer, theirs) = peer();
+        let failed = Frame { kind: wire::FAILED, op: u32::MAX, value: libc::EPERM as u32, detail: 0 };
+        teu_init::talk::send(Fd(theirs.as_raw_fd()), &failed, &[]).unwrap();
+        drop(theirs);
+        assert!(peer.next(&plan()).is_err());
+        assert!(peer.next(&plan()).unwrap().is_none());
     }
 }

@@ -47,6 +47,10 @@ const LAWS: &[(&str, Law)] = &[
         quiet_under_filter,
     ),
     ("a filter is loaded with no_new_privs, or with CAP_SYS_ADMIN", filter_by_right),
+    (
+        "the second process, if there is one, is made once and before init asks or tells anything",
+        respawn_silent,
+    ),
     ("no clone makes a time namespace, and its offsets come right after it", time_alone),
     ("what may look at the network namespace comes after it is entered", network_entered),
     ("devices and sysctls find the namespaces entered and nothing masked yet", settings_in_between),
@@ -267,6 +271,26 @@ fn filter_by_right(program: &Program) -> Option<usize> {
     let has = |op: &Op| matches!(op, Op::Caps { effective, .. } if effective & SYS_ADMIN != 0);
     let right = before.iter().rev().find(|op| matches!(op, Op::Caps { .. })).is_some_and(has);
     (!right).then_some(filter)
+}
+
+/// What the second process says is told from what the first one says by that alone.
+fn respawn_silent(program: &Program) -> Option<usize> {
+    let respawns = |op: &Op| matches!(op, Op::Respawn { .. } | Op::RespawnInto { .. });
+    let talks = |op: &Op| {
+        matches!(
+            op,
+            Op::AwaitMaps {}
+                | Op::MapTree { .. }
+                | Op::NetDevices {}
+                | Op::Ask { .. }
+                | Op::Hook { .. }
+                | Op::Terminal { .. }
+                | Op::Seccomp { .. }
+                | Op::Ready {}
+        )
+    };
+    let twice = last(program, respawns).filter(|at| first(program, respawns) != Some(*at));
+    twice.or_else(|| ordered(program, respawns, talks))
 }
 
 /// Whoever is cloned with a time namespace is in it already, and then its offsets are bound.

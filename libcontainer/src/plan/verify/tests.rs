@@ -360,6 +360,14 @@ fn time_offsets() {
 }
 
 #[test]
+fn respawn() {
+    let law = "the second process, if there is one, is made once and before init asks or tells anything";
+    let respawn = Op::Respawn { flags: 0 };
+    is_law(&broken(|ops| drop(ops.splice(1..1, [respawn, respawn]))), law);
+    is_law(&broken(|ops| drop(ops.splice(1..1, [Op::AwaitMaps {}, respawn]))), law);
+}
+
+#[test]
 fn network() {
     let law = "what may look at the network namespace comes after it is entered";
     let join = Op::JoinMade { kind: 0x4000_0000, from: Slot(0) };
@@ -382,7 +390,7 @@ fn settings() {
     let law = "devices and sysctls find the namespaces entered and nothing masked yet";
     is_law(
         &broken(|ops| {
-            ops.insert(1, Op::Respawn { flags: 0 });
+            ops.insert(1, Op::Join { kind: 0, namespace: Slot(0) });
             ops.insert(1, Op::NetDevices {});
         }),
         law,
