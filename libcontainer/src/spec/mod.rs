@@ -39,6 +39,7 @@ pub(crate) mod pointer;
 mod update;
 mod validate;
 
+use std::borrow::Cow;
 use std::fs::Metadata;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
@@ -190,17 +191,20 @@ impl Spec {
     /// # Errors
     /// Those of [`Spec::from_bundle`], with places below `/process`.
     pub fn with_process(&self, process: &[u8]) -> Result<Self> {
-        Self::of_process(&self.bundle, &self.json, process)
+        Self::joined(&self.bundle, &self.json, process, &[])
     }
 
-    /// The same from the text of a configuration that is not read otherwise. `bundle` is absolute.
+    /// The same from the text of a configuration that is not read otherwise, and without the sections that matter to a new container alone. `bundle` is
+    /// absolute.
     pub(crate) fn of_process(bundle: &Path, json: &[u8], process: &[u8]) -> Result<Self> {
-        let mut process = load::object(process, "process")?;
-        let whole = load::members(json, "config.json")?;
-        if let (Some(process), Some(affinity)) = (process.as_object_mut(), affinity(&whole)) {
-            process.entry("execCPUAffinity").or_insert(affinity);
-        }
-        Self::from_absolute(bundle.to_owned(), replaced(&whole, "process", &process.to_string()).as_bytes())
+        Self::joined(bundle, json, process, &["mounts", "hooks"])
+    }
+
+    fn joined(bundle: &Path, json: &[u8], process: &[u8], left_out: &[&str]) -> Result<Self> {
+        let mut whole = load::members(json, "config.json")?;
+        let process = with_affinity(process, &whole)?;
+        whole.retain(|name, _| !left_out.contains(&name.as_str()));
+        Self::from_absolute(bundle.to_owned(), replaced(&whole, "process", &process).as_bytes())
     }
 
     /// The `process` of a configuration as it was written; an empty object if it has none.
@@ -230,10 +234,20 @@ impl Spec {
     }
 }
 
-/// The CPUs of further processes, if the configuration names some.
-fn affinity(whole: &Members<'_>) -> Option<Value> {
-    let process: Value = serde_json::from_slice(whole.get("process")?.get().as_bytes()).ok()?;
-    process.get("execCPUAffinity").filter(|affinity| !affinity.is_null()).cloned()
+/// The text of a further process, with the CPUs that the configuration names for such ones unless it names its own.
+fn with_affinity<'a>(process: &'a [u8], whole: &Members<'_>) -> Result<Cow<'a, str>> {
+    const KEY: &str = "execCPUAffinity";
+    let members = load::members(process, "process");
+    // Why it is no object is said best by whoever reads all of it.
+    let members = members.map_err(|error| load::object(process, "process").err().unwrap_or(error))?;
+    let configured = whole.get("process").map(|own| load::members(own.get().as_bytes(), "process"));
+    let affinity = configured.transpose()?.and_then(|own| own.get(KEY).map(|affinity| affinity.get()));
+    Ok(match affinity {
+        Some(affinity) if affinity != "null" && !members.contains_key(KEY) => {
+            Cow::Owned(replaced(&members, KEY, affinity))
+        }
+        _ => String::from_utf8_lossy(process),
+    })
 }
 
 /// The text of an object with another value for one of its keys.
