@@ -70,7 +70,7 @@ pub fn has_x32(token: u32) -> bool {
 }
 
 /// A system call that some architecture knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Call(usize);
 
 impl Call {

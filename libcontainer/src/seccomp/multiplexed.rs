@@ -41,14 +41,27 @@ const MULTIPLEXED: [(&str, &str, u64); 32] = [
     ("socketpair", "socketcall", 8),
 ];
 
-/// Whether `abi` has such calls.
-pub fn on(abi: &Abi) -> bool {
-    Call::named("socketcall").is_some_and(|call| abi.number(call).is_some())
+/// What a call may be made through: the number of that, and what its first argument is then.
+pub type Through = (u32, u64);
+
+/// The calls that `abi` multiplexes, sorted.
+pub fn calls(abi: &Abi) -> Vec<(Call, Through)> {
+    let number = |through| Call::named(through).and_then(|call| abi.number(call));
+    let (socketcall, ipc) = (number("socketcall"), number("ipc"));
+    if socketcall.is_none() && ipc.is_none() {
+        return Vec::new();
+    }
+    let known = MULTIPLEXED.iter().filter_map(|(name, through, which)| {
+        let through = if *through == "ipc" { ipc } else { socketcall };
+        Some((Call::named(name)?, (through?, *which)))
+    });
+    let mut calls: Vec<_> = known.collect();
+    calls.sort_unstable_by_key(|(call, _)| *call);
+    calls
 }
 
-/// The number of the call that `name` may be made through on `abi`, and what its first argument is then.
-pub fn through(name: &str, abi: &Abi) -> Option<(u32, u64)> {
-    let row = MULTIPLEXED.binary_search_by(|(call, ..)| (*call).cmp(name)).ok()?;
-    let (_, through, which) = MULTIPLEXED.get(row)?;
-    Some((abi.number(Call::named(through)?)?, *which))
+/// What `call` may be made through, from what [`calls`] gave.
+pub fn through(calls: &[(Call, Through)], call: Call) -> Option<Through> {
+    let place = calls.binary_search_by_key(&call, |(one, _)| *one).ok()?;
+    calls.get(place).map(|(_, through)| *through)
 }

@@ -3,7 +3,7 @@
 use super::abi::{ARM_PRIVATE, Abi, Call};
 use super::code::{Code, Is, Place};
 use super::condition::Condition;
-use super::multiplexed;
+use super::multiplexed::{self, Through};
 use super::profile::{Profile, Rule};
 use crate::{Error, ErrorKind, Result};
 
@@ -51,14 +51,13 @@ struct Entry {
 pub fn spans(profile: &Profile, abi: &Abi, start: u32, spans: &mut Vec<Span>) -> Result<()> {
     let mut last = None;
     let mut entries = Vec::with_capacity(512);
-    let multiplexes = multiplexed::on(abi);
+    let multiplexed = multiplexed::calls(abi);
     for rule in &profile.rules {
         for call in &rule.calls {
             let number = abi.number(*call);
             last = last.max(number.filter(|number| *number < ARM_PRIVATE || abi.bit != 0));
             if rule.action != profile.default {
-                let through = if multiplexes { multiplexed::through(call.name(), abi) } else { None };
-                enter(rule, *call, abi, through, &mut entries);
+                enter(rule, *call, abi, multiplexed::through(&multiplexed, *call), &mut entries);
             }
         }
     }
@@ -69,7 +68,8 @@ pub fn spans(profile: &Profile, abi: &Abi, start: u32, spans: &mut Vec<Span>) ->
     let mut beyond = last.filter(|_| profile.answers_new_calls).map(|last| last + 1);
     let mut otherwise = profile.default;
     push(spans, start, Verdict::Always(otherwise));
-    for group in order.chunk_by(|a, b| a >> 32 == b >> 32) {
+    let mut groups = order.chunk_by(|a, b| a >> 32 == b >> 32).peekable();
+    while let Some(group) = groups.next() {
         let Some(number) = group.first().map(|first| (first >> 32) as u32) else { continue };
         let group = group.iter().filter_map(|place| entries.get(*place as u32 as usize));
         if let Some(beyond) = beyond.take_if(|beyond| *beyond <= number) {
@@ -77,7 +77,11 @@ pub fn spans(profile: &Profile, abi: &Abi, start: u32, spans: &mut Vec<Span>) ->
             push(spans, beyond, Verdict::Always(otherwise));
         }
         push(spans, number, verdict(group, profile.default)?);
-        push(spans, number + 1, Verdict::Always(otherwise));
+        // Most calls have a neighbour with a verdict of its own.
+        let next = groups.peek().and_then(|group| group.first()).map(|first| (first >> 32) as u32);
+        if next != Some(number + 1) {
+            push(spans, number + 1, Verdict::Always(otherwise));
+        }
     }
     if let Some(beyond) = beyond {
         push(spans, beyond, Verdict::Always(NO_SUCH_CALL));
@@ -96,7 +100,7 @@ pub fn push(spans: &mut Vec<Span>, start: u32, verdict: Verdict) {
 }
 
 /// The entries of one rule for one call: itself, and the call that it may be made through.
-fn enter(rule: &Rule, call: Call, abi: &Abi, through: Option<(u32, u64)>, entries: &mut Vec<Entry>) {
+fn enter(rule: &Rule, call: Call, abi: &Abi, through: Option<Through>, entries: &mut Vec<Entry>) {
     let fit = |one: Condition| if abi.wide { one } else { one.narrow() };
     let meant = |conditions: &[Condition]| -> Vec<Condition> {
         conditions.iter().copied().map(fit).filter(|one| !one.is_empty()).collect()
