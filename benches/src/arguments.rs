@@ -11,12 +11,14 @@ use crate::section::Section;
 /// What `--help` prints.
 pub const USAGE: &str = "\
 usage: teu-bench [--teu PATH] [--c PATH] [--lab DIR] [--quick] [--json FILE] [--only NAME]...
+       teu-bench --teu PATH --steps FILE
 
   --teu PATH   the teu program to measure beside runc and crun
   --c PATH     benches/programs/engine.c, linked with libteu and static
   --lab DIR    a root filesystem with runc and crun in it; all contenders run inside (default: this machine's own)
   --quick      fewer rounds, containers and levels: under a minute
   --json FILE  where the figures go (default: benches/results/<seconds since 1970>.json, if ./benches is there)
+  --steps FILE measures nothing; writes which instructions each command of teu executes
   --only NAME  one section: one, hosts, calls, engine, parked, memory, concurrency, scale, seccomp; may be given again
 
 Needs root, the cgroup2 hierarchy and Linux 5.10. Leaves nothing behind.";
@@ -36,6 +38,8 @@ pub struct Arguments {
     pub quick: bool,
     /// Where the figures go.
     pub json: Option<PathBuf>,
+    /// Where the steps of each command go.
+    pub steps: Option<PathBuf>,
     /// The sections to measure; none means all.
     pub only: Vec<Section>,
     /// Set by the guard for the process it starts: the prefix of every container id.
@@ -57,6 +61,7 @@ impl Arguments {
                 Arg::Long("lab") => read.lab = Some(parser.value()?.into()),
                 Arg::Long("quick") => read.quick = true,
                 Arg::Long("json") => read.json = Some(parser.value()?.into()),
+                Arg::Long("steps") => read.steps = Some(parser.value()?.into()),
                 Arg::Long("only") => read.only.push(Section::named(&parser.value()?.string()?)?),
                 Arg::Long("inside") => read.inside = Some(parser.value()?.string()?),
                 Arg::Long("worker") => read.worker = values(&mut parser)?,

@@ -48,7 +48,7 @@ const CAPABILITIES: [&str; 14] = [
 
 /// Measures in interleaved rounds, of which the first warms caches and is thrown away.
 pub fn measure(run: &Run, samples: &mut Samples) -> Result<()> {
-    let bundle = write(&Path::new(HOME).join("engine-bundle"))?;
+    let bundle = bundle()?;
     let json = fs::read(bundle.path.join("config.json"))?;
     let mut runtimes: Vec<&Runtime> = run.runtimes.iter().collect();
     for round in 0..=run.rounds {
@@ -100,6 +100,11 @@ fn create(runtime: &Runtime, bundle: &Bundle, id: &str) -> Result<Duration> {
     created.init.end()?;
     runtime.force_delete(id)?;
     Ok(created.took)
+}
+
+/// The bundle, written anew.
+pub fn bundle() -> Result<Bundle> {
+    write(&Path::new(HOME).join("engine-bundle"))
 }
 
 /// The bundle, with the sources and the targets of all its mounts.

@@ -31,6 +31,7 @@ mod scale;
 mod seccomp;
 mod section;
 mod stats;
+mod steps;
 mod sys;
 mod table;
 mod worker;
@@ -80,6 +81,11 @@ fn drive(arguments: &Arguments, prefix: &str) -> Result<()> {
     // The guard blocked them, and what is blocked is inherited.
     SigSet::all().thread_unblock()?;
     prctl::set_pdeathsig(Signal::SIGKILL)?;
+    if let Some(path) = &arguments.steps {
+        let out = File::create(path).doing(|| format!("--steps {}", path.display()))?;
+        lab::enter(None, arguments.teu.as_deref(), None)?;
+        return steps::record(&Run::new(arguments, prefix)?, out);
+    }
     let json = json(arguments)?;
     let mut view = lab::enter(arguments.lab.as_deref(), arguments.teu.as_deref(), arguments.c.as_deref())?;
     let run = Run::new(arguments, prefix)?;

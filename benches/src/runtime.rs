@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::bundle::PROGRAM;
@@ -92,10 +93,16 @@ impl Runtime {
         self.timed(&["delete".as_ref(), "--force".as_ref(), id.as_ref()], LIMIT)
     }
 
-    fn timed(&self, arguments: &[&OsStr], limit: Duration) -> Result<Duration> {
-        let complaints = self.state_root.join(format!("complaints-{:?}", std::thread::current().id()));
+    /// The command line of a command.
+    pub fn command(&self, arguments: &[&OsStr]) -> Command {
         let mut command = process::command(&self.program);
         command.arg("--root").arg(self.state_root.join("containers")).args(arguments);
+        command
+    }
+
+    fn timed(&self, arguments: &[&OsStr], limit: Duration) -> Result<Duration> {
+        let complaints = self.state_root.join(format!("complaints-{:?}", std::thread::current().id()));
+        let mut command = self.command(arguments);
         command.stderr(process::complaints(&complaints)?);
         let line = || format!("{} {}", self.name, arguments.join(OsStr::new(" ")).to_string_lossy());
         match process::timed(&mut command, limit) {

@@ -21,18 +21,30 @@ pub const BENCH: Artifact = Artifact { package: "teu-bench", file: "teu-bench" }
 
 /// Builds `artifacts` for the machine's own target and returns their paths in the same order.
 pub fn build(project: &Project, artifacts: &[Artifact]) -> Result<Vec<PathBuf>, String> {
-    build_for(project, &project.triple()?, artifacts)
+    build_for(project, &project.triple()?, artifacts, None, "")
 }
 
-/// The same for another target that the toolchain has.
-pub fn build_for(project: &Project, triple: &str, artifacts: &[Artifact]) -> Result<Vec<PathBuf>, String> {
+/// The same for another target that the toolchain has, with a setting of cargo and more flags for rustc.
+pub fn build_for(
+    project: &Project,
+    triple: &str,
+    artifacts: &[Artifact],
+    setting: Option<(&'static str, &str)>,
+    flags: &str,
+) -> Result<Vec<PathBuf>, String> {
     // A folder of its own: other RUSTFLAGS in the same one would rebuild everything at each change of command.
     let target = project.target.join("static");
     let mut step = Step::new("build the release, static as it is shipped", &project.cargo)
         .args(["build", "--release", "--target", triple, "--target-dir"])
         .arg(&target)
         .args(project.locked())
-        .env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static");
+        .env(
+            "RUSTFLAGS",
+            format!("-C target-feature=+crt-static -C relocation-model=static {flags}").trim_end(),
+        );
+    if let Some((name, value)) = setting {
+        step = step.env(name, value);
+    }
     for artifact in artifacts {
         step = step.args(["--package", artifact.package, "--bin", artifact.file]);
     }

@@ -17,6 +17,7 @@ mod licence;
 mod lint;
 mod musl;
 mod mutants;
+mod order;
 mod packages;
 mod pages;
 mod project;
@@ -103,6 +104,12 @@ const COMMANDS: &[Command] = &[
         name: "release",
         about: "build the command as it is shipped, static and with musl, with its manual pages and completions",
         run: musl::run,
+        lanes: Vec::new,
+    },
+    Command {
+        name: "order",
+        about: "write the order in which the functions of the command lie, from what each of its commands executes",
+        run: order::run,
         lanes: Vec::new,
     },
     Command {

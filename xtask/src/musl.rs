@@ -6,6 +6,7 @@
 use crate::Failure;
 use crate::artifact::{self, TEU};
 use crate::lab::WORKSHOP;
+use crate::order::ORDER;
 use crate::pages;
 use crate::project::Project;
 use crate::step::Step;
@@ -24,9 +25,27 @@ pub fn run(project: &Project, args: &[String]) -> Result<(), Failure> {
 
 /// The command's path. The error says why it cannot be built.
 pub fn build(project: &Project) -> Result<PathBuf, String> {
+    made(project, "symbols")
+}
+
+/// The same with the names of its functions.
+pub fn build_with_symbols(project: &Project) -> Result<PathBuf, String> {
+    made(project, "none")
+}
+
+/// Builds it; `strip` is cargo's word for what is left out.
+fn made(project: &Project, strip: &'static str) -> Result<PathBuf, String> {
     let triple = triple(&project.triple()?);
     if toolchain_has(&triple) {
-        let built = artifact::build_for(project, &triple, &[TEU])?;
+        let ordered =
+            linker_orders().then(|| format!("-C link-arg=-Wl,--section-ordering-file={}", order(project)));
+        let built = artifact::build_for(
+            project,
+            &triple,
+            &[TEU],
+            Some((STRIP, strip)),
+            ordered.as_deref().unwrap_or_default(),
+        )?;
         return built.into_iter().next().ok_or_else(|| "the build gave no program".to_owned());
     }
     if !project.root_user {
@@ -35,8 +54,22 @@ pub fn build(project: &Project) -> Result<PathBuf, String> {
     WORKSHOP.build(project)?;
     let target = project.target.join("musl");
     std::fs::create_dir_all(&target).map_err(|error| format!("{}: {error}", target.display()))?;
-    in_workshop(project, &triple, &target).run(&project.root)?;
+    in_workshop(project, &triple, &target).env(STRIP, strip).run(&project.root)?;
     artifact::existing(target.join(&triple).join("release/teu"))
+}
+
+/// The setting of cargo that says what a release leaves out.
+const STRIP: &str = "CARGO_PROFILE_RELEASE_STRIP";
+
+/// Where the order of the functions is.
+fn order(project: &Project) -> String {
+    project.root.join(ORDER).display().to_string()
+}
+
+/// Whether the machine's linker puts functions in a given order: GNU ld does since 2.43. `musl.sh` asks the workshop's.
+fn linker_orders() -> bool {
+    let help = Command::new("ld").arg("--help").output();
+    help.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("--section-ordering-file"))
 }
 
 /// The musl target of a glibc one.

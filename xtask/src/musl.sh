@@ -14,4 +14,7 @@ export RUSTC_BOOTSTRAP=1
 name=$(printf %s "$1" | tr a-z- A-Z_)
 export "CARGO_TARGET_${name}_LINKER=musl-gcc"
 export RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static -C link-self-contained=no -L native=/build/unwind"
+if ld --help | grep -q -e --section-ordering-file; then
+	RUSTFLAGS="$RUSTFLAGS -C link-arg=-Wl,--section-ordering-file=/src/xtask/src/order.ld"
+fi
 exec cargo build --quiet --locked --release --package teu-cli --bin teu --target "$1" -Z build-std=std,panic_unwind
