@@ -55,6 +55,7 @@ pub(super) fn spawn(
         program: program.as_raw_fd(),
         args: [c"teu-init".as_ptr() as usize, 0],
         env: [0],
+        mask: [0; 128],
         errno: 0,
     };
     let mut stack = stack();

@@ -24,6 +24,8 @@ pub(super) struct Task {
     pub args: [usize; 2],
     /// NULL-ended environment pointers: empty.
     pub env: [usize; 1],
+    /// Zeroes: a mask of processors, for [`stay`]. On one that it cannot name `stay` does nothing.
+    pub mask: [u8; 128],
     /// Why exec failed: shared memory carries it back.
     pub errno: i32,
 }
@@ -32,6 +34,7 @@ pub(super) struct Task {
 pub(super) extern "C" fn stub(task: *mut Task) -> ! {
     // SAFETY: the caller's `task` outlives the stub, and CLONE_VFORK keeps the caller from touching it until exec or exit.
     let task = unsafe { &mut *task };
+    stay(&mut task.mask);
     task.errno = match sys::dup3(Fd(task.socket), Fd(SOCKET_FD), 0) {
         // SAFETY: both arrays end with NULL and point to static strings.
         Ok(()) => unsafe {
@@ -40,6 +43,16 @@ pub(super) extern "C" fn stub(task: *mut Task) -> ! {
         Err(errno) => errno,
     };
     sys::exit(1)
+}
+
+/// Keeps the process on its processor. The kernel would look for a better one at exec, and a thread of its own would carry the process there while both we and
+/// the caller wait. Init, which is about to reset what it inherits, undoes that first of all.
+fn stay(mask: &mut [u8]) {
+    let here = sys::processor().unwrap_or(u32::MAX) as usize;
+    if let Some(byte) = mask.get_mut(here / 8) {
+        *byte = 1 << (here % 8);
+        let _ = sys::set_affinity(mask);
+    }
 }
 
 /// A network namespace in the making.
