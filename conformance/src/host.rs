@@ -34,6 +34,15 @@ pub struct Hierarchy {
     pub controllers: Vec<String>,
 }
 
+impl Hierarchy {
+    /// Only the controllers that the group at `path` was given, and what every group has.
+    fn keep_delegated(&mut self, path: &str) {
+        let given = fs::read_to_string(self.root.join(path).join("cgroup.controllers")).unwrap_or_default();
+        let given: Vec<&str> = given.split_whitespace().chain(["freezer", "devices"]).collect();
+        self.controllers.retain(|name| given.contains(&name.as_str()));
+    }
+}
+
 /// What a test needs from the machine or the driver; missing needs become skips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
@@ -155,10 +164,15 @@ impl Host {
         let dash = if systemd { "" } else { "-" };
         let tag = format!("teucf{dash}{}", std::process::id());
         let work = std::env::temp_dir().join(&tag);
+        let manager = if in_userns() { own_manager() } else { String::new() };
+        let mut hierarchies = hierarchies(lane)?;
+        if systemd && !manager.is_empty() {
+            hierarchies.iter_mut().for_each(|one| one.keep_delegated(&manager));
+        }
         let host = Self {
             lane,
             canary: work.join("canary"),
-            hierarchies: hierarchies(lane)?,
+            hierarchies,
             busybox: ["/bin/busybox", "/usr/bin/busybox"]
                 .iter()
                 .map(PathBuf::from)
@@ -167,7 +181,7 @@ impl Host {
             tag,
             work,
             systemd,
-            manager: if in_userns() { own_manager() } else { String::new() },
+            manager,
         };
         fs::create_dir_all(&host.canary)?;
         // Mapped users of user namespaces must be able to reach the bundles.

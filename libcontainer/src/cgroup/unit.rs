@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Cgroup, RecordedUnit, failed};
+use super::{Cgroup, Dir, RecordedUnit, failed};
 use crate::error::Result;
 use crate::host::OwnCgroup;
 use crate::plan::cgroup::{CgroupDir, CgroupPlan, UnitPlan};
@@ -72,9 +72,11 @@ impl Cgroup {
         systemd::stop(unit, &until)
     }
 
-    /// Whether one of its directories is there; a scope goes with its last process. One that was never looked for may be.
+    /// Whether one of its directories is there; a scope goes with its last process. One that was never looked for may come still: its creator died after it
+    /// had asked systemd, which has not got to it.
     pub(crate) fn is_there(&self) -> bool {
-        self.dirs.is_empty() || self.dirs.iter().any(|dir| dir.open(libc::O_PATH).is_ok())
+        let may_be = |dir: &Dir| dir.inode == 0 || dir.open(libc::O_PATH).is_ok();
+        self.dirs.is_empty() || self.dirs.iter().any(may_be)
     }
 }
 
@@ -85,4 +87,26 @@ fn go_below(init: i32, subgroup: &str, dir: &mut CgroupDir) -> Result<()> {
     let enter = |()| std::fs::write(place.join("cgroup.procs"), init.to_string());
     let made = std::fs::create_dir(&place).and_then(enter);
     made.map_err(|e| failed(format!("make {} for init", place.display()), &e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CgroupRecord, RecordedDir};
+    use super::*;
+
+    #[test]
+    fn what_was_never_looked_for_may_be_there_and_what_was_made_and_is_gone_is_not() {
+        let dir = |inode| RecordedDir {
+            root: std::env::temp_dir(),
+            path: format!("teu-no-such-{}", std::process::id()),
+            hierarchy: String::new(),
+            inode,
+        };
+        let is_there = |inode| {
+            let record = CgroupRecord { v2: true, dirs: vec![dir(inode)], unit: None };
+            Cgroup::open(&record).unwrap().is_there()
+        };
+        assert!(is_there(0));
+        assert!(!is_there(7));
+    }
 }

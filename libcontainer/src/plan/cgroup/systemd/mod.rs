@@ -107,8 +107,16 @@ fn dirs(place: &str, host: &Host) -> Result<Vec<CgroupDir>> {
 /// The cgroup of the user's manager: the caller is often below it, and else it is where systemd always puts it.
 fn of_user(host: &Host) -> String {
     let own = host.own_cgroup.path("").unwrap_or_default();
-    let usual = || format!("user.slice/user-{uid}.slice/user@{uid}.service", uid = host.euid);
+    // Root of a user namespace is somebody else outside.
+    let uid = of_session(own).map_or_else(|| host.euid.to_string(), str::to_owned);
+    let usual = || format!("user.slice/user-{uid}.slice/user@{uid}.service");
     of_manager(own).map_or_else(usual, str::to_owned)
+}
+
+/// The user that a session's cgroup is of: systemd has a slice for each.
+fn of_session(path: &str) -> Option<&str> {
+    let uid = path.split('/').find_map(|part| part.strip_prefix("user-")?.strip_suffix(".slice"))?;
+    (!uid.is_empty() && uid.bytes().all(|byte| byte.is_ascii_digit())).then_some(uid)
 }
 
 /// The beginning of a path that is the cgroup of a user's manager.
@@ -198,7 +206,21 @@ impl fmt::Display for Property {
 
 #[cfg(test)]
 mod tests {
-    use super::of_manager;
+    use super::{of_manager, of_session};
+
+    #[test]
+    fn a_session_tells_whose_it_is() {
+        for (path, expected) in [
+            ("/user.slice/user-7.slice/session-1.scope", Some("7")),
+            ("/user.slice/user-7.slice", Some("7")),
+            ("/user.slice/user-.slice", None),
+            ("/user.slice/user-a-b.slice", None),
+            ("/system.slice/cron.service", None),
+            ("", None),
+        ] {
+            assert_eq!(of_session(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn a_users_manager_is_found_in_a_path_by_its_name() {
