@@ -243,7 +243,7 @@ fn waited(ctx: &Ctx<'_>, id: &str, file: &str) -> Result<u64, Trouble> {
 fn a_container_that_starves_is_told(ctx: &Ctx<'_>) -> Outcome {
     let container = limited(ctx, &json!({ "cpu": { "quota": 5000, "period": 100_000 } }))?;
     let work = || {
-        let process = process(&["touch:134217728", "exit:0"]).to_string();
+        let process = process(&["touch:16777216", "exit:0"]).to_string();
         ctx.driver.exec(Exec { id: &container.id, process, ..Exec::default() }).good()?;
         Ok(())
     };
