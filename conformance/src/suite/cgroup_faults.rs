@@ -17,10 +17,10 @@ const FREEZER: Need = Need::Controller("freezer");
 tests! {
     a_path_that_leaves_its_hierarchy_is_refused [Need::Cgroupfs],
     a_cgroup_below_a_frozen_one_is_refused [Need::Cgroupfs, FREEZER],
-    a_hierarchy_that_cannot_be_written_is_told [Need::Cli, Need::Cgroupfs],
+    a_hierarchy_that_cannot_be_written_is_told [Need::Cli, Need::Cgroupfs, Need::Root],
     limits_that_the_kernel_refuses_are_told_with_their_place [Need::Controller("cpu")],
     a_stopped_container_without_its_cgroup_is_deleted [Need::Cgroupfs],
-    a_running_container_without_its_cgroup_is_told_and_deleted [Need::Cgroupfs],
+    a_running_container_without_its_cgroup_is_told_and_deleted [Need::Cgroupfs, Need::Root],
 }
 
 fn a_path_that_leaves_its_hierarchy_is_refused(ctx: &Ctx<'_>) -> Outcome {
