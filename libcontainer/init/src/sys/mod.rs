@@ -22,11 +22,13 @@ mod generic;
 pub mod child;
 mod files;
 mod mounts;
+mod processors;
 mod terminal;
 pub use files::{fchmodat, getdents, sendfile};
 pub use mounts::{
     fsconfig, fsmount, fsopen, fspick, mount_data, mount_flags, mount_setattr, move_mount, open_tree, umount,
 };
+pub use processors::{processor, reset_affinity, set_affinity};
 pub use terminal::{pty_number, pty_peer, set_controlling_terminal, set_window_size, unlock_pty};
 
 use arch::{nr, syscall};
@@ -376,26 +378,6 @@ pub fn set_memory_policy(mode: u32, nodes: &[u8]) -> Result<()> {
     let (mask, length) = if bits == 0 { (0, 0) } else { (nodes.as_ptr() as usize, bits + 1) };
     // SAFETY: the mask is borrowed with its length, or NULL. The kernel copies it without alignment.
     done(unsafe { syscall(nr::SET_MEMPOLICY, [mode as usize, mask, length, 0, 0, 0]) })
-}
-
-/// Allows every processor; the kernel cuts that down to the cpuset.
-pub fn reset_affinity() -> Result<()> {
-    // 8,192 processors, the most that Linux supports on any architecture.
-    set_affinity(&[u8::MAX; 1024])
-}
-
-/// `cpus` are whole words of a bit mask.
-pub fn set_affinity(cpus: &[u8]) -> Result<()> {
-    // SAFETY: the mask is borrowed with its length. The kernel copies it without alignment.
-    done(unsafe { syscall(nr::SCHED_SETAFFINITY, [0, cpus.len(), cpus.as_ptr() as usize, 0, 0, 0]) })
-}
-
-/// The number of the processor that the caller runs on at this moment.
-pub fn processor() -> Result<u32> {
-    let mut number = 0u32;
-    // SAFETY: the number is borrowed for writing; the other pointers are NULL.
-    done(unsafe { syscall(nr::GETCPU, [&raw mut number as usize, 0, 0, 0, 0, 0]) })?;
-    Ok(number)
 }
 
 pub fn pivot_root(new: &CStr, old: &CStr) -> Result<()> {
