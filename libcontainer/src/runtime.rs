@@ -139,7 +139,7 @@ impl Runtime {
     /// As [`Runtime::plan`] and [`Runtime::prepare`], and what init reports.
     pub fn create(&self, id: &Id, spec: &Spec, options: CreateOptions) -> Result<Container> {
         // What takes the kernel longest begins first: everything else is decided meanwhile.
-        let network = network::begin_for(spec).map_err(|error| error.during("prepare"))?;
+        let network = network::begin_for(spec, &options).map_err(|error| error.during("prepare"))?;
         let plan = self.plan(id, spec, &options)?;
         self.prepare_with(plan, options, network)?.launch().map_err(|error| error.during("launch"))
     }

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use super::clone::Beside;
 use super::stub::{Making, make_network};
 use super::{failed, pair};
+use crate::options::CreateOptions;
 use crate::plan::namespaces::Namespaces;
 use crate::spec::Spec;
 use crate::sys::process::Processors;
-use crate::until::{self, Until, Woken};
+use crate::until::{self, Patience, Until, Woken};
 use crate::{Error, ErrorKind, Result};
 
 /// A network namespace on its way. Dropping it ends the child that makes it.
@@ -27,8 +28,9 @@ pub(crate) type Begun = (Network, OwnedFd);
 /// Starts to make the network namespace that a container of `spec` will need beside everything else, if it does.
 ///
 /// # Errors
-/// Those of [`Network::begin`].
-pub(crate) fn begin_for(spec: &Spec) -> Result<Option<Begun>> {
+/// Those of [`Network::begin`]; `TimedOut` or `Cancelled` if nobody waits for the container any more.
+pub(crate) fn begin_for(spec: &Spec, options: &CreateOptions) -> Result<Option<Begun>> {
+    Until::from(&Patience { timeout: options.timeout, cancel: options.cancel.clone() }).check()?;
     Namespaces::of(spec.config()).network_beside().then(Network::begin).transpose()
 }
 
