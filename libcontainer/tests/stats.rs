@@ -3,7 +3,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use teu::events::{Event, EventOptions, PressureResource, PressureTrigger};
@@ -48,20 +48,38 @@ fn is_root() -> bool {
     std::fs::read_to_string("/proc/self/status").unwrap().contains("\nUid:\t0\t0\t")
 }
 
-/// A created container whose program is never executed, and its bundle.
+/// A created container, and its bundle.
 struct Made {
     container: Container,
     bundle: PathBuf,
 }
 
 impl Made {
+    /// With a program that nobody executes.
     fn new(name: &str) -> Self {
+        Self::with(name, &["/program"])
+    }
+
+    /// With one of the host's that stays.
+    fn that_stays(name: &str) -> Self {
+        Self::with(name, &["/usr/bin/sleep", "1000"])
+    }
+
+    fn with(name: &str, args: &[&str]) -> Self {
         let id = format!("teu-{name}-{}", std::process::id());
         let bundle = std::env::temp_dir().join(&id);
         std::fs::create_dir_all(bundle.join("rootfs/proc")).unwrap();
         std::fs::copy("/bin/true", bundle.join("rootfs/program")).unwrap();
-        let json = r#"{"ociVersion": "1.3.0", "root": {"path": "rootfs"}, "process": {"cwd": "/", "args": ["/program"]},
-            "linux": {"namespaces": [{"type": "mount"}, {"type": "pid"}]}}"#;
+        let of_host = ["/usr", "/lib", "/lib64"].into_iter().filter(|folder| Path::new(folder).exists());
+        let bind = |folder: &str| {
+            format!(r#"{{"destination": "{folder}", "source": "{folder}", "options": ["bind", "ro"]}}"#)
+        };
+        let binds: Vec<_> = of_host.map(bind).collect();
+        let json = format!(
+            r#"{{"ociVersion": "1.3.0", "root": {{"path": "rootfs"}}, "process": {{"cwd": "/", "args": {args:?}}}, "mounts": [{}],
+            "linux": {{"namespaces": [{{"type": "mount"}}, {{"type": "pid"}}]}}}}"#,
+            binds.join(",")
+        );
         let spec = Spec::from_json(&bundle, json.as_bytes()).unwrap();
         let runtime = Runtime::at(bundle.join("state")).unwrap();
         let container = runtime.create(&Id::new(id).unwrap(), &spec, CreateOptions::default()).unwrap();
@@ -99,7 +117,7 @@ fn a_state_and_a_signal_take_no_memory() {
         println!("skipped: making containers needs root");
         return;
     }
-    let made = Made::new("state");
+    let made = Made::that_stays("state");
     let container = &made.container;
     let counted = |what: &str, act: &dyn Fn()| {
         let before = COUNT.with(Cell::get);
