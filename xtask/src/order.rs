@@ -82,8 +82,7 @@ fn holder(functions: &[Function], address: u64) -> Option<&str> {
 }
 
 fn script(names: &[&str]) -> String {
-    let sections: BTreeSet<String> = BTreeSet::new();
-    let mut seen = sections;
+    let mut seen = BTreeSet::new();
     let patterns = names.iter().map(|name| pattern(name)).filter(|pattern| seen.insert(pattern.clone()));
     let lines: Vec<String> = patterns.map(|pattern| format!("  *({pattern})\n")).collect();
     format!("{HEAD}.text : {{\n{}}}\n", lines.concat())

@@ -7,6 +7,7 @@ use crate::capi;
 use crate::project::Project;
 use crate::step::Step;
 use crate::summary::Tally;
+use crate::test;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -74,13 +75,7 @@ pub fn lifecycles(project: &Project) -> Result<Tally, String> {
         .args(["test", "--package", "teu-capi", "--test", "c", "--test", "hygiene"])
         .args(project.locked());
     let step = step.args(["--", "--nocapture", "is_the_same_before_and_after"]).env("TEU_LIFECYCLES", "1000");
-    let mut tally = Tally::default();
-    let status = step.lines(&project.root, |line| {
-        println!("{line}");
-        tally.read(line);
-    })?;
-    tally.end(step.judge(status));
-    Ok(tally)
+    test::tally(project, &step)
 }
 
 fn sysroot() -> Result<PathBuf, String> {

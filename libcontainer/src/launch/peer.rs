@@ -30,7 +30,7 @@ pub(crate) struct Peer {
     pub terminal: Option<Terminal>,
     /// The listener of the filter, if the caller keeps it.
     pub listener: Option<OwnedFd>,
-    /// Whether init goes on in a second process, and that one is known.
+    /// Whether the word that there is a second process was waited for.
     respawned: bool,
     /// What the second process has said before the first one told of it.
     early: VecDeque<Heard>,

@@ -240,8 +240,9 @@ fn with_affinity<'a>(process: &'a [u8], whole: &Members<'_>) -> Result<Cow<'a, s
     let members = load::members(process, "process");
     // Why it is no object is said best by whoever reads all of it.
     let members = members.map_err(|error| load::object(process, "process").err().unwrap_or(error))?;
-    let configured = whole.get("process").map(|own| load::members(own.get().as_bytes(), "process"));
-    let affinity = configured.transpose()?.and_then(|own| own.get(KEY).map(|affinity| affinity.get()));
+    // A container may have no process of its own, which is null where it is written.
+    let configured = whole.get("process").and_then(|own| load::members(own.get().as_bytes(), "process").ok());
+    let affinity = configured.and_then(|own| own.get(KEY).map(|affinity| affinity.get()));
     Ok(match affinity {
         Some(affinity) if affinity != "null" && !members.contains_key(KEY) => {
             Cow::Owned(replaced(&members, KEY, affinity))

@@ -501,3 +501,16 @@ fn a_bundle_that_the_state_cannot_name_is_refused_before_anything_is_made() {
         r#"bundle "/bundles/\xFF" is not UTF-8, as the state of a container is (runtime-spec "State")"#
     );
 }
+
+#[test]
+fn a_further_process_may_enter_a_container_without_one_of_its_own() {
+    let further = br#"{"cwd": "/", "args": ["sh"], "user": {"uid": 0, "gid": 0}}"#;
+    for own in [Value::Null, json!({"cwd": "/", "args": ["a"], "user": {"uid": 0, "gid": 0}})] {
+        let mut document = base();
+        document["process"] = own.clone();
+        let text = document.to_string();
+        let spec = Spec::of_process(std::path::Path::new("/bundle"), text.as_bytes(), further);
+        let spec = spec.unwrap_or_else(|error| panic!("{own}: {error}"));
+        assert_eq!(spec.config().process().as_ref().unwrap().args().as_deref(), Some(&["sh".to_owned()][..]));
+    }
+}

@@ -19,7 +19,7 @@ pub fn hooks(config: &Config, warnings: &mut Warnings) -> Result<()> {
     ];
     for (name, hooks) in lists {
         let hooks = list(hooks);
-        limit_entries(hooks.len(), &format!("/hooks/{name}"))?;
+        limit_entries(hooks.len(), format_args!("/hooks/{name}"))?;
         for (index, hook) in hooks.iter().enumerate() {
             check(hook, &format!("/hooks/{name}/{index}"), warnings)?;
         }

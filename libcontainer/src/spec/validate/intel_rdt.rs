@@ -44,7 +44,7 @@ fn schemata(rdt: &LinuxIntelRdt) -> Result<()> {
         line(text).or_else(|why| at(&format!("memBwSchema {why}")))?;
     }
     let lines = list(rdt.schemata());
-    limit_entries(lines.len(), &format!("{PLACE}/schemata"))?;
+    limit_entries(lines.len(), format_args!("{PLACE}/schemata"))?;
     for (index, text) in lines.iter().enumerate() {
         line(text).map_err(|why| invalid(format!("{PLACE}/schemata/{index}"), format!("the line {why}")))?;
     }

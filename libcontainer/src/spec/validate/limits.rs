@@ -36,7 +36,7 @@ fn block_io(io: &LinuxBlockIo) -> Result<()> {
         weight(value, || format!("{BLOCK_IO}/{key}"))?;
     }
     let devices = list(io.weight_device());
-    limit_entries(devices.len(), &format!("{BLOCK_IO}/weightDevice"))?;
+    limit_entries(devices.len(), format_args!("{BLOCK_IO}/weightDevice"))?;
     for (index, device) in devices.iter().enumerate() {
         let place = format!("{BLOCK_IO}/weightDevice/{index}");
         numbers(device.major(), device.minor(), &place)?;

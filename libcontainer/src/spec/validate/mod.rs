@@ -25,6 +25,7 @@ pub(super) use self::resources::resources;
 pub(crate) use self::scheduling::{MAX_CPUS, MAX_NODES};
 pub(crate) use self::sysctl::{DOMAINNAME, owner as sysctl_owner, path as sysctl_path};
 use std::ffi::OsStr;
+use std::fmt::Display;
 
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Spec as Config};
 
@@ -101,9 +102,12 @@ fn needs_namespace(config: &Config, typ: LinuxNamespaceType, pointer: &str, mess
     }
 }
 
-fn limit_entries(count: usize, pointer: &str) -> Result<()> {
+fn limit_entries(count: usize, pointer: impl Display) -> Result<()> {
     if count > MAX_ENTRIES {
-        return Err(invalid(pointer, format!("{count} entries, at most {MAX_ENTRIES} are allowed")));
+        return Err(invalid(
+            pointer.to_string(),
+            format!("{count} entries, at most {MAX_ENTRIES} are allowed"),
+        ));
     }
     Ok(())
 }
