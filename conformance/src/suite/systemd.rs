@@ -441,9 +441,18 @@ fn a_container_can_be_a_slice(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = scoped(ctx)?;
     let slice = format!("{}.slice", bundle.id.replace('-', "_"));
     bundle.set("/linux/cgroupsPath", format!("{}:teu:{slice}", self::slice(ctx)));
-    let container = sleeping(ctx, &mut bundle)?;
+    bundle.without_namespace("cgroup");
+    let mut container = created(ctx, bundle.ops(&["cgroup", "sleep"]))?;
+    container.start()?;
+    let report = container.report()?;
+    let wanted = format!("/{}", ctx.host.below_manager(&slice));
     are_written(&slice, &[("cgroup.procs", &container.pid.to_string())])?;
-    are_shown(&slice, &[("ControlGroup", &format!("/{}", ctx.host.below_manager(&slice)))])?;
+    are_shown(&slice, &[("ControlGroup", &wanted)])?;
+    let further = enter(ctx, &container.id, &process(&["cgroup"]))?;
+    for (who, report) in [("it", report), ("a further process", further)] {
+        let lines = report.get("cgroup").as_array().cloned().unwrap_or_default();
+        check!(lines.contains(&Value::from(format!("0::{wanted}"))), "{who} ran in {lines:?}");
+    }
     container.delete_by_force()?;
     check!(shown(&slice, "ActiveState")? != "active", "the slice is active still");
     Ok(())

@@ -53,8 +53,8 @@ impl Entering {
         if let Some(score) = self.plan.oom_score_adj {
             idmap::write_oom_score(self.peer.pid(), score)?;
         }
-        if let Some(unit) = &self.plan.cgroup.unit {
-            systemd::attach(unit, self.peer.pid(), self.peer.until())?;
+        if let Some(destination) = self.plan.cgroup.destination() {
+            systemd::attach(destination, self.peer.pid(), self.peer.until())?;
         }
         self.peer.feed(std::mem::take(&mut self.slots))?;
         self.converse()?;

@@ -47,12 +47,12 @@ pub use self::carrier::init_size;
 pub(crate) use self::exec::{Entered, Entering};
 pub(crate) use self::peer::Peer;
 use crate::container::Container;
-use crate::plan::Rlimit;
+use crate::plan::{Plan, Rlimit};
 use crate::prepare::Prepared;
 use crate::resctrl::Resctrl;
 use crate::state::InitRecord;
 use crate::sys;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, systemd};
 
 impl Prepared {
     /// Creates the container: on success init waits at the gate, on failure nothing is left.
@@ -102,12 +102,15 @@ impl Launch {
 
     /// Clones init and feeds it. What nothing has to come before is sent first: init finds it waiting.
     fn start(&mut self) -> Result<()> {
-        let waits = self.prepared.plan.oom_score_adj.is_some() || self.prepared.cgroup.has_late();
+        let Prepared { plan, cgroup, .. } = &self.prepared;
+        let placed = plan.cgroup.destination().is_some();
+        let waits = plan.oom_score_adj.is_some() || cgroup.has_late() || placed;
         if !waits {
             self.feed()?;
         }
         self.spawn()?;
         if waits {
+            self.place()?;
             self.prepared.cgroup.apply_late()?;
             if let Some(score) = self.prepared.plan.oom_score_adj {
                 idmap::write_oom_score(self.peer.pid(), score)?;
@@ -124,9 +127,18 @@ impl Launch {
             return Ok(());
         }
         let cgroup = plan.into_cgroup.and_then(|dir| cgroup.directory(&plan.cgroup, dir));
-        self.peer.spawn(plan.clone_flags, cgroup)?;
+        let spawned = self.peer.spawn(plan.clone_flags, cgroup);
+        spawned.map_err(|error| unplaced(error, plan))?;
         trace::cloned(plan, self.peer.pid());
         Ok(())
+    }
+
+    /// Has init moved into the cgroup, if we may neither clone it there nor move it.
+    fn place(&self) -> Result<()> {
+        match self.prepared.plan.cgroup.destination() {
+            Some(destination) => systemd::attach(destination, self.peer.pid(), self.peer.until()),
+            None => Ok(()),
+        }
     }
 
     fn feed(&mut self) -> Result<()> {
@@ -210,6 +222,18 @@ impl Launch {
     fn obituary(&mut self) -> Error {
         let ended = self.peer.bury();
         report::obituary(&self.prepared.plan, &self.prepared.cgroup, &self.peer.program.0, ended)
+    }
+}
+
+/// A clone into a cgroup is denied where a move into it would be: the kernel says no more than that.
+fn unplaced(error: Error, plan: &Plan) -> Error {
+    let dir = plan.into_cgroup.and_then(|dir| plan.cgroup.dirs.get(dir));
+    match dir.filter(|_| error.errno() == Some(libc::EACCES)) {
+        Some(dir) => error.remark(format!(
+            "into the cgroup {}: the caller has to be in a cgroup of his own above it, or beside it below one of his own",
+            dir.root.join(&dir.path).display()
+        )),
+        None => error,
     }
 }
 

@@ -6,7 +6,6 @@
 use teu_init::program::{Op, Slot};
 
 use super::cgroup::UnitPlan;
-use super::cgroup::systemd::{self, Manager};
 use super::labels::Labels;
 use super::namespaces::{Namespaces, kind};
 use super::process::{Descriptors, Half};
@@ -18,7 +17,7 @@ use super::{
     CgroupPlan, Hooks, OomScore, Plan, Shape, Source, annotations, exec_cgroup, intel_rdt, push_keyring,
     rlimits, terminal,
 };
-use crate::cgroup::{CgroupRecord, RecordedDir};
+use crate::cgroup::{CgroupRecord, RecordedUnit};
 use crate::host::{Host, OwnCgroup};
 use crate::options::ExecCgroup;
 use crate::spec::{Id, Spec, keeps_groups, own};
@@ -154,23 +153,13 @@ impl Cgroups {
     }
 }
 
-/// The unit that the user's manager has to move the process into: a caller outside of what that manager has may not do it himself.
+/// The unit into which systemd has to move the process, because the caller may not.
 fn attached(record: &CgroupRecord, own: &OwnCgroup) -> Option<UnitPlan> {
-    let unit = record.unit.as_ref().filter(|unit| unit.manager == Manager::User)?;
-    let of_caller = systemd::of_manager(own.path("").unwrap_or_default());
-    let shared = |dir: &RecordedDir| dir.hierarchy.is_empty() && systemd::of_manager(&dir.path) == of_caller;
-    let inside = of_caller.is_some() && record.dirs.iter().any(shared);
-    let below = |dir: &RecordedDir| {
-        let (_, below) = dir.path.rsplit_once(&format!("/{}/", unit.name))?;
-        Some(below.to_owned())
-    };
-    let subgroup = record.dirs.iter().find(|dir| dir.hierarchy.is_empty()).and_then(below);
-    (!inside).then(|| UnitPlan {
-        manager: unit.manager,
-        name: unit.name.clone(),
-        properties: Vec::new(),
-        subgroup,
-    })
+    let RecordedUnit { manager, name } = record.unit.as_ref()?;
+    let unit = UnitPlan { manager: *manager, ..UnitPlan::named(name) };
+    let dir = record.dirs.iter().find(|dir| dir.hierarchy.is_empty())?;
+    let destination = Some(unit.destination(&dir.path, own)?);
+    Some(UnitPlan { destination, ..unit })
 }
 
 fn cgroups(record: &CgroupRecord, wanted: &ExecCgroup) -> Result<Cgroups> {

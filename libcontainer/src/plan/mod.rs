@@ -334,7 +334,7 @@ impl Subject<'_> {
 
     /// The directory of the cgroup plan that init is cloned into.
     fn born_into(&self) -> Option<usize> {
-        self.unified().filter(|_| !self.shape.clone_outside && !self.cgroup.is_scope())
+        self.unified().filter(|_| !self.shape.clone_outside && !self.cgroup.is_placed())
     }
 
     /// Whether init is in all of its cgroup from birth: only then can its cgroup namespace be made by the clone.
@@ -517,7 +517,7 @@ fn descriptors(
 
 /// The cgroup2 directory is entered by the clone, or systemd has put init there; the others are entered by init.
 fn cgroup_entrances(subject: &Subject<'_>, out: &mut Builder, sources: &mut Vec<Source>) -> Vec<Slot> {
-    let entered = if subject.cgroup.is_scope() { subject.unified() } else { subject.born_into() };
+    let entered = if subject.cgroup.is_placed() { subject.unified() } else { subject.born_into() };
     let others = (0..subject.cgroup.dirs.len()).filter(|index| Some(*index) != entered);
     let slots = others.map(|index| {
         sources.push(Source::CgroupEntrance(index));

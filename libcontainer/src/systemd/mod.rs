@@ -12,7 +12,7 @@ use self::address::Address;
 use self::bus::{Answer, Bus, Limit, refused};
 use self::wire::{Call, Message};
 use crate::cgroup::RecordedUnit;
-use crate::plan::cgroup::systemd::{Manager, Property, UnitPlan, Value};
+use crate::plan::cgroup::systemd::{Destination, Manager, Property, UnitPlan, Value};
 use crate::until::Until;
 use crate::{Error, ErrorKind, Result};
 
@@ -25,6 +25,8 @@ const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const JOB_REMOVED: &str = "JobRemoved";
 const WATCH: &str = "type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1',\
     interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
+/// What a caller can do to whom systemd refuses it.
+const BELOW: &str = "whoever is below the user's manager needs no help: systemd-run --user --scope";
 /// A job takes the place of another one that waits for the same unit.
 const MODE: &str = "replace";
 
@@ -148,16 +150,14 @@ impl<'a> Systemd<'a> {
         Ok(())
     }
 
-    /// Moves a process into the unit's cgroup, or the group in it that is the container's, for a caller who may not do it itself.
+    /// Moves a process there, for a caller who may not do it himself.
     ///
     /// # Errors
     /// The unit is gone, or systemd does not move it.
-    pub fn attach(&mut self, unit: &UnitPlan, pid: i32) -> Result<()> {
+    pub fn attach(&mut self, to: &Destination, pid: i32) -> Result<()> {
         let pids = Value::Array("u".to_owned(), vec![Value::Uint32(pid.unsigned_abs())]);
-        let subgroup = unit.subgroup.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
-        let body = [Value::text(&unit.name), Value::text(&subgroup), pids];
-        let attached = self.bus.ask(&call("AttachProcessesToUnit", &body));
-        attached.map(drop).map_err(|error| error.context(cannot("attach a process to", &unit.name)))
+        let body = [Value::text(&to.unit), Value::text(&to.below), pids];
+        self.bus.ask(&call("AttachProcessesToUnit", &body)).map(drop)
     }
 
     /// Waits for the end of a job.
@@ -179,12 +179,18 @@ pub(crate) fn stop(unit: &RecordedUnit, until: &Until) -> Result<()> {
     Systemd::connect(unit.manager, until)?.stop(&unit.name)
 }
 
-/// Moves a process into the cgroup of a unit.
+/// Moves a process into a cgroup that a manager has.
 ///
 /// # Errors
 /// As [`Systemd::connect`] and [`Systemd::attach`].
-pub(crate) fn attach(unit: &UnitPlan, pid: i32, until: &Until) -> Result<()> {
-    Systemd::connect(unit.manager, until)?.attach(unit, pid)
+pub(crate) fn attach(to: &Destination, pid: i32, until: &Until) -> Result<()> {
+    attach_by(Systemd::connect(to.manager, until), to, pid)
+}
+
+fn attach_by(systemd: Result<Systemd<'_>>, to: &Destination, pid: i32) -> Result<()> {
+    let cannot = || cannot("attach a process to", &format!("{}{}", to.unit, to.below));
+    let attached = systemd.and_then(|mut systemd| systemd.attach(to, pid));
+    attached.map_err(|error| error.context(cannot()).remark(BELOW))
 }
 
 fn finished(signal: &Message) -> Result<()> {

@@ -18,7 +18,7 @@ fn unit(properties: &[(&str, &str)]) -> UnitPlan {
         pointer: (*pointer).to_owned(),
     };
     let properties = properties.iter().map(property).collect();
-    UnitPlan { manager: Manager::System, name: "x.scope".to_owned(), properties, subgroup: None }
+    UnitPlan { properties, ..UnitPlan::named("x.scope") }
 }
 
 fn start_at(addresses: Vec<Address>, until: &Until, unit: &UnitPlan) -> std::result::Result<(), NotStarted> {
@@ -372,4 +372,25 @@ fn a_change_without_known_properties_is_none() {
     systemd.set(&unit(&[("Foo", "/linux/resources/x")])).unwrap();
     drop(systemd);
     assert_eq!(fake.heard(), ["SetUnitProperties"]);
+}
+
+#[test]
+fn a_process_is_attached_to_the_place_in_the_unit_and_a_refusal_says_how_to_do_without() {
+    let attached = |answer: fn(&mut Talk, &super::fake::Heard)| {
+        let fake = Fake::new(move |talk| {
+            talk.login();
+            let call = talk.expect("AttachProcessesToUnit");
+            assert_eq!((call.message.text(0), call.message.text(1)), ("user@7.service", "/a.slice"));
+            answer(talk, &call);
+            talk.say_nothing();
+        });
+        let (unit, below) = ("user@7.service".to_owned(), "/a.slice".to_owned());
+        let to = Destination { manager: Manager::System, unit, below };
+        attach_by(Systemd::first(fake.address(false), &Until::default(), LONGEST), &to, 7)
+    };
+    attached(|talk, call| talk.reply(call, &[])).unwrap();
+    let refused = attached(|talk, call| talk.refuse(call, "org.freedesktop.DBus.Error.AccessDenied", "no"));
+    let message = "systemd: cannot attach a process to unit user@7.service/a.slice: AttachProcessesToUnit: no \
+                   (whoever is below the user's manager needs no help: systemd-run --user --scope)";
+    assert_eq!(refused.unwrap_err().message(), message);
 }

@@ -25,7 +25,7 @@ use oci_spec::runtime::{LinuxResources, Spec};
 pub(crate) use self::devices::{DEFAULT_RULE, device_transition};
 pub use self::devices::{DeviceKind, DevicePlan, DeviceProgram, DeviceRule, When};
 pub use self::owner::Delegate;
-pub use self::systemd::UnitPlan;
+pub use self::systemd::{Destination, UnitPlan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{CgroupLayout, Host};
 use crate::options::CgroupManager;
@@ -197,6 +197,16 @@ impl CgroupPlan {
     /// systemd makes a scope of it, with init in it.
     pub(crate) fn is_scope(&self) -> bool {
         self.unit.as_ref().is_some_and(|unit| !unit.is_slice())
+    }
+
+    /// systemd puts init into it, which is born outside.
+    pub(crate) fn is_placed(&self) -> bool {
+        self.is_scope() || self.destination().is_some()
+    }
+
+    /// Where systemd has to move a process that the caller has started outside of the cgroup.
+    pub(crate) fn destination(&self) -> Option<&Destination> {
+        self.unit.as_ref()?.destination.as_ref()
     }
 
     fn add_settings(&mut self, settings: Vec<Setting>) -> Result<()> {

@@ -3,6 +3,7 @@
 //! A *scope* has the container's init in it from the start. A container may be a *slice* instead, which systemd makes empty.
 
 mod annotations;
+mod destination;
 mod devices;
 mod name;
 mod properties;
@@ -14,6 +15,7 @@ use std::fmt;
 use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
 
+pub use self::destination::Destination;
 pub(super) use self::properties::of_v1;
 pub use self::value::Value;
 use super::{CgroupDir, DeviceRule, Setting, When, owner};
@@ -42,6 +44,8 @@ pub struct UnitPlan {
     pub properties: Vec<Property>,
     /// A group in the unit's, which is the container's own then.
     pub subgroup: Option<String>,
+    /// Where systemd has to move a process into a unit that runs, because the caller may not.
+    pub destination: Option<Destination>,
 }
 
 /// A property of a unit.
@@ -66,6 +70,17 @@ impl Manager {
 }
 
 impl UnitPlan {
+    /// A unit of the machine's manager without anything but its name.
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            manager: Manager::System,
+            name: name.to_owned(),
+            properties: Vec::new(),
+            subgroup: None,
+            destination: None,
+        }
+    }
+
     /// Whether it is a slice, which has no processes of its own at the start.
     pub fn is_slice(&self) -> bool {
         self.name.ends_with(".slice")
@@ -87,7 +102,10 @@ pub(super) fn plan(config: &Spec, id: &str, host: &Host) -> Result<(UnitPlan, Ve
     let parts = [above.as_str(), &folder, &named.name, subgroup.as_deref().unwrap_or_default()];
     let place = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     let dirs = dirs(&place, host)?;
-    let mut unit = UnitPlan { manager, name: named.name, properties: Vec::new(), subgroup };
+    let mut unit = UnitPlan { manager, subgroup, ..UnitPlan::named(&named.name) };
+    if unit.is_slice() && dirs.iter().any(|dir| dir.hierarchy.is_empty()) {
+        unit.destination = unit.destination(&place, &host.own_cgroup);
+    }
     unit.add_defaults(id, &named.slice);
     unit.properties.extend(annotations::properties(config)?);
     Ok((unit, dirs))
@@ -166,7 +184,7 @@ pub(super) fn add_limits(unit: &mut UnitPlan, settings: &mut [Setting]) {
 pub(super) fn changed(unit: &RecordedUnit, settings: &mut [Setting]) -> UnitPlan {
     settings.iter_mut().for_each(properties::round_quota);
     let properties = properties::properties(settings);
-    UnitPlan { manager: unit.manager, name: unit.name.clone(), properties, subgroup: None }
+    UnitPlan { manager: unit.manager, properties, ..UnitPlan::named(&unit.name) }
 }
 
 /// Other rules for devices in the place of those that systemd was told.
@@ -190,6 +208,9 @@ impl fmt::Display for UnitPlan {
         writeln!(f, "unit     {} of the {manager} manager", self.name)?;
         if let Some(subgroup) = &self.subgroup {
             writeln!(f, "subgroup {subgroup:<42} /annotations/{}", owner::SUBGROUP)?;
+        }
+        if let Some(Destination { unit, below, .. }) = &self.destination {
+            writeln!(f, "moved    to {below} of {unit}")?;
         }
         for property in &self.properties {
             writeln!(f, "property {:<42} {}", property.to_string(), property.pointer)?;
