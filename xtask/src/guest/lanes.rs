@@ -81,10 +81,15 @@ fn tally(project: &Project, job: &Job<'_>) -> Result<Tally, String> {
         println!("{line}");
         tally.read(line);
     })?;
-    tally.end(match end {
+    let end = match end {
         End::Status(0) => Ok(()),
         End::Status(status) => Err(format!("the suite ended with status {status}")),
         End::Lost(reason) => Err(reason),
-    });
+    };
+    // The summary says it too, but the other runs come before it.
+    if let Err(reason) = &end {
+        println!("==> {reason}");
+    }
+    tally.end(end);
     Ok(tally)
 }

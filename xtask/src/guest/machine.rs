@@ -146,7 +146,15 @@ impl Place {
         }
         let console = fs::read(self.console()).unwrap_or_default();
         let reason = ended.err().unwrap_or_else(|| "the guest went down before its job had ended".to_owned());
-        End::Lost(format!("{reason}{}", last_lines(&String::from_utf8_lossy(&console))))
+        let kept =
+            self.keep_console().map(|kept| format!("; all of it: {}", kept.display())).unwrap_or_default();
+        End::Lost(format!("{reason}{}{kept}", last_lines(&String::from_utf8_lossy(&console))))
+    }
+
+    /// A kernel that dies says why long before its last lines.
+    fn keep_console(&self) -> Option<PathBuf> {
+        let kept = self.0.with_extension("console");
+        fs::rename(self.console(), &kept).ok().map(|()| kept)
     }
 }
 
@@ -190,7 +198,14 @@ mod tests {
         let place = place("lost");
         fs::write(place.console(), "one\r\n\r\nKernel panic\r\n").unwrap();
         let End::Lost(reason) = place.end(Ok(())) else { panic!() };
-        assert!(reason.ends_with("before its job had ended; its console: one | Kernel panic"), "{reason}");
+        let kept = place.0.with_extension("console");
+        let end = format!(
+            "before its job had ended; its console: one | Kernel panic; all of it: {}",
+            kept.display()
+        );
+        assert!(reason.ends_with(&end), "{reason}");
+        assert!(fs::read_to_string(&kept).unwrap().starts_with("one"));
+        fs::remove_file(&kept).unwrap();
     }
 
     #[test]
