@@ -4,10 +4,12 @@
 //! the report so far as one line of JSON, and so does the end of the list. A failed attempt is reported by its errno's name.
 //!
 //! Observations: `status mounts fds cwd env args limits ns cgroup hostname pid loopback clock:NUMBER machine isatty:N stat:P lstat:P readlink:P
-//! statfs:P read:P list:P tty:N sched ioprio mempolicy keyring`. Attempts: `open:P openrw:P write:P=TEXT mkdir:P unlink:P mknod:P:TYPE:MAJOR:MINOR mount:TYPE:P
+//! statfs:P read:P list:P tty:N sched ioprio mempolicy keyring
+//! keyserial keylabel label:P`. Attempts: `open:P openrw:P write:P=TEXT mkdir:P unlink:P mknod:P:TYPE:MAJOR:MINOR mount:TYPE:P
 //! umount:P forks:N touch:BYTES kill:PID:SIGNAL call:NUMBER:ARG.. child:OP thread:NUMBER sethostname:NAME notify:TEXT`. Acts: `say exit:N sleep deaf tree:N daemon to:FILE print:TEXT cat die:SIGNAL`.
 
 mod children;
+mod security;
 
 use children::{daemon, forks, tree_of};
 use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_ulong, c_void};
@@ -167,7 +169,10 @@ fn observe(verb: &str, object: &str) -> String {
         "tty" => terminal(object.parse().unwrap_or(0)),
         "sched" => json(scheduling()),
         "ioprio" => json(io_priority()),
-        "keyring" => json(keyring()),
+        "keyring" => json(security::keyring()),
+        "keyserial" => json(security::key_serial()),
+        "keylabel" => json(security::key_label()),
+        "label" => json(security::label(object)),
         "mempolicy" => json(memory_policy()),
         "stat" => json(fs::metadata(object).map(|meta| inode(&meta))),
         "lstat" => json(fs::symlink_metadata(object).map(|meta| inode(&meta))),
@@ -392,18 +397,6 @@ fn memory_policy() -> io::Result<String> {
     // SAFETY: the mask has as many bits as the kernel is told.
     checked(unsafe { syscall(CALLS[2], &raw mut mode, nodes.as_mut_ptr(), 1024_usize, 0_usize, 0_usize) })?;
     Ok(text(&format!("{mode:#x}:{:#x}", nodes[0])))
-}
-
-/// The name of the session keyring.
-fn keyring() -> io::Result<String> {
-    const DESCRIBE: c_int = 6;
-    const SESSION: c_int = -3;
-    let mut description = [0_u8; 256];
-    // SAFETY: the kernel writes as many bytes as it is told.
-    let call = unsafe { syscall(CALLS[3], DESCRIBE, SESSION, description.as_mut_ptr(), description.len()) };
-    checked(call)?;
-    let whole = String::from_utf8_lossy(&description);
-    Ok(text(whole.trim_end_matches('\0').rsplit(';').next().unwrap_or_default()))
 }
 
 /// Says a word to the service manager; `|` ends a line.

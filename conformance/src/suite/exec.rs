@@ -21,6 +21,8 @@ tests! {
     a_process_is_in_the_pid_namespace_that_init_joined,
     a_process_has_the_root_of_a_container_without_a_mount_namespace [Need::Root],
     a_process_enters_a_container_without_a_pid_namespace,
+    a_process_has_the_session_keyring_of_init,
+    a_process_in_a_user_namespace_has_the_session_keyring_of_init [Need::Users],
     a_process_is_in_the_cgroups_of_init,
     a_process_follows_init_into_a_cgroup_of_the_container_s_own [Need::V2, Need::Controller("pids")],
     a_process_that_is_more_than_the_limit_is_refused [Need::Controller("pids")],
@@ -79,6 +81,31 @@ fn alike(ctx: &Ctx<'_>, bundle: &mut Bundle, ops: &[&str]) -> Outcome {
 
 fn a_process_is_in_every_namespace_of_init(ctx: &Ctx<'_>) -> Outcome {
     alike(ctx, &mut ctx.bundle()?, &["ns", "hostname"])
+}
+
+fn a_process_has_the_session_keyring_of_init(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/process/user", json!({ "uid": 7, "gid": 7 }));
+    shares_its_keyring(ctx, &mut bundle)?;
+    shares_its_keyring(ctx, &mut ctx.bundle()?)
+}
+
+fn a_process_in_a_user_namespace_has_the_session_keyring_of_init(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.map_users(&[(0, 100_000, 65_536)])?;
+    shares_its_keyring(ctx, &mut bundle)
+}
+
+/// The number of a keyring tells it from another of the same name.
+fn shares_its_keyring(ctx: &Ctx<'_>, bundle: &mut Bundle) -> Outcome {
+    let (container, init) = ctx.sleeping(bundle, &["keyring", "keyserial"])?;
+    if init.text("keyring") == "ENOSYS" {
+        return Err(Trouble::Skipped("the kernel has no keyrings".into()));
+    }
+    let further = inside(ctx, &container, &["keyring", "keyserial"])?;
+    same!(further.text("keyring"), format!("_ses.{}", container.id), "name of the keyring");
+    same!(further.text("keyserial"), init.text("keyserial"), "keyring");
+    Ok(())
 }
 
 fn a_process_is_in_the_time_namespace_of_init(ctx: &Ctx<'_>) -> Outcome {

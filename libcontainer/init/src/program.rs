@@ -261,7 +261,7 @@ ops! {
     1 Reset "reset" {}
     /// Starts a session, so that the caller's terminal is not ours.
     2 Setsid "setsid" {}
-    /// Joins a new session keyring; without quota or without keys in the kernel it is skipped.
+    /// Joins the session keyring of that name, or makes it; without quota or without keys in the kernel it is skipped.
     3 Keyring "keyring" { name: Str }
     /// Joins a namespace; `kind` is its CLONE_NEW* flag.
     4 Join "join" { kind: u32, namespace: Slot }

@@ -85,11 +85,11 @@ pub fn net_devices(machine: &Machine<'_>) -> Outcome {
     Ok(talk::expect(machine.socket, wire::GO)?)
 }
 
-/// Joins a new session keyring. A full quota or a kernel without keys is no reason to refuse the container.
+/// Joins the session keyring of that name, or makes it. A full quota or a kernel without keys is no reason to refuse the container.
 pub fn keyring(machine: &Machine<'_>, name: Str) -> Outcome {
     use crate::abi::{EACCES, EDQUOT, ENOMEM, ENOSYS, EPERM};
-    // The possessor may do everything, others may look the key up and see it.
-    const PERMISSIONS: u32 = 0x3f13_0000;
+    // The possessor may do everything; its user may view, read, link and search it. Who may not search does not find it by its name.
+    const PERMISSIONS: u32 = 0x3f1b_0000;
     match sys::join_session_keyring(machine.text(name)) {
         Ok(key) => {
             let _ = sys::set_key_permissions(key, PERMISSIONS);
