@@ -96,7 +96,7 @@ fn execute(
     words: impl Iterator<Item = OsString>,
 ) -> ExitCode {
     let help = || help::command(invocation.program, command);
-    let args = match parse_command(command, words) {
+    let args = match parse::parse_command(command, words) {
         Ok(args) => args,
         Err(message) => return misuse(log, &message, &message, help()),
     };
@@ -115,11 +115,6 @@ fn execute(
         }
         Ok(code) => ExitCode::from(code),
     }
-}
-
-fn parse_command(command: &Command, words: impl Iterator<Item = OsString>) -> Result<Arguments, String> {
-    let groups: Vec<_> = command.options.iter().copied().chain([table::HELP]).collect();
-    parse::parse(words, &groups, command.operand_ends_options)
 }
 
 fn done(log: &Log, outcome: teu::Result<u8>) -> ExitCode {

@@ -32,6 +32,8 @@ tests! {
     what_is_not_there_is_refused_by_name,
     a_malformed_process_is_refused,
     options_that_say_nothing_good_are_refused [Need::Cli],
+    numbers_that_are_none_are_wrong_usage [Need::Cli],
+    a_capability_that_nobody_knows_is_left_out_with_a_warning [Need::Cli],
     dead_receivers_are_refused,
     a_created_container_can_be_entered,
     a_failed_process_leaves_nothing,
@@ -356,6 +358,25 @@ fn options_that_say_nothing_good_are_refused(ctx: &Ctx<'_>) -> Outcome {
         let args: Vec<&str> = ["exec"].iter().chain(args).copied().collect();
         refused(&ctx.cli()?.call(&args), &[text])?;
     }
+    Ok(())
+}
+
+/// Told before the container is asked for: the exit code is that of any wrong usage.
+fn numbers_that_are_none_are_wrong_usage(ctx: &Ctx<'_>) -> Outcome {
+    for args in [["--preserve-fds", "x"], ["-g", "1.5"]] {
+        let reply = ctx.cli()?.call(&["exec", args[0], args[1], "nobody", "/probe"]);
+        same!(reply.code, 1, "exit code: {}", reply.err.trim_end());
+        check!(reply.err.contains("invalid value"), "{}", reply.err);
+    }
+    Ok(())
+}
+
+/// The words after the id may be led by what ends options.
+fn a_capability_that_nobody_knows_is_left_out_with_a_warning(ctx: &Ctx<'_>) -> Outcome {
+    let container = sleeping(ctx)?;
+    let reply = ctx.cli()?.call(&["exec", "--cap", "CAP_NOBODY", &container.id, "--", "/probe", "exit:7"]);
+    same!(reply.code, 7, "exit code: {}", reply.err.trim_end());
+    check!(reply.err.contains("warning") && reply.err.contains("CAP_NOBODY"), "{}", reply.err);
     Ok(())
 }
 

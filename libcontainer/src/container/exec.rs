@@ -40,6 +40,9 @@ impl Container {
     pub fn exec(&self, process: &[u8], mut options: ExecOptions) -> Result<Process> {
         let paused = self.enterable(options.ignore_paused)?;
         let spec = Spec::of_process(&self.record.bundle, &self.dir.read_config()?, process)?;
+        for warning in spec.warnings().iter().filter(|warning| warning.pointer.starts_with("/process/")) {
+            log::warn!("config.json: {}: {}", warning.pointer, warning.message);
+        }
         let plan = self.plan_exec(&spec, &options)?;
         let until = Until::from(&Patience { timeout: options.timeout, cancel: options.cancel.take() });
         until.check()?;

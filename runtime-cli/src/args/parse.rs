@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use super::table::{Arity, Kind, Opt};
+use super::table::{Arity, Command, HELP, Kind, Opt};
 
 /// What stood on the command line: option values by their long name, and the operands in order.
 #[derive(Debug, Default)]
@@ -74,6 +74,19 @@ pub fn parse(
     Ok(found)
 }
 
+/// The same for the words behind a command's name. As in runc 1.5, `--` may also stand behind the operand that has ended the options.
+pub fn parse_command(
+    command: &Command,
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<Arguments, String> {
+    let groups: Vec<_> = command.options.iter().copied().chain([HELP]).collect();
+    let mut found = parse(words, &groups, command.operand_ends_options)?;
+    if command.operand_ends_options && found.operands.get(1).is_some_and(|word| word == "--") {
+        found.operands.remove(1);
+    }
+    Ok(found)
+}
+
 /// Whether the number of operands fits. The error is the text behind `ARGV0: "CMD" requires `.
 pub fn check(arity: &Arity, count: usize) -> Result<(), String> {
     let Arity { min, max } = *arity;
@@ -123,8 +136,20 @@ fn option(
             words.next().ok_or(format!("flag needs an argument: --{}", found.long))?
         }
     };
+    if is_number(found.kind) && !is_integer(&value) {
+        return Err(format!("invalid value {:?} for flag -{name}: parse error", value.to_string_lossy()));
+    }
     values.push((found.long, value));
     Ok(())
+}
+
+/// Whether the value is one of those that the table calls a number.
+pub fn is_number(kind: Kind) -> bool {
+    matches!(kind, Kind::Value("N" | "GID") | Kind::List("N" | "GID"))
+}
+
+fn is_integer(value: &OsStr) -> bool {
+    value.to_str().is_some_and(|text| text.parse::<i64>().is_ok())
 }
 
 /// The text for a boolean that is none.

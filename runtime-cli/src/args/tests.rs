@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::parse::{boolean, check, parse};
+use super::parse::{boolean, check, parse, parse_command};
 use super::table::{Arity, COMMANDS, Command, GLOBAL, HELP, Kind};
 use super::{Arguments, help};
 
@@ -16,8 +16,7 @@ fn parsed(line: &str) -> Result<(Arguments, &'static Command, Arguments), String
     let mut rest = std::mem::take(&mut globals.operands).into_iter();
     let name = rest.next().ok_or("no command")?;
     let command = Command::named(name.to_str().unwrap()).ok_or("unknown command")?;
-    let groups: Vec<_> = command.options.iter().copied().chain([HELP]).collect();
-    let args = parse(rest, &groups, command.operand_ends_options)?;
+    let args = parse_command(command, rest)?;
     check(&command.arity, args.operands.len())?;
     Ok((globals, command, args))
 }
@@ -106,6 +105,7 @@ fn the_forms_of_an_option() {
         ("run id -d", "| run | detach=true | id"),
         ("run id -detach --bundle=/a=b", "| run | bundle=/a=b detach=true | id"),
         ("run -no-subreaper id", "| run | no-subreaper=true | id"),
+        ("run -- -x", "| run | | -x"),
         ("run -d -- -x", "| run | detach=true | -x"),
         ("run --bundle -- id", "| run | bundle=-- | id"),
         ("run --pid-file a --pid-file b id", "| run | pid-file=b | id"),
@@ -113,6 +113,9 @@ fn the_forms_of_an_option() {
         // Options end at the first operand of kill, as a signal might look like one.
         ("kill id --all", "| kill | | id --all"),
         ("kill id -9", "| kill | | id -9"),
+        // What ends options may follow it once, and is a word of the program from then on.
+        ("exec -t id -- sh -- -c", "| exec | tty=true | id sh -- -c"),
+        ("exec -- id -- sh", "| exec | | id sh"),
         ("ps -f json id", "| ps | format=json | id"),
         ("ps id -o pid,comm -f x", "| ps | | id -o pid,comm -f x"),
         ("restore -no-subreaper -d id", "| restore | detach=true no-subreaper=true | id"),
@@ -137,6 +140,9 @@ fn wrong_usage_is_told_in_the_words_that_clients_search() {
         // A cluster takes only boolean options: -b has a value.
         ("run -db id", "flag provided but not defined: -db"),
         ("run --detach=maybe id", "invalid boolean value \"maybe\" for -detach: parse error"),
+        ("exec --preserve-fds x id true", "invalid value \"x\" for flag -preserve-fds: parse error"),
+        ("exec -g 5 -g= id true", "invalid value \"\" for flag -g: parse error"),
+        ("update --pids-limit 1.5 id", "invalid value \"1.5\" for flag -pids-limit: parse error"),
         ("run --=x id", "bad flag syntax: --=x"),
         ("run ---d id", "bad flag syntax: ---d"),
         ("state", "exactly 1 argument(s)"),

@@ -147,7 +147,6 @@ mod tests {
                 "--cpu-idle on id",
                 "invalid value for cpu-idle: strconv.ParseInt: parsing \"on\": invalid syntax",
             ),
-            ("--pids-limit many id", "invalid value \"many\" for flag -pids-limit: parse error"),
             ("--blkio-weight= id", "invalid value \"\" for flag -blkio-weight: parse error"),
         ] {
             assert_eq!(fields(line).unwrap_err().to_string(), text, "{line}");
