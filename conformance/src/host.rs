@@ -229,7 +229,7 @@ impl Host {
                 (met, "the kernel does not count waiting in cgroup2 (psi)".into())
             }
             Need::Selinux => (Path::new("/sys/fs/selinux/enforce").exists(), "SELinux is not on".into()),
-            Need::AppArmor => (Path::new("/sys/module/apparmor").exists(), "AppArmor is not on".into()),
+            Need::AppArmor => (has_apparmor(), "AppArmor is not on".into()),
             Need::Resctrl => (Path::new("/sys/fs/resctrl/schemata").exists(), "no resctrl is mounted".into()),
             Need::Systemd => (is_run_by_systemd(), "systemd does not run here".into()),
             Need::NoSystemd => (!is_run_by_systemd(), "systemd runs here".into()),
@@ -343,6 +343,11 @@ pub fn of_systemd(program: &str) -> Command {
 }
 
 /// As systemd's own `sd_booted` finds it out.
+/// Its module is there too where another one was chosen at boot.
+fn has_apparmor() -> bool {
+    fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|enabled| enabled.starts_with(b"Y"))
+}
+
 fn is_run_by_systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }

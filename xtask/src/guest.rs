@@ -11,7 +11,7 @@ use image::{IMAGES, Image, TRIXIE};
 use machine::{Cgroups, End, Job};
 use std::path::PathBuf;
 
-pub use lanes::{guest, guest_old};
+pub use lanes::{guest, guest_old, guest_selinux};
 
 /// The longest that a command may take which sets no limit of its own.
 const DEFAULT_SECONDS: u32 = 600;

@@ -29,6 +29,10 @@ struct Finish {
 }
 
 const GUEST: Finish = Finish { path: "xtask/src/guest/finish.sh", text: include_str!("guest/finish.sh") };
+const SELINUX: Finish = Finish {
+    path: "xtask/src/guest/selinux.sh",
+    text: concat!(include_str!("guest/finish.sh"), include_str!("guest/selinux.sh")),
+};
 
 /// The rootfs of conformance and the contenders of the bench.
 pub const LAB: Root = Root {
@@ -68,6 +72,16 @@ pub const GUEST_TRIXIE: Root = Root {
     finish: Some(GUEST),
 };
 
+/// The same where SELinux is the security module.
+pub const GUEST_SELINUX: Root = Root {
+    folder: "guest-selinux",
+    suite: TRIXIE,
+    what: "the root of the guest with SELinux, Debian 13 (about three minutes and 1 GB, once)",
+    include: "systemd-sysv,udev,dbus,dbus-user-session,libpam-systemd,linux-image-amd64,iproute2,kmod,procps,\
+              util-linux,busybox-static,uidmap,xz-utils,strace,selinux-policy-default,policycoreutils",
+    finish: Some(SELINUX),
+};
+
 /// The same with an older kernel and the systemd of its time.
 pub const GUEST_BOOKWORM: Root = Root {
     folder: "guest-bookworm",
@@ -90,7 +104,8 @@ pub const GUEST_BULLSEYE: Root = Root {
 const OLDER: &str = "systemd-sysv,udev,dbus,dbus-user-session,libpam-systemd,linux-image-amd64,apparmor,iproute2,kmod,procps,\
                      util-linux,busybox-static,uidmap,xz-utils,strace";
 
-const ROOTS: [&Root; 6] = [&LAB, &WORKSHOP, &ENGINES, &GUEST_TRIXIE, &GUEST_BOOKWORM, &GUEST_BULLSEYE];
+const ROOTS: [&Root; 7] =
+    [&LAB, &WORKSHOP, &ENGINES, &GUEST_TRIXIE, &GUEST_SELINUX, &GUEST_BOOKWORM, &GUEST_BULLSEYE];
 
 impl Root {
     /// Where it is when it is finished.

@@ -79,6 +79,14 @@ const LANES: &[Lane] = &[
     },
     Lane {
         slow: true,
+        ..lane(
+            "guest-selinux",
+            "only by name: labels of SELinux and limits of rdma, in a Debian 13 that has them",
+            guest::guest_selinux,
+        )
+    },
+    Lane {
+        slow: true,
         ..lane("guest-old", "only by name: its core on Linux 6.1 and 5.10", guest::guest_old)
     },
     Lane {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::exec::{enter, process};
 use super::tests;
+use crate::bundle::Bundle;
 use crate::ctx::Ctx;
 use crate::host::Need;
 use crate::probe::Report;
@@ -21,7 +22,11 @@ tests! {
     a_loaded_profile_confines_the_program_and_what_is_executed [Need::AppArmor],
     an_apparmor_profile_that_is_not_loaded_is_refused [Need::AppArmor],
     the_program_has_the_label_of_the_configuration [Need::Selinux],
+    what_is_executed_has_the_label_that_it_asks_for [Need::Selinux],
+    a_label_that_the_policy_does_not_know_is_refused [Need::Selinux],
+    the_session_keyring_has_the_label_of_the_program [Need::Selinux],
     mounts_have_the_label_of_the_configuration [Need::Selinux],
+    files_of_new_filesystems_have_the_label_of_the_configuration [Need::Selinux],
 }
 
 const NO_SELINUX: &str = "selinux label is specified in config, but selinux is disabled or not supported";
@@ -130,15 +135,70 @@ fn the_program_has_the_label_of_the_configuration(ctx: &Ctx<'_>) -> Outcome {
     Ok(())
 }
 
+/// A label of its own, or that of the container's process.
+fn what_is_executed_has_the_label_that_it_asks_for(ctx: &Ctx<'_>) -> Outcome {
+    const OTHER: &str = "system_u:system_r:container_t:s0:c3,c4";
+    let own = "read:/proc/self/attr/current";
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/process/selinuxLabel", PROCESS_LABEL);
+    let (container, _) = ctx.sleeping(&mut bundle, &[])?;
+    let mut process = process(&[own, "keylabel"]);
+    for label in [OTHER, PROCESS_LABEL] {
+        process["selinuxLabel"] = label.into();
+        let report = enter(ctx, &container.id, &process)?;
+        same!(report.text(own).trim_end_matches('\0'), label, "label of what is executed");
+        same!(report.text("keylabel"), PROCESS_LABEL, "label of the keyring, which is the container's");
+    }
+    Ok(())
+}
+
+fn a_label_that_the_policy_does_not_know_is_refused(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/process/selinuxLabel", "system_u:system_r:no_such_type_t:s0");
+    ctx.refused(&bundle, &["attr", "invalid argument"])?;
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/linux/mountLabel", "system_u:object_r:no_such_type_t:s0");
+    ctx.refused(&bundle, &["invalid argument"])
+}
+
+fn the_session_keyring_has_the_label_of_the_program(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/process/selinuxLabel", PROCESS_LABEL);
+    let report = ctx.see(&mut bundle, &["keyring", "keylabel"])?;
+    same!(report.text("keyring"), format!("_ses.{}", bundle.id), "keyring");
+    same!(report.text("keylabel"), PROCESS_LABEL, "label of the keyring");
+    Ok(())
+}
+
 fn mounts_have_the_label_of_the_configuration(ctx: &Ctx<'_>) -> Outcome {
-    for kind in ["context", "fscontext", "defcontext", "rootcontext"] {
-        let mut bundle = ctx.bundle()?;
-        bundle.set("/linux/mountLabel", MOUNT_LABEL);
-        bundle.set("/annotations", json!({ "run.oci.mount_context_type": kind }));
-        let report = ctx.see(&mut bundle, &["read:/proc/self/mountinfo"])?;
+    for kind in ["context", "fscontext", "rootcontext"] {
+        let report = ctx.see(&mut labelled(ctx, kind)?, &["read:/proc/self/mountinfo"])?;
         let mounts = report.text("read:/proc/self/mountinfo");
         let dev = mounts.lines().find(|line| line.contains(" /dev ")).unwrap_or_default();
         check!(dev.contains(&format!("{kind}=\"{MOUNT_LABEL}\"")), "label of /dev: {dev}");
     }
+    // That one is for filesystems that keep labels on a disk.
+    ctx.refused(labelled(ctx, "defcontext")?.mount("/scratch", "tmpfs", "tmpfs", &[]), &["invalid argument"])
+}
+
+fn labelled(ctx: &Ctx<'_>, kind: &str) -> Result<Bundle, Trouble> {
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/linux/mountLabel", MOUNT_LABEL);
+    bundle.set("/annotations", json!({ "run.oci.mount_context_type": kind }));
+    Ok(bundle)
+}
+
+/// The queues of messages have theirs by an attribute; what the kernel itself fills is labelled by the policy alone.
+fn files_of_new_filesystems_have_the_label_of_the_configuration(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/linux/mountLabel", MOUNT_LABEL);
+    bundle.mount("/queues", "mqueue", "mqueue", &["nosuid"]);
+    bundle.mount("/scratch", "tmpfs", "tmpfs", &["nosuid"]);
+    let report = ctx
+        .see(&mut bundle, &["mkdir:/scratch/made", "label:/scratch/made", "label:/queues", "label:/proc"])?;
+    for place in ["label:/scratch/made", "label:/queues"] {
+        same!(report.text(place), MOUNT_LABEL, "{place}");
+    }
+    check!(report.text("label:/proc") != MOUNT_LABEL, "label of /proc: {}", report.text("label:/proc"));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The disk, kernel and initial disk of each guest, made from a Debian root and kept below `target/lab/guest`.
 
-use crate::lab::{GUEST_BOOKWORM, GUEST_BULLSEYE, GUEST_TRIXIE, Root};
+use crate::lab::{GUEST_BOOKWORM, GUEST_BULLSEYE, GUEST_SELINUX, GUEST_TRIXIE, Root};
 use crate::project::{Project, program};
 use crate::step::Step;
 use std::fs;
@@ -12,18 +12,32 @@ pub struct Image {
     pub name: &'static str,
     /// What one can expect of it.
     pub about: &'static str,
+    /// The words of the kernel's command line that choose its security module.
+    pub security: &'static str,
     root: &'static Root,
 }
 
-pub const TRIXIE: Image =
-    Image { name: "trixie", about: "Debian 13: Linux 6.12, systemd 257", root: &GUEST_TRIXIE };
-pub const BOOKWORM: Image =
-    Image { name: "bookworm", about: "Debian 12: Linux 6.1, systemd 252", root: &GUEST_BOOKWORM };
+const APPARMOR: &str = "apparmor=1 security=apparmor";
+const SELINUX: &str = "selinux=1 security=selinux enforcing=0";
+
+pub const TRIXIE: Image = image("trixie", "Debian 13: Linux 6.12, systemd 257", APPARMOR, &GUEST_TRIXIE);
+pub const LABELLED: Image =
+    image("selinux", "Debian 13: Linux 6.12, systemd 257, SELinux", SELINUX, &GUEST_SELINUX);
+pub const BOOKWORM: Image = image("bookworm", "Debian 12: Linux 6.1, systemd 252", APPARMOR, &GUEST_BOOKWORM);
 pub const BULLSEYE: Image =
-    Image { name: "bullseye", about: "Debian 11: Linux 5.10, systemd 247", root: &GUEST_BULLSEYE };
+    image("bullseye", "Debian 11: Linux 5.10, systemd 247", APPARMOR, &GUEST_BULLSEYE);
+
+const fn image(
+    name: &'static str,
+    about: &'static str,
+    security: &'static str,
+    root: &'static Root,
+) -> Image {
+    Image { name, about, security, root }
+}
 
 /// Every guest.
-pub const IMAGES: [&Image; 3] = [&TRIXIE, &BOOKWORM, &BULLSEYE];
+pub const IMAGES: [&Image; 4] = [&TRIXIE, &LABELLED, &BOOKWORM, &BULLSEYE];
 
 /// Inside the folder of a finished image: what it was made of. Another recipe makes another image.
 const RECIPE_FILE: &str = "recipe";

@@ -1,6 +1,6 @@
 //! The lanes that run the conformance suite in guests.
 
-use super::image::{BOOKWORM, BULLSEYE, Image, TRIXIE};
+use super::image::{BOOKWORM, BULLSEYE, Image, LABELLED, TRIXIE};
 use super::machine::{Cgroups, End, Job};
 use crate::artifact::{self, CONFORMANCE, TEU, WITHOUT};
 use crate::project::{Project, program};
@@ -36,6 +36,8 @@ const OLD: &[Run] = &[
     run("the core, root, cgroupfs", &BULLSEYE, include_str!("core.sh")),
 ];
 
+const SELINUX: &[Run] = &[run("labels and rdma", &LABELLED, include_str!("labelled.sh"))];
+
 /// Debian 13: every behaviour, by every cgroup driver.
 pub fn guest(project: &Project) -> Result<Tally, String> {
     lane(project, RUNS)
@@ -44,6 +46,11 @@ pub fn guest(project: &Project) -> Result<Tally, String> {
 /// Older kernels: the core. And the layout of cgroups that was usual with them.
 pub fn guest_old(project: &Project) -> Result<Tally, String> {
     lane(project, OLD)
+}
+
+/// Debian 13 with SELinux: what a label does.
+pub fn guest_selinux(project: &Project) -> Result<Tally, String> {
+    lane(project, SELINUX)
 }
 
 fn lane(project: &Project, runs: &[Run]) -> Result<Tally, String> {

@@ -80,7 +80,7 @@ impl Job<'_> {
             .arg(self.image.file(project, "vmlinuz"))
             .arg("-initrd")
             .arg(self.image.file(project, "initrd"))
-            .args(["-append", &kernel_line(self.cgroups)])
+            .args(["-append", &kernel_line(self.cgroups, self.image.security)])
             .args(["-drive", &drive(&self.image.file(project, "disk"))])
             .args(["-drive", &drive(&place.0.join("share.disk"))])
             .args(["-serial", &format!("file:{}", place.console().display())])
@@ -109,15 +109,15 @@ fn virtualizes(cpuinfo: &str) -> bool {
     cpuinfo.split_whitespace().any(|flag| matches!(flag, "vmx" | "svm"))
 }
 
-fn kernel_line(cgroups: Cgroups) -> String {
-    const ALWAYS: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off apparmor=1 security=apparmor \
+fn kernel_line(cgroups: Cgroups, security: &str) -> String {
+    const ALWAYS: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off \
                           systemd.show_status=0 net.ifnames=0";
     let layout = match cgroups {
         Cgroups::V2 => "systemd.unified_cgroup_hierarchy=1",
         // systemd 256 and newer want to be asked twice.
         Cgroups::Hybrid => "systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
     };
-    format!("{ALWAYS} {layout}")
+    format!("{ALWAYS} {security} {layout}")
 }
 
 /// The folder of one boot, gone when the value is.
