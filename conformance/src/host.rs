@@ -86,6 +86,8 @@ pub enum Need {
     Systemd,
     /// No systemd.
     NoSystemd,
+    /// A user who is outside of what his systemd manager has, as in a login's session: he may move no process into it.
+    Login,
 }
 
 /// The prepared machine.
@@ -233,6 +235,10 @@ impl Host {
             Need::Resctrl => (Path::new("/sys/fs/resctrl/schemata").exists(), "no resctrl is mounted".into()),
             Need::Systemd => (is_run_by_systemd(), "systemd does not run here".into()),
             Need::NoSystemd => (!is_run_by_systemd(), "systemd runs here".into()),
+            Need::Login => (
+                !self.manager.is_empty() && !is_below(&self.manager),
+                "the caller may move processes into his units himself".into(),
+            ),
             Need::Busybox => (self.busybox.is_some(), "busybox-static is not installed".into()),
             Need::Debian => (self.debian.is_some(), "there is no Debian rootfs (--debian DIR)".into()),
             Need::Users => (
@@ -427,6 +433,12 @@ fn own_manager() -> String {
     let folder = std::env::var("XDG_RUNTIME_DIR").unwrap_or_default();
     let uid = folder.rsplit('/').next().unwrap_or_default();
     format!("user.slice/user-{uid}.slice/user@{uid}.service")
+}
+
+/// Whether we are in that cgroup of cgroup2, or below.
+fn is_below(group: &str) -> bool {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    own.lines().any(|line| line.starts_with(&format!("0::/{group}")))
 }
 
 /// The id exists in the caller's own user namespace: the bodies map from there on.

@@ -44,6 +44,7 @@ tests! {
     a_name_that_has_failed_is_free [SYSTEMD],
     a_slice_is_below_those_that_its_name_begins_with [SYSTEMD, Need::V2],
     a_container_can_be_a_slice [SYSTEMD, Need::V2],
+    a_slice_that_nobody_moves_a_process_into_goes_with_an_error [Need::Cli, Need::V2, Need::Login],
     properties_of_annotations_reach_the_unit [SYSTEMD],
     a_group_in_the_scope_is_the_container_s [SYSTEMD, Need::V2, PIDS],
     a_group_that_is_no_name_is_refused,
@@ -456,6 +457,29 @@ fn a_container_can_be_a_slice(ctx: &Ctx<'_>) -> Outcome {
     container.delete_by_force()?;
     check!(shown(&slice, "ActiveState")? != "active", "the slice is active still");
     Ok(())
+}
+
+/// The machine's manager is asked to do it, and is not there.
+fn a_slice_that_nobody_moves_a_process_into_goes_with_an_error(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = scoped(ctx)?;
+    let slice = format!("{}.slice", bundle.id.replace('-', "_"));
+    bundle.set("/linux/cgroupsPath", format!("{}:teu:{slice}", self::slice(ctx))).write()?;
+    let path = ctx.dir.join("bus");
+    let listener = UnixListener::bind(&path)?;
+    let hangs_up = std::thread::spawn(move || listener.accept().map(drop));
+    let cli = ctx.cli()?.behind(&["env", &format!("DBUS_SYSTEM_BUS_ADDRESS=unix:path={}", path.display())]);
+    let args = ["--systemd-cgroup", "create", "--bundle", &bundle.dir.to_string_lossy(), &bundle.id];
+    refusal(
+        &cli.call(&args),
+        &[
+            "systemd: cannot attach a process to unit user@",
+            &format!(".service/{slice}: "),
+            "systemd-run --user --scope",
+        ],
+    )?;
+    check!(hangs_up.join().is_ok_and(|heard| heard.is_ok()), "the machine's bus was not asked");
+    check!(ctx.driver.state(&bundle.id).code != 0, "the container exists after a failed create");
+    becomes(&slice, "ActiveState", "inactive")
 }
 
 fn properties_of_annotations_reach_the_unit(ctx: &Ctx<'_>) -> Outcome {
