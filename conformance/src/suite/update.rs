@@ -25,6 +25,7 @@ tests! {
     memory_and_swap_go_up_and_down_together [Need::V1, MEMORY],
     memory_without_limit_has_swap_without_limit [Need::V1, MEMORY],
     quota_and_period_change_one_at_a_time [CPU, Need::Cgroupfs],
+    a_burst_changes_with_its_quota_or_is_refused_by_name [CPU],
     cpus_change_and_the_rest_stays [Need::V1, Need::Controller("cpuset")],
     a_refused_limit_takes_back_those_before_it,
     a_limit_below_what_is_in_use_can_be_refused [Need::V1, MEMORY],
@@ -190,7 +191,7 @@ fn quota_and_period_change_one_at_a_time(ctx: &Ctx<'_>) -> Outcome {
     let steps = [
         (json!({ "period": 200_000 }), ["50000", "200000"]),
         (json!({ "quota": 70_000 }), ["70000", "200000"]),
-        (json!({ "quota": 20_000, "burst": 10_000, "period": 50_000 }), ["20000", "50000"]),
+        (json!({ "quota": 20_000, "period": 50_000 }), ["20000", "50000"]),
         (json!({ "quota": -1 }), ["-1", "50000"]),
     ];
     for (cpu, wanted) in steps {
@@ -204,6 +205,25 @@ fn quota_and_period_change_one_at_a_time(ctx: &Ctx<'_>) -> Outcome {
         same!(read(ctx, "cpu", &container.id, "cpu.cfs_quota_us")?, quota, "quota");
         same!(read(ctx, "cpu", &container.id, "cpu.cfs_period_us")?, period, "period");
     }
+    Ok(())
+}
+
+/// Linux has it since 5.14.
+fn a_burst_changes_with_its_quota_or_is_refused_by_name(ctx: &Ctx<'_>) -> Outcome {
+    let container = running(ctx, &json!({ "cpu": { "quota": 50_000, "period": 100_000 } }))?;
+    let file = if ctx.host.is_v2() { "cpu.max.burst" } else { "cpu.cfs_burst_us" };
+    let dir = ctx.host.cgroup("cpu", &container.id).ok_or("no cgroup of cpu")?;
+    let wanted = json!({ "cpu": { "quota": 20_000, "burst": 10_000, "period": 50_000 } });
+    if dir.join(file).exists() {
+        update(ctx, &container, &wanted)?;
+        same!(read(ctx, "cpu", &container.id, file)?, "10000", "burst");
+        return Ok(());
+    }
+    let reply = ctx.driver.update(&container.id, &wanted.to_string());
+    refusal(&reply, &[file, "does not exist", "/linux/resources/cpu/burst"])?;
+    let (file, before) =
+        if ctx.host.is_v2() { ("cpu.max", "50000 100000") } else { ("cpu.cfs_quota_us", "50000") };
+    same!(read(ctx, "cpu", &container.id, file)?, before, "what was asked for beside it");
     Ok(())
 }
 
