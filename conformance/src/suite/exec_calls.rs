@@ -5,6 +5,8 @@ use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 
 use super::exec::{enter, process};
@@ -29,6 +31,7 @@ tests! {
     a_stopped_container_is_refused,
     a_paused_container_is_refused [Need::Controller("freezer")],
     a_process_of_a_paused_container_runs_when_it_goes_on [Need::Controller("freezer")],
+    who_waits_for_a_paused_container_can_be_ended [Need::Cli, Need::V2],
     what_is_not_there_is_refused_by_name,
     a_malformed_process_is_refused,
     options_that_say_nothing_good_are_refused [Need::Cli],
@@ -289,6 +292,28 @@ fn a_process_of_a_paused_container_runs_when_it_goes_on(ctx: &Ctx<'_>) -> Outcom
         waiting.join().map_err(|_| Trouble::from("a thread panicked"))
     })?;
     same!(reply.code, 7, "exit code: {}", reply.err);
+    Ok(())
+}
+
+/// On v1 the same takes ten seconds: there a frozen process cannot be killed, and is left to end when it goes on.
+fn who_waits_for_a_paused_container_can_be_ended(ctx: &Ctx<'_>) -> Outcome {
+    let container = sleeping(ctx)?;
+    let procs = ctx.host.cgroup("freezer", &container.id).ok_or("no freezer")?.join("cgroup.procs");
+    let count = || fs::read_to_string(&procs).map(|text| text.lines().count());
+    for options in [&["exec", "--ignore-paused"][..], &["exec", "--ignore-paused", "-d"]] {
+        let args = [options, &[&container.id, "/probe"]].concat();
+        let reply = paused(ctx, &container, || {
+            let running = ctx.cli()?.spawn(&args)?;
+            let end = std::time::Instant::now() + PATIENCE;
+            while count()? < 2 && std::time::Instant::now() < end {
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+            kill(Pid::from_raw(running.pid()), Signal::SIGTERM)?;
+            Ok(running.finish())
+        })?;
+        same!(reply.code, 128 + 15, "exit code of {args:?}: {}", reply.err.trim_end());
+        same!(count()?, 1, "processes in the cgroup");
+    }
     Ok(())
 }
 

@@ -19,7 +19,7 @@ pub fn run(invocation: &Invocation, args: &Arguments) -> Result<u8> {
 
 fn enter(invocation: &Invocation, args: &Arguments) -> Result<u8> {
     let detach = args.flag("detach");
-    let options = options(invocation, args)?;
+    let mut options = options(invocation, args)?;
     let container = invocation.runtime()?.open(&Id::new(args.id())?)?;
     let mut process = process::resolve(&container, args)?;
     check_terminal(process.terminal(), options.console_socket.is_some(), detach)?;
@@ -27,6 +27,10 @@ fn enter(invocation: &Invocation, args: &Arguments) -> Result<u8> {
         process.fit(terminal::size());
     }
     let signals = Blocked::all()?;
+    if options.ignore_paused {
+        // It may be long until a frozen container goes on.
+        options.cancel = Some(signals.cancel()?);
+    }
     match container.exec(process.json().as_bytes(), options) {
         Ok(process) if detach => drop(process),
         Ok(process) => return wait(process, &signals),
