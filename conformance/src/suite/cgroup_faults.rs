@@ -21,6 +21,7 @@ tests! {
     limits_that_the_kernel_refuses_are_told_with_their_place [Need::Controller("cpu")],
     a_stopped_container_without_its_cgroup_is_deleted [Need::Cgroupfs],
     a_running_container_without_its_cgroup_is_told_and_deleted [Need::Cgroupfs, Need::Root],
+    what_init_says_is_told_and_not_what_became_of_its_cgroup,
 }
 
 fn a_path_that_leaves_its_hierarchy_is_refused(ctx: &Ctx<'_>) -> Outcome {
@@ -116,4 +117,13 @@ fn a_running_container_without_its_cgroup_is_told_and_deleted(ctx: &Ctx<'_>) -> 
     container.delete_by_force().map_err(|trouble| Trouble::from(format!("delete: {trouble:?}")))?;
     check!(driver.state(id).code != 0, "the container outlives its delete");
     Ok(())
+}
+
+/// The filter for so many rules takes longer than init needs to fail, and systemd to see that nobody is in the scope.
+fn what_init_says_is_told_and_not_what_became_of_its_cgroup(ctx: &Ctx<'_>) -> Outcome {
+    let rule = |minor| json!({ "allow": true, "type": "c", "major": 10, "minor": minor, "access": "r" });
+    let rules: Vec<_> = (0..2000).map(rule).collect();
+    let mut bundle = ctx.bundle()?;
+    bundle.set("/annotations", json!({ "teu.cpu-affinity": "8191" })).set("/linux/resources/devices", rules);
+    ctx.refused(&bundle, &["teu.cpu-affinity"])
 }

@@ -111,7 +111,8 @@ impl Launch {
         self.spawn()?;
         if waits {
             self.place()?;
-            self.prepared.cgroup.apply_late()?;
+            let limited = self.prepared.cgroup.apply_late();
+            limited.map_err(|error| self.rather(error))?;
             if let Some(score) = self.prepared.plan.oom_score_adj {
                 idmap::write_oom_score(self.peer.pid(), score)?;
             }
@@ -149,7 +150,8 @@ impl Launch {
         if !self.prepared.plan.respawns {
             self.record()?;
         }
-        self.prepared.cgroup.attach_beside()?;
+        let attached = self.prepared.cgroup.attach_beside();
+        attached.map_err(|error| self.rather(error))?;
         if let Some(network) = self.prepared.network.take() {
             network.finish(&self.prepared.until)?;
         }
@@ -216,6 +218,18 @@ impl Launch {
         cgroup.commit();
         resctrl.into_iter().for_each(Resctrl::keep);
         Ok(Container::created(claim.keep(), record, pidfd, terminal, listener))
+    }
+
+    /// A scope goes with its last process: what cannot be done to the cgroup of an init that has failed is no reason. What init has said is.
+    fn rather(&mut self, error: Error) -> Error {
+        if !self.peer.is_dead() {
+            return error;
+        }
+        match self.peer.next(&self.prepared.plan) {
+            Err(said) => said,
+            Ok(None) => self.obituary(),
+            Ok(Some(_)) => error,
+        }
     }
 
     /// Init ended without a word.
