@@ -34,6 +34,7 @@ const OLD: &[Run] = &[
     run("the core, root, cgroupfs", &BOOKWORM, include_str!("core.sh")),
     Run { cgroups: Cgroups::Hybrid, ..run("cgroups, root, v1", &BOOKWORM, include_str!("v1.sh")) },
     run("the core, root, cgroupfs", &BULLSEYE, include_str!("core.sh")),
+    run("units, root, systemd", &BULLSEYE, include_str!("units.sh")),
 ];
 
 const SELINUX: &[Run] = &[run("labels and rdma", &LABELLED, include_str!("labelled.sh"))];
