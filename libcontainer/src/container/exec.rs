@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Container, Exit};
 use crate::cgroup::Cgroup;
 use crate::host::Host;
-use crate::launch::{Entered, Entering, reap};
+use crate::launch::{Entered, Entering, Peer, reap};
 use crate::options::ExecOptions;
 use crate::plan::{self, Plan, Shape, Target};
 use crate::prepare;
@@ -39,18 +39,19 @@ impl Container {
     /// `CommandNotFound` and `CommandNotExecutable`; what the process reports while it enters. Nothing is left then.
     pub fn exec(&self, process: &[u8], mut options: ExecOptions) -> Result<Process> {
         let paused = self.enterable(options.ignore_paused)?;
+        let until = Until::from(&Patience { timeout: options.timeout, cancel: options.cancel.take() });
+        until.check()?;
+        let peer = Peer::begin(until)?;
         let spec = Spec::of_process(&self.record.bundle, &self.dir.read_config()?, process)?;
         for warning in spec.warnings().iter().filter(|warning| warning.pointer.starts_with("/process/")) {
             log::warn!("config.json: {}: {}", warning.pointer, warning.message);
         }
         let plan = self.plan_exec(&spec, &options)?;
-        let until = Until::from(&Patience { timeout: options.timeout, cancel: options.cancel.take() });
-        until.check()?;
         let receivers =
             prepare::Receivers::connect(options.console_socket.take(), options.pidfd_socket.take())?;
         let pid_file = options.pid_file.take();
         let slots = prepare::open_entry(&plan, self, options)?;
-        let entering = Entering::new(plan, self.pid().unwrap_or(0), slots, receivers, until)?;
+        let entering = Entering::new(peer, plan, self.pid().unwrap_or(0), slots, receivers)?;
         if paused {
             log::debug!("exec into a paused container: it goes on when the container does");
         }

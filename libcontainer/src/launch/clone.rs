@@ -1,5 +1,5 @@
-//! The one place that calls clone3: init, which shares our memory while we are suspended, with its namespaces and its cgroup from birth; and a
-//! child that works beside us on our memory.
+//! The one place that calls clone3: init, which shares our memory while we are suspended, with its namespaces and its cgroup from birth, or for a
+//! moment while we go on; and a child that works beside us on our memory.
 //!
 //! The cost does not depend on the caller's size. Signals are blocked around the call, and the child starts with default dispositions, so no handler of
 //! the host runs on shared memory.
@@ -7,12 +7,14 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::ptr::NonNull;
+use std::ptr::{NonNull, null_mut};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
-use super::stub::{Task, stub};
+use super::stub::{Staying, Task, stub, stub_beside};
 use crate::sys::Padded;
 use crate::sys::fs::duplicate;
-use crate::sys::process::BlockedSignals;
+use crate::sys::process::{BlockedSignals, futex_wait};
 use crate::until::{Until, Woken};
 
 /// A process that was cloned, alive or a zombie until it is reaped.
@@ -34,6 +36,7 @@ impl Child {
 
 const FLAGS: usize = 0;
 const PIDFD: usize = 8;
+const CHILD_TID: usize = 16;
 const STACK: usize = 40;
 const STACK_SIZE: usize = 48;
 const CGROUP: usize = 80;
@@ -50,22 +53,13 @@ pub(super) fn spawn(
     socket: BorrowedFd<'_>,
     program: BorrowedFd<'_>,
 ) -> io::Result<Child> {
-    let mut task = Task {
-        socket: socket.as_raw_fd(),
-        program: program.as_raw_fd(),
-        args: [c"teu-init".as_ptr() as usize, 0],
-        env: [0],
-        mask: [0; 128],
-        errno: 0,
-    };
+    let mut staying = Staying { task: Task::new(socket, program), mask: [0; 128] };
     let mut stack = stack();
     let flags = u64::from(flags) | libc::CLONE_VFORK as u64;
     // SAFETY: stack and task outlive the child's use of our memory, because CLONE_VFORK suspends us until it execs or exits; nobody else has them.
-    let mut child = unsafe { start(flags, cgroup, stack.as_mut_slice(), stub, &raw mut task) }?;
-    let launched = match task.errno {
-        0 => child.raise(),
-        errno => Err(io::Error::from_raw_os_error(errno)),
-    };
+    let mut child =
+        unsafe { start(flags, cgroup, stack.as_mut_slice(), stub, &raw mut staying, null_mut()) }?;
+    let launched = staying.task.executed().and_then(|()| child.raise());
     if let Err(error) = launched {
         super::reap::kill(&child.pidfd);
         return Err(error);
@@ -73,34 +67,27 @@ pub(super) fn spawn(
     Ok(child)
 }
 
+/// Starts init beside us: it gets ready while we go on. It has what we have, and a copy of our descriptors.
+pub(super) fn spawn_beside(
+    socket: BorrowedFd<'_>,
+    program: BorrowedFd<'_>,
+) -> io::Result<(Child, Lent<Task>)> {
+    lend(0, Task::new(socket, program), stub_beside)
+}
+
 /// A child that works beside us, on our memory and with our descriptors, until it ends. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Beside<T: Sync> {
     child: Child,
-    /// What it works on: a box of ours, which stays for ever if the child cannot be ended.
-    shared: NonNull<Shared<T>>,
+    lent: Lent<T>,
     ended: bool,
-}
-
-/// The memory of a child that works beside us.
-struct Shared<T> {
-    task: T,
-    stack: Stack,
 }
 
 impl<T: Sync> Beside<T> {
     /// Starts `entry`, which shares `task` with us and may make raw system calls only.
     pub fn start(task: T, entry: Entry<T>) -> io::Result<Self> {
-        let shared = NonNull::from(Box::leak(Box::new(Shared { task, stack: stack() })));
-        // SAFETY: nobody else has the box yet.
-        let Shared { task, stack } = unsafe { &mut *shared.as_ptr() };
-        // SAFETY: both stay where they are until the child has ended (see `drop`), and from here on we look at the task only, by `&`.
-        let started =
-            unsafe { start(libc::CLONE_FILES as u64, None, stack.as_mut_slice(), entry, &raw mut *task) };
-        let child = started.inspect_err(|_| free(shared))?;
-        let mut beside = Self { child, shared, ended: false };
-        beside.child.raise()?;
-        Ok(beside)
+        let (child, lent) = lend(libc::CLONE_FILES as u64, task, entry)?;
+        Ok(Self { child, lent, ended: false })
     }
 
     /// Its pid.
@@ -110,8 +97,7 @@ impl<T: Sync> Beside<T> {
 
     /// What it works on.
     pub fn task(&self) -> &T {
-        // SAFETY: the box is there as long as `self`, and nobody has a `&mut` to it once the child has started.
-        unsafe { &(*self.shared.as_ptr()).task }
+        self.lent.task()
     }
 
     /// Waits for its end and shows what it has left.
@@ -127,16 +113,84 @@ impl<T: Sync> Beside<T> {
 
 impl<T: Sync> Drop for Beside<T> {
     fn drop(&mut self) {
-        if self.ended || super::reap::kill(&self.child.pidfd) {
-            free(self.shared);
+        if !self.ended {
+            super::reap::kill(&self.child.pidfd);
         }
     }
 }
 
-/// Gives the memory back that no child has, or has any more.
-fn free<T>(shared: NonNull<Shared<T>>) {
-    // SAFETY: it is the box of `Beside::start`, whose child has ended or was never made; it is given back once.
-    drop(unsafe { Box::from_raw(shared.as_ptr()) });
+/// Memory of ours that a child works on while we go on: until it ends or executes another program. Whoever drops it has ended the child or has seen it
+/// execute; what cannot be ended keeps the memory for ever.
+#[derive(Debug)]
+pub(super) struct Lent<T: Sync>(NonNull<Shared<T>>);
+
+// SAFETY: it owns its box as a `Box` would, and what is shared with the child is `Sync`.
+unsafe impl<T: Sync + Send> Send for Lent<T> {}
+
+struct Shared<T> {
+    task: T,
+    stack: Stack,
+    /// Not zero while the child has the memory: the kernel clears it (CLONE_CHILD_CLEARTID).
+    held: AtomicU32,
+}
+
+/// Starts `entry` on memory that it is lent.
+fn lend<T: Sync>(flags: u64, task: T, entry: Entry<T>) -> io::Result<(Child, Lent<T>)> {
+    let shared = Shared { task, stack: stack(), held: AtomicU32::new(1) };
+    let lent = Lent(NonNull::from(Box::leak(Box::new(shared))));
+    // SAFETY: nobody else has the box yet.
+    let Shared { task, stack, held } = unsafe { &mut *lent.0.as_ptr() };
+    // SAFETY: all three stay where they are while `held` is not zero, and from here on we look at them by `&` only.
+    let started = unsafe { start(flags, None, stack.as_mut_slice(), entry, &raw mut *task, held.as_ptr()) };
+    let mut child = started.inspect_err(|_| lent.held().store(0, Ordering::Relaxed))?;
+    match child.raise() {
+        Ok(()) => Ok((child, lent)),
+        Err(error) => {
+            super::reap::kill(&child.pidfd);
+            Err(error)
+        }
+    }
+}
+
+impl<T: Sync> Lent<T> {
+    /// What the child works on.
+    pub fn task(&self) -> &T {
+        // SAFETY: the box is there as long as `self`, and nobody has a `&mut` to it once the child has started.
+        unsafe { &(*self.0.as_ptr()).task }
+    }
+
+    /// Waits until the child has left the memory: it runs another program, or has ended.
+    ///
+    /// # Errors
+    /// TimedOut after ten seconds.
+    pub fn wait(&self) -> io::Result<()> {
+        let late = Instant::now() + super::reap::PATIENCE;
+        while !self.is_back() {
+            if Instant::now() >= late {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            futex_wait(self.held(), 1, super::reap::PATIENCE);
+        }
+        Ok(())
+    }
+
+    fn held(&self) -> &AtomicU32 {
+        // SAFETY: as in `task`.
+        unsafe { &(*self.0.as_ptr()).held }
+    }
+
+    fn is_back(&self) -> bool {
+        self.held().load(Ordering::Acquire) == 0
+    }
+}
+
+impl<T: Sync> Drop for Lent<T> {
+    fn drop(&mut self) {
+        if self.is_back() {
+            // SAFETY: it is the box of `lend`, which no child has any more; it is given back once.
+            drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        }
+    }
 }
 
 type Stack = Vec<u128>;
@@ -150,19 +204,22 @@ fn stack() -> Stack {
 /// Clones a child on our memory that starts in `entry`.
 ///
 /// # Safety
-/// `stack` and `task` must be left alone until the child has ended or executed another program.
+/// `stack` and `task` must be left alone until the child has ended or executed another program, and `held`, which becomes zero then, must stay as long.
 unsafe fn start<T>(
     flags: u64,
     cgroup: Option<BorrowedFd<'_>>,
     stack: &mut [u128],
     entry: Entry<T>,
     task: *mut T,
+    held: *mut u32,
 ) -> io::Result<Child> {
     let mut pidfd = -1i32;
     let mut args = Padded::new();
     let shared = (libc::CLONE_VM | libc::CLONE_PIDFD) as u64;
     let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
-    args.put(FLAGS, &(flags | shared | CLONE_CLEAR_SIGHAND | into).to_ne_bytes());
+    let cleared = if held.is_null() { 0 } else { libc::CLONE_CHILD_CLEARTID as u64 };
+    args.put(FLAGS, &(flags | shared | cleared | CLONE_CLEAR_SIGHAND | into).to_ne_bytes());
+    args.put(CHILD_TID, &(held as u64).to_ne_bytes());
     args.put(PIDFD, &(std::ptr::from_mut(&mut pidfd) as u64).to_ne_bytes());
     args.put(STACK, &(stack.as_mut_ptr() as u64).to_ne_bytes());
     args.put(STACK_SIZE, &(size_of_val(stack) as u64).to_ne_bytes());

@@ -10,7 +10,6 @@ use super::{agent, hook, idmap, pid_file, report, talk, trace};
 use crate::plan::Plan;
 use crate::prepare::Receivers;
 use crate::terminal::Terminal;
-use crate::until::Until;
 use crate::{Error, ErrorKind, Result, systemd};
 
 /// A process that runs its program in a container.
@@ -32,25 +31,27 @@ pub(crate) struct Entering {
 }
 
 impl Entering {
+    /// Brings `peer` in, the init that was begun.
     pub fn new(
+        mut peer: Peer,
         plan: Plan,
         container: i32,
         slots: Vec<OwnedFd>,
         receivers: Receivers,
-        until: Until,
     ) -> Result<Self> {
         let encoded = plan.program.encode()?;
         let len = plan.program.encoded_len(&encoded);
         let len = len.ok_or_else(|| Error::new(ErrorKind::Internal, "program without a length"))?;
-        let peer = Peer::new(&encoded, len, until)?;
+        peer.load(&encoded, len)?;
         Ok(Self { peer, slots, receivers, plan, container })
     }
 
     /// Brings the process in, up to the execution of its program.
     pub fn enter(mut self, pid_file: Option<PathBuf>) -> Result<Entered> {
-        self.peer.spawn(0, None)?;
         trace::cloned(&self.plan, self.peer.pid());
         if let Some(score) = self.plan.oom_score_adj {
+            // The score is of all who share a memory.
+            self.peer.settle()?;
             idmap::write_oom_score(self.peer.pid(), score)?;
         }
         if let Some(destination) = self.plan.cgroup.destination() {
@@ -104,6 +105,6 @@ impl Entering {
 
     fn obituary(&mut self) -> Error {
         let ended = self.peer.bury();
-        report::death(&self.plan, &self.peer.program.0, ended)
+        report::death(&self.plan, self.peer.progress(), ended)
     }
 }

@@ -93,10 +93,11 @@ struct Launch {
 impl Launch {
     fn new(mut prepared: Prepared) -> Result<Self> {
         let (encoded, len) = &prepared.program;
-        let peer = match prepared.peer.take() {
+        let mut peer = match prepared.peer.take() {
             Some(peer) => peer,
-            None => Peer::new(encoded, *len, prepared.until.clone())?,
+            None => Peer::new(prepared.until.clone())?,
         };
+        peer.load(encoded, *len)?;
         Ok(Self { peer, devices: None, offered: None, recorded: false, prepared })
     }
 
@@ -235,7 +236,7 @@ impl Launch {
     /// Init ended without a word.
     fn obituary(&mut self) -> Error {
         let ended = self.peer.bury();
-        report::obituary(&self.prepared.plan, &self.prepared.cgroup, &self.peer.program.0, ended)
+        report::obituary(&self.prepared.plan, &self.prepared.cgroup, self.peer.progress(), ended)
     }
 }
 

@@ -1,12 +1,16 @@
 //! Init as its caller has it while they talk: the process, the socket, the program it was given. The same for `create` and for `exec`.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
+use teu_init::program::PROGRESS_OFFSET;
 use teu_init::wire;
 
-use super::clone::{self, Child};
+use super::clone::{self, Child, Lent};
 use super::reap;
+use super::stub::Task;
 use super::talk::{self, Heard};
 use super::{carrier, failed, pair, report};
 use crate::plan::Plan;
@@ -25,7 +29,9 @@ pub(crate) struct Peer {
     /// Init's end of the conversation, until init has it.
     theirs: Option<OwnedFd>,
     /// The program, into which init writes how far it has come, and its length in bytes.
-    pub program: (OwnedFd, usize),
+    program: Option<(OwnedFd, usize)>,
+    /// Our memory, for a process that was started early.
+    lent: Option<Lent<Task>>,
     /// The terminal's master, once init has sent it.
     pub terminal: Option<Terminal>,
     /// The listener of the filter, if the caller keeps it.
@@ -46,13 +52,39 @@ impl Drop for Peer {
 }
 
 impl Peer {
-    /// A peer without a process.
-    pub fn new(encoded: &[u8], len: usize, until: Until) -> Result<Self> {
-        let program = carrier::program(encoded, len).map_err(failed("make the program"))?;
+    /// A peer without a process and without a program.
+    pub fn new(until: Until) -> Result<Self> {
         let (socket, theirs) = pair().map_err(failed("socketpair"))?;
-        let (theirs, program) = (Some(theirs), (program, len));
-        let (terminal, listener, early) = (None, None, VecDeque::new());
-        Ok(Self { child: None, socket, theirs, program, terminal, listener, respawned: false, early, until })
+        Ok(Self {
+            child: None,
+            socket,
+            theirs: Some(theirs),
+            program: None,
+            lent: None,
+            terminal: None,
+            listener: None,
+            respawned: false,
+            early: VecDeque::new(),
+            until,
+        })
+    }
+
+    /// A peer whose process gets ready while we decide what it is to do.
+    pub fn begin(until: Until) -> Result<Self> {
+        let mut peer = Self::new(until)?;
+        let Some(theirs) = peer.theirs.take() else { return Ok(peer) };
+        let init = carrier::init().map_err(failed("make the init program"))?;
+        let (child, lent) =
+            clone::spawn_beside(theirs.as_fd(), init.as_fd()).map_err(failed("clone init"))?;
+        (peer.child, peer.lent) = (Some(child), Some(lent));
+        Ok(peer)
+    }
+
+    /// Gives it the program that init is to run.
+    pub fn load(&mut self, encoded: &[u8], len: usize) -> Result<()> {
+        let program = carrier::program(encoded, len).map_err(failed("make the program"))?;
+        self.program = Some((program, len));
+        Ok(())
     }
 
     /// Clones init; again is too late.
@@ -64,9 +96,17 @@ impl Peer {
         Ok(())
     }
 
+    /// Waits until a process that was started early is on its own: what is done to it before is done to us as well, where it follows the memory.
+    pub fn settle(&self) -> Result<()> {
+        let settled = self.lent.as_ref().map_or(Ok(()), Lent::wait);
+        settled.map_err(failed("execute init"))
+    }
+
     /// Sends the program and its descriptors. Our copies are closed: only init holds the gate.
     pub fn feed(&self, slots: Vec<OwnedFd>) -> Result<()> {
-        let (program, len) = &self.program;
+        let program = self.program.as_ref();
+        let (program, len) =
+            program.ok_or_else(|| Error::new(ErrorKind::Internal, "init without a program"))?;
         match talk::send_program(&self.socket, program, *len, &slots) {
             Err(error) if error.raw_os_error() != Some(libc::EPIPE) => {
                 Err(Error::io("send the program to init", &error))
@@ -75,10 +115,23 @@ impl Peer {
         }
     }
 
+    /// The index of the op at which init is, as it left it in the program's header.
+    pub fn progress(&self) -> usize {
+        let program = self.program.as_ref().and_then(|(program, _)| program.try_clone().ok());
+        let mut word = [0u8; 4];
+        let read =
+            program.map(|program| File::from(program).read_exact_at(&mut word, PROGRESS_OFFSET as u64));
+        if matches!(read, Some(Ok(()))) { u32::from_le_bytes(word) as usize } else { 0 }
+    }
+
     /// What init says next; `None` if it ended without a word.
     pub fn hear(&self, plan: &Plan) -> Result<Option<Heard>> {
         let heard = talk::hear_until(&self.socket, &self.until);
-        heard.map_err(|error| report::unheard(plan, &self.program.0, &error))
+        let heard = heard.map_err(|error| report::unheard(plan, self.progress(), &error))?;
+        match (&heard, &self.lent) {
+            (None, Some(lent)) => lent.task().executed().map_err(failed("execute init")).map(|()| None),
+            _ => Ok(heard),
+        }
     }
 
     /// What init says next that does not mean the same in every launch.
@@ -214,7 +267,7 @@ mod tests {
 
     /// A peer that spawned nothing, and init's end of its conversation.
     fn peer() -> (Peer, OwnedFd) {
-        let mut peer = Peer::new(&[0; 64], 64, Until::from(&Patience::default())).unwrap();
+        let mut peer = Peer::new(Until::from(&Patience::default())).unwrap();
         let theirs = peer.theirs.take().unwrap();
         (peer, theirs)
     }

@@ -24,7 +24,7 @@ pub(crate) fn wait_until(pidfd: &OwnedFd, deadline: Instant) -> Option<Option<En
 }
 
 /// How long a killed process may take: the kernel may hold it in a call that no signal ends.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Kills a process and waits until it is gone; false if it does not go.
 pub(crate) fn kill(pidfd: &OwnedFd) -> bool {

@@ -1,9 +1,6 @@
 //! Turns what init said, or its silence, into one sentence with the place in config.json.
 
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
-
-use teu_init::program::{List, Op, PROGRESS_OFFSET, Str};
+use teu_init::program::{List, Op, Str};
 use teu_init::wire::step;
 
 use super::hint::hint;
@@ -237,13 +234,13 @@ fn lookup(plan: &Plan, errno: i32, detail: u32) -> Error {
     }
 }
 
-/// Init ended without saying why.
-pub(super) fn obituary(plan: &Plan, cgroup: &Cgroup, program: &OwnedFd, ended: Option<Ended>) -> Error {
+/// Init ended at op `index` without saying why.
+pub(super) fn obituary(plan: &Plan, cgroup: &Cgroup, index: usize, ended: Option<Ended>) -> Error {
     let killed = ended == Some(Ended::Signal(libc::SIGKILL));
     match cgroup.oom_kills() {
         Some(kills) if kills > 0 => out_of_memory(),
         None if killed && may_be_out_of_memory(plan) => out_of_memory(),
-        _ => death(plan, program, ended),
+        _ => death(plan, index, ended),
     }
 }
 
@@ -260,8 +257,7 @@ pub(crate) fn out_of_memory() -> Error {
 }
 
 /// The same where no limit of its own can be the reason.
-pub(super) fn death(plan: &Plan, program: &OwnedFd, ended: Option<Ended>) -> Error {
-    let index = progress(program);
+pub(super) fn death(plan: &Plan, index: usize, ended: Option<Ended>) -> Error {
     let place = plan.program.ops().get(index).map_or_else(String::new, |op| {
         format!(" at step {index:02} {} {}", op.name(), plan.program.operands(op)).trim_end().to_owned()
     });
@@ -287,14 +283,13 @@ fn filtered(plan: &Plan, index: usize) -> Option<usize> {
     plan.program.ops().iter().take(index.saturating_add(1)).position(loads)
 }
 
-/// Nothing was heard in time, or the socket failed.
-pub(super) fn unheard(plan: &Plan, program: &OwnedFd, error: &std::io::Error) -> Error {
+/// Nothing was heard in time, while init was at op `index`, or the socket failed.
+pub(super) fn unheard(plan: &Plan, index: usize, error: &std::io::Error) -> Error {
     match error.kind() {
         std::io::ErrorKind::TimedOut => {}
         _ if error.raw_os_error() == Some(libc::ECANCELED) => return until::cancelled(),
         _ => return Error::io("hear from init", error),
     }
-    let index = progress(program);
     let step = plan.program.ops().get(index).map_or("?", Op::name);
     let error =
         Error::new(ErrorKind::TimedOut, format!("init is not ready in time: at step {index:02} {step}"));
@@ -302,14 +297,4 @@ pub(super) fn unheard(plan: &Plan, program: &OwnedFd, error: &std::io::Error) ->
         "" => error.context(context(plan)),
         pointer => error.context(context(plan)).at(pointer),
     }
-}
-
-/// The index that init left in the program's header.
-fn progress(program: &OwnedFd) -> usize {
-    let mut word = [0u8; 4];
-    let read = program
-        .try_clone()
-        .map(std::fs::File::from)
-        .and_then(|file| file.read_exact_at(&mut word, PROGRESS_OFFSET as u64));
-    read.map_or(0, |()| u32::from_le_bytes(word) as usize)
 }

@@ -2,6 +2,8 @@
 //! own: raw system calls on what was prepared before, no heap, no lock, no libc, no panic.
 #![allow(unsafe_code)]
 
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use teu_init::abi::{O_CLOEXEC, OpenHow};
@@ -17,31 +19,71 @@ use crate::sys::process::Processors;
 #[derive(Debug)]
 pub(super) struct Task {
     /// Init's end of the conversation, above [`SOCKET_FD`].
-    pub socket: i32,
+    socket: i32,
     /// The init program.
-    pub program: i32,
+    program: i32,
     /// NULL-ended argument pointers.
-    pub args: [usize; 2],
+    args: [usize; 2],
     /// NULL-ended environment pointers: empty.
-    pub env: [usize; 1],
+    env: [usize; 1],
+    /// Why exec failed: shared memory carries it back.
+    errno: AtomicI32,
+}
+
+impl Task {
+    /// The way of `program`, the init program, to `socket`.
+    pub fn new(socket: BorrowedFd<'_>, program: BorrowedFd<'_>) -> Self {
+        Self {
+            socket: socket.as_raw_fd(),
+            program: program.as_raw_fd(),
+            args: [c"teu-init".as_ptr() as usize, 0],
+            env: [0],
+            errno: AtomicI32::new(0),
+        }
+    }
+
+    /// Why init was not executed, if the stub has come to its end.
+    pub fn executed(&self) -> io::Result<()> {
+        match self.errno.load(Ordering::Acquire) {
+            0 => Ok(()),
+            errno => Err(io::Error::from_raw_os_error(errno)),
+        }
+    }
+}
+
+/// The same for a stub that the caller waits for.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Staying {
+    pub task: Task,
     /// Zeroes: a mask of processors, for [`stay`]. On one that it cannot name `stay` does nothing.
     pub mask: [u8; 128],
-    /// Why exec failed: shared memory carries it back.
-    pub errno: i32,
+}
+
+/// Becomes init where the caller was.
+pub(super) extern "C" fn stub(staying: *mut Staying) -> ! {
+    // SAFETY: the caller's `staying` outlives the stub, and CLONE_VFORK keeps the caller from touching it until exec or exit.
+    let staying = unsafe { &mut *staying };
+    stay(&mut staying.mask);
+    become_init(&staying.task)
+}
+
+/// Becomes init while the caller goes on.
+pub(super) extern "C" fn stub_beside(task: *mut Task) -> ! {
+    // SAFETY: the caller keeps `task` until this process has executed init or has ended, and has no `&mut` to it meanwhile.
+    become_init(unsafe { &*task })
 }
 
 /// Places the socket and becomes init.
-pub(super) extern "C" fn stub(task: *mut Task) -> ! {
-    // SAFETY: the caller's `task` outlives the stub, and CLONE_VFORK keeps the caller from touching it until exec or exit.
-    let task = unsafe { &mut *task };
-    stay(&mut task.mask);
-    task.errno = match sys::dup3(Fd(task.socket), Fd(SOCKET_FD), 0) {
+fn become_init(task: &Task) -> ! {
+    let errno = match sys::dup3(Fd(task.socket), Fd(SOCKET_FD), 0) {
         // SAFETY: both arrays end with NULL and point to static strings.
         Ok(()) => unsafe {
             sys::execveat(Fd(task.program), task.args.as_ptr() as usize, task.env.as_ptr() as usize)
         },
         Err(errno) => errno,
     };
+    task.errno.store(errno, Ordering::Release);
     sys::exit(1)
 }
 

@@ -79,7 +79,7 @@ impl Plan {
         }
         let pid_file = options.pid_file.clone();
         // The cgroup first: a mount of the container may be a bind of it.
-        let (cgroup, peer) = self.make_cgroup((&encoded, len), devices, &until)?;
+        let (cgroup, peer) = self.make_cgroup(devices, &until)?;
         record.cgroup = cgroup.record();
         let resctrl = self.intel_rdt.as_ref().map(Resctrl::create).transpose()?;
         record.intel_rdt = resctrl.as_ref().map(Resctrl::made).unwrap_or_default();
@@ -122,14 +122,9 @@ impl Plan {
     }
 
     /// The cgroup, and init if systemd has to have its process first. The process is declared last: what fails ends it first.
-    fn make_cgroup(
-        &mut self,
-        program: (&[u8], usize),
-        devices: &DeviceCache,
-        until: &Until,
-    ) -> Result<(Cgroup, Option<Peer>)> {
+    fn make_cgroup(&mut self, devices: &DeviceCache, until: &Until) -> Result<(Cgroup, Option<Peer>)> {
         let mut cgroup = Cgroup::begin(&self.cgroup);
-        let peer = self.start_unit(&mut cgroup, program, until)?;
+        let peer = self.start_unit(&mut cgroup, until)?;
         cgroup.make_all(&self.cgroup, devices).map_err(|error| match &peer {
             Some(peer) if peer.is_dead() && report::may_be_out_of_memory(self) => report::out_of_memory(),
             _ => error,
@@ -138,18 +133,13 @@ impl Plan {
     }
 
     /// A unit of systemd is started with init in it.
-    fn start_unit(
-        &mut self,
-        cgroup: &mut Cgroup,
-        (encoded, len): (&[u8], usize),
-        until: &Until,
-    ) -> Result<Option<Peer>> {
+    fn start_unit(&mut self, cgroup: &mut Cgroup, until: &Until) -> Result<Option<Peer>> {
         let CgroupPlan { unit, dirs, .. } = &mut self.cgroup;
         let Some(unit) = unit else { return Ok(None) };
         if unit.is_slice() {
             return cgroup.start_unit(unit, None, dirs, until).map(|()| None);
         }
-        let mut peer = Peer::new(encoded, len, until.clone())?;
+        let mut peer = Peer::new(until.clone())?;
         peer.spawn(self.clone_flags, None)?;
         cgroup.start_unit(unit, Some(peer.pid()), dirs, until)?;
         Ok(Some(peer))

@@ -3,6 +3,8 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use super::Padded;
 
@@ -122,6 +124,14 @@ impl Processors {
         // SAFETY: a cpu_set_t is an array of integers, borrowed with its size.
         unsafe { std::slice::from_raw_parts((&raw const self.others).cast(), size_of_val(&self.others)) }
     }
+}
+
+/// Sleeps while `word`, which another process changes, is `value`; `timeout` at most, and perhaps less.
+pub(crate) fn futex_wait(word: &AtomicU32, value: u32, timeout: Duration) {
+    let whole = libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX);
+    let timeout = libc::timespec { tv_sec: whole, tv_nsec: timeout.subsec_nanos().into() };
+    // SAFETY: word and time are borrowed; the kernel only reads them.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, &raw const timeout) };
 }
 
 /// Every signal of the calling thread blocked, also those that libc keeps for itself; dropping it sets the old mask.
