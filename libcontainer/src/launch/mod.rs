@@ -46,12 +46,14 @@ use teu_init::wire;
 pub use self::carrier::init_size;
 pub(crate) use self::exec::{Entered, Entering};
 pub(crate) use self::peer::Peer;
+use self::network::Network;
 use crate::container::Container;
 use crate::plan::{Plan, Rlimit};
 use crate::prepare::Prepared;
 use crate::resctrl::Resctrl;
 use crate::state::InitRecord;
 use crate::sys;
+use crate::sys::process::Processors;
 use crate::{Error, ErrorKind, Result, systemd};
 
 impl Prepared {
@@ -103,13 +105,17 @@ impl Launch {
 
     /// Clones init and feeds it. What nothing has to come before is sent first: init finds it waiting.
     fn start(&mut self) -> Result<()> {
-        let Prepared { plan, cgroup, .. } = &self.prepared;
+        let Prepared { plan, cgroup, network, .. } = &self.prepared;
+        let parts = network.as_ref().is_some_and(Network::is_in_the_making);
         let placed = plan.cgroup.destination().is_some();
-        let waits = plan.oom_score_adj.is_some() || cgroup.has_late() || placed;
+        let waits = parts || plan.oom_score_adj.is_some() || cgroup.has_late() || placed;
         if !waits {
             self.feed()?;
         }
         self.spawn()?;
+        if parts {
+            self.part();
+        }
         if waits {
             self.place()?;
             let limited = self.prepared.cgroup.apply_late();
@@ -133,6 +139,14 @@ impl Launch {
         spawned.map_err(|error| unplaced(error, plan))?;
         trace::cloned(plan, self.peer.pid());
         Ok(())
+    }
+
+    /// Sends init, which waits for its program, to another processor. We awake on its own if the maker of the network has the other one, and it would wait
+    /// for what we do meanwhile.
+    fn part(&self) {
+        if let Some(processors) = Processors::of_thread() {
+            processors.move_away(self.peer.pid());
+        }
     }
 
     /// Has init moved into the cgroup, if we may neither clone it there nor move it.

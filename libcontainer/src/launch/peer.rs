@@ -16,7 +16,7 @@ use super::{carrier, failed, pair, report};
 use crate::plan::Plan;
 use crate::prepare::Receivers;
 use crate::state::is_alive;
-use crate::sys::process::Ended;
+use crate::sys::process::{Ended, Processors};
 use crate::terminal::Terminal;
 use crate::until::Until;
 use crate::{Error, ErrorKind, Result, sys};
@@ -74,8 +74,12 @@ impl Peer {
         let mut peer = Self::new(until)?;
         let Some(theirs) = peer.theirs.take() else { return Ok(peer) };
         let init = carrier::init().map_err(failed("make the init program"))?;
+        let processors = Processors::of_thread();
         let (child, lent) =
             clone::spawn_beside(theirs.as_fd(), init.as_fd()).map_err(failed("clone init"))?;
+        if let Some(processors) = processors {
+            processors.move_away(child.pid);
+        }
         (peer.child, peer.lent) = (Some(child), Some(lent));
         Ok(peer)
     }
