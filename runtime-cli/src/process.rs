@@ -1,32 +1,53 @@
 //! The process that `exec` runs: a file, or the container's own process with other arguments and what the options change.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
-use teu::{Container, Error, ErrorKind, Result};
+use teu::{Error, ErrorKind, Result};
 
 use crate::args::Arguments;
 
 /// A `process` of the specification.
 pub struct ProcessSpec(Value);
 
-/// Reads `--process`, or changes the container's own process as the options say.
-pub fn resolve(container: &Container, args: &Arguments) -> Result<ProcessSpec> {
-    if let Some(path) = args.path("process") {
-        let failed = |error: &std::io::Error| Error::io(format!("read {}", path.display()), error);
-        let text = std::fs::read(path).map_err(|error| failed(&error))?;
-        let process: Value = serde_json::from_slice(&text).map_err(|error| failed(&error.into()))?;
-        return Ok(ProcessSpec(process));
+/// Where the process comes from.
+pub enum Source<'a> {
+    /// `--process`.
+    File(ProcessSpec),
+    /// The container's own, with these words as its arguments and what the options change.
+    Own(Vec<Cow<'a, str>>, &'a Arguments),
+}
+
+impl<'a> Source<'a> {
+    /// Reads `--process`, or finds the words to run.
+    pub fn of(args: &'a Arguments) -> Result<Self> {
+        if let Some(path) = args.path("process") {
+            let failed = |error: &std::io::Error| Error::io(format!("read {}", path.display()), error);
+            let text = std::fs::read(path).map_err(|error| failed(&error))?;
+            let process: Value = serde_json::from_slice(&text).map_err(|error| failed(&error.into()))?;
+            return Ok(Self::File(ProcessSpec(process)));
+        }
+        let words: Vec<_> = args.operands.iter().skip(1).map(|word| word.to_string_lossy()).collect();
+        match words.is_empty() {
+            true => Err(invalid("exec args cannot be empty")),
+            false => Ok(Self::Own(words, args)),
+        }
     }
-    let words: Vec<_> = args.operands.iter().skip(1).map(|word| word.to_string_lossy()).collect();
-    if words.is_empty() {
-        return Err(invalid("exec args cannot be empty"));
+
+    /// The process; `own` is the container's.
+    pub fn resolve(self, own: &str) -> Result<ProcessSpec> {
+        let (words, args) = match self {
+            Self::File(process) => return Ok(process),
+            Self::Own(words, args) => (words, args),
+        };
+        let mut process = ProcessSpec(parse(own)?);
+        process.set("args", json!(words));
+        process.set("terminal", json!(args.flag("tty")));
+        // The size was of another terminal.
+        process.remove("consoleSize");
+        process.change(args)?;
+        Ok(process)
     }
-    let mut process = ProcessSpec(parse(&container.process()?)?);
-    process.set("args", json!(words));
-    process.set("terminal", json!(args.flag("tty")));
-    // The size was of another terminal.
-    process.remove("consoleSize");
-    process.change(args)?;
-    Ok(process)
 }
 
 fn parse(text: &str) -> Result<Value> {

@@ -37,7 +37,28 @@ impl Container {
     /// # Errors
     /// `InvalidState` in a stopped container, `Paused` without [`ExecOptions::ignore_paused`] in a paused one; `InvalidSpec` with the place in the process;
     /// `CommandNotFound` and `CommandNotExecutable`; what the process reports while it enters. Nothing is left then.
-    pub fn exec(&self, process: &[u8], mut options: ExecOptions) -> Result<Process> {
+    pub fn exec(&self, process: &[u8], options: ExecOptions) -> Result<Process> {
+        self.enter(|_| Ok(process.to_vec()), options)
+    }
+
+    /// The same with a process that `change` makes from the one that the container was created with, both as JSON (`{}` if it has none): for a caller who
+    /// would ask for [`Container::process`] first, and cheaper.
+    ///
+    /// # Errors
+    /// As [`Container::exec`], and those of `change`.
+    pub fn exec_changed(
+        &self,
+        change: impl FnOnce(&str) -> Result<String>,
+        options: ExecOptions,
+    ) -> Result<Process> {
+        self.enter(|own| change(own).map(String::into_bytes), options)
+    }
+
+    fn enter(
+        &self,
+        process: impl FnOnce(&str) -> Result<Vec<u8>>,
+        mut options: ExecOptions,
+    ) -> Result<Process> {
         let paused = self.enterable(options.ignore_paused)?;
         let until = Until::from(&Patience { timeout: options.timeout, cancel: options.cancel.take() });
         until.check()?;

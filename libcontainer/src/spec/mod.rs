@@ -70,6 +70,10 @@ pub(crate) fn keeps_groups(config: &oci_spec::runtime::Spec) -> bool {
 
 /// The stage of errors that come from here.
 const STAGE: &str = "spec";
+/// What errors call a configuration.
+const CONFIG: &str = "config.json";
+/// The sections that one more process has nothing to do with.
+const OF_A_NEW_CONTAINER: [&str; 2] = ["mounts", "hooks"];
 
 /// The configuration of a container and the directory that it came from.
 #[derive(Clone, Debug)]
@@ -191,25 +195,30 @@ impl Spec {
     /// # Errors
     /// Those of [`Spec::from_bundle`], with places below `/process`.
     pub fn with_process(&self, process: &[u8]) -> Result<Self> {
-        Self::joined(&self.bundle, &self.json, process, &[])
+        Self::joined(&self.bundle, load::members(&self.json, CONFIG)?, process)
     }
 
-    /// The same from the text of a configuration that is not read otherwise, and without the sections that matter to a new container alone. `bundle` is
-    /// absolute.
-    pub(crate) fn of_process(bundle: &Path, json: &[u8], process: &[u8]) -> Result<Self> {
-        Self::joined(bundle, json, process, &["mounts", "hooks"])
+    /// The same from the text of a configuration that is not read otherwise, and without the sections that matter to a new container alone. The process
+    /// is what `make` makes of the configuration's own, an empty object if it has none. `bundle` is absolute.
+    pub(crate) fn of_process(
+        bundle: &Path,
+        json: &[u8],
+        make: impl FnOnce(&str) -> Result<Vec<u8>>,
+    ) -> Result<Self> {
+        let mut whole = load::members(json, CONFIG)?;
+        let process = make(whole.get("process").map_or("{}", |process| process.get()))?;
+        whole.retain(|name, _| !OF_A_NEW_CONTAINER.contains(&name.as_str()));
+        Self::joined(bundle, whole, &process)
     }
 
-    fn joined(bundle: &Path, json: &[u8], process: &[u8], left_out: &[&str]) -> Result<Self> {
-        let mut whole = load::members(json, "config.json")?;
+    fn joined(bundle: &Path, whole: Members<'_>, process: &[u8]) -> Result<Self> {
         let process = with_affinity(process, &whole)?;
-        whole.retain(|name, _| !left_out.contains(&name.as_str()));
         Self::from_absolute(bundle.to_owned(), replaced(&whole, "process", &process).as_bytes())
     }
 
     /// The `process` of a configuration as it was written; an empty object if it has none.
     pub(crate) fn process_of(json: &[u8]) -> Result<String> {
-        let whole = load::members(json, "config.json")?;
+        let whole = load::members(json, CONFIG)?;
         Ok(whole.get("process").map_or("{}", |process| process.get()).to_owned())
     }
 

@@ -509,7 +509,8 @@ fn a_further_process_may_enter_a_container_without_one_of_its_own() {
         let mut document = base();
         document["process"] = own.clone();
         let text = document.to_string();
-        let spec = Spec::of_process(std::path::Path::new("/bundle"), text.as_bytes(), further);
+        let spec =
+            Spec::of_process(std::path::Path::new("/bundle"), text.as_bytes(), |_| Ok(further.to_vec()));
         let spec = spec.unwrap_or_else(|error| panic!("{own}: {error}"));
         assert_eq!(spec.config().process().as_ref().unwrap().args().as_deref(), Some(&["sh".to_owned()][..]));
     }

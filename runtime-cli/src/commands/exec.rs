@@ -6,8 +6,9 @@ use crate::args::Arguments;
 use crate::creation::{of_start, preserved, receiver};
 use crate::invocation::Invocation;
 use crate::mask::Blocked;
+use crate::process::Source;
 use crate::terminal::Bridge;
-use crate::{activation, paths, process, terminal};
+use crate::{activation, paths, terminal};
 
 /// The exit status of an exec that failed: programs in containers seldom use it.
 pub const FAILED: u8 = 255;
@@ -21,17 +22,22 @@ fn enter(invocation: &Invocation, args: &Arguments) -> Result<u8> {
     let detach = args.flag("detach");
     let mut options = options(invocation, args)?;
     let container = invocation.runtime()?.open(&Id::new(args.id())?)?;
-    let mut process = process::resolve(&container, args)?;
-    check_terminal(process.terminal(), options.console_socket.is_some(), detach)?;
-    if !detach {
-        process.fit(terminal::size());
-    }
+    let source = Source::of(args)?;
+    let socket = options.console_socket.is_some();
+    let process = |own: &str| {
+        let mut process = source.resolve(own)?;
+        check_terminal(process.terminal(), socket, detach)?;
+        if !detach {
+            process.fit(terminal::size());
+        }
+        Ok(process.json())
+    };
     let signals = Blocked::all()?;
     if options.ignore_paused {
         // It may be long until a frozen container goes on.
         options.cancel = Some(signals.cancel()?);
     }
-    match container.exec(process.json().as_bytes(), options) {
+    match container.exec_changed(process, options) {
         Ok(process) if detach => drop(process),
         Ok(process) => return wait(process, &signals),
         Err(error) => return signals.release().and(Err(of_start(error))),
