@@ -13,7 +13,7 @@ use crate::args::Arguments;
 use crate::commands::delete;
 use crate::invocation::Invocation;
 use crate::mask::Blocked;
-use crate::{activation, amendment, notify, paths};
+use crate::{activation, amendment, notify, paths, stack};
 
 /// A container to be made.
 pub struct Creation {
@@ -28,6 +28,7 @@ pub struct Creation {
 impl Creation {
     /// Resolves the arguments: paths, the configuration, the descriptors to pass on.
     pub fn resolve(invocation: &Invocation, args: &Arguments) -> Result<Self> {
+        stack::populate();
         let pid_file = args.path("pid-file").map(paths::absolute).transpose()?;
         let id = Id::new(args.id())?;
         let listen = activation::count();

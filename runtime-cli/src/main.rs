@@ -24,6 +24,7 @@ mod paths;
 mod process;
 mod signals;
 mod sizes;
+mod stack;
 mod terminal;
 mod version;
 

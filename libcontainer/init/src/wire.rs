@@ -34,7 +34,7 @@ pub const TERMINAL: u32 = 8;
 pub const LISTENER: u32 = 6;
 /// Down: the answer to a question.
 pub const GO: u32 = 16;
-/// Down: the container is recorded; it may outlive its creator.
+/// Down: the container is recorded; it may outlive its creator. It may come before [`READY`] where nothing has to be recorded.
 pub const COMMIT: u32 = 17;
 /// Down: first message; `op` is the number of descriptors that follow in all, `value` the length of the program in bytes.
 pub const HELLO: u32 = 18;

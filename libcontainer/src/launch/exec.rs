@@ -58,12 +58,18 @@ impl Entering {
             systemd::attach(destination, self.peer.pid(), self.peer.until())?;
         }
         self.peer.feed(std::mem::take(&mut self.slots))?;
+        let ahead = pid_file.is_none() && self.goes_ahead();
+        if ahead {
+            self.peer.say_ahead(wire::COMMIT)?;
+        }
         self.converse()?;
         super::set_limits(&self.plan.rlimits, self.peer.pid())?;
         self.peer.hand_out(&self.receivers, "setns")?;
         let written = pid_file.map(|path| pid_file::write(&path, self.peer.pid())).transpose()?;
         log::debug!("setns_init: about to exec");
-        self.peer.say(wire::COMMIT)?;
+        if !ahead {
+            self.peer.say(wire::COMMIT)?;
+        }
         self.executed()?;
         if let Some(written) = written {
             written.keep();
@@ -72,6 +78,12 @@ impl Entering {
         let child = child.ok_or_else(|| Error::new(ErrorKind::Internal, "exec without a process"))?;
         let (terminal, listener) = (self.peer.terminal.take(), self.peer.listener.take());
         Ok(Entered { pid: child.pid, pidfd: child.pidfd, terminal, listener })
+    }
+
+    /// Whether there is nothing that we have to do between its last step and its program: then it does not wait for us.
+    fn goes_ahead(&self) -> bool {
+        let asks = self.plan.filter.as_ref().is_some_and(|filter| filter.listener.is_some() || filter.kept);
+        self.receivers.is_empty() && self.plan.rlimits.is_empty() && !asks
     }
 
     fn converse(&mut self) -> Result<()> {

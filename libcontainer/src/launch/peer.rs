@@ -186,6 +186,16 @@ impl Peer {
         talk::say(&self.socket, word).map_err(|error| Error::io("speak to init", &error))
     }
 
+    /// The same to an init that may be dead: that shows in the conversation.
+    pub fn say_ahead(&self, word: u32) -> Result<()> {
+        match talk::say(&self.socket, word) {
+            Err(error) if error.raw_os_error() != Some(libc::EPIPE) => {
+                Err(Error::io("speak to init", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Gives descriptors to those who wait for them; `how` is the word that goes with the pidfd.
     /// A terminal that was handed out is not kept: its reader decides when it hangs up.
     pub fn hand_out(&mut self, receivers: &Receivers, how: &str) -> Result<()> {

@@ -45,6 +45,11 @@ impl Receivers {
         Ok(self)
     }
 
+    /// Whether nobody waits for anything.
+    pub fn is_empty(&self) -> bool {
+        [&self.console, &self.pidfd, &self.annotated].iter().all(|receiver| receiver.is_none())
+    }
+
     /// Whether somebody waits for the terminal.
     pub fn want_terminal(&self) -> bool {
         self.console.is_some()

@@ -8,7 +8,7 @@ use crate::invocation::Invocation;
 use crate::mask::Blocked;
 use crate::process::Source;
 use crate::terminal::Bridge;
-use crate::{activation, paths, terminal};
+use crate::{activation, paths, stack, terminal};
 
 /// The exit status of an exec that failed: programs in containers seldom use it.
 pub const FAILED: u8 = 255;
@@ -19,6 +19,7 @@ pub fn run(invocation: &Invocation, args: &Arguments) -> Result<u8> {
 }
 
 fn enter(invocation: &Invocation, args: &Arguments) -> Result<u8> {
+    stack::populate();
     let detach = args.flag("detach");
     let mut options = options(invocation, args)?;
     let container = invocation.runtime()?.open(&Id::new(args.id())?)?;

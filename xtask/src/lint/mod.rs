@@ -36,8 +36,9 @@ const UNSAFE_ADDRESSES: &[&str] = &[
     "capi/src/ffi.rs",
     // A host with a signal handler and closed streams.
     "capi/tests/hygiene.rs",
-    // The allocator of the shipped command.
+    // The allocator and the stack of the shipped command.
     "runtime-cli/src/heap.rs",
+    "runtime-cli/src/stack.rs",
     "conformance/",
     "benches/",
 ];
