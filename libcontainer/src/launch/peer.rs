@@ -243,6 +243,7 @@ impl Peer {
 mod tests {
     use std::os::fd::AsRawFd;
     use std::process::Command;
+    use std::time::{Duration, Instant};
 
     use teu_init::sys::Fd;
     use teu_init::wire::Frame;
@@ -312,5 +313,28 @@ mod tests {
         drop(theirs);
         assert!(peer.next(&plan()).is_err());
         assert!(peer.next(&plan()).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_init_that_is_given_up_at_any_moment_is_ended() {
+        for step in 0..200 {
+            let peer = Peer::begin(Until::default()).unwrap();
+            let child = peer.child().unwrap().pidfd.try_clone().unwrap();
+            let since = Instant::now();
+            while since.elapsed() < Duration::from_micros(4 * step) {}
+            drop(peer);
+            assert!(!is_alive(&child));
+        }
+    }
+
+    #[test]
+    fn what_is_done_to_a_settled_init_is_not_done_to_us() {
+        let score = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+        let ours = score(std::process::id() as i32);
+        let peer = Peer::begin(Until::default()).unwrap();
+        peer.settle().unwrap();
+        let path = format!("/proc/{}/oom_score_adj", peer.pid());
+        std::fs::write(path, "777").unwrap();
+        assert_eq!((score(peer.pid()), score(std::process::id() as i32)), ("777\n".to_owned(), ours));
     }
 }
