@@ -45,8 +45,8 @@ use teu_init::wire;
 
 pub use self::carrier::init_size;
 pub(crate) use self::exec::{Entered, Entering};
-pub(crate) use self::peer::Peer;
 use self::network::Network;
+pub(crate) use self::peer::Peer;
 use crate::container::Container;
 use crate::plan::{Plan, Rlimit};
 use crate::prepare::Prepared;
