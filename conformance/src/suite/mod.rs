@@ -17,6 +17,7 @@ mod exec_calls;
 mod exec_cgroup;
 mod hook_failures;
 mod hooks;
+mod host_mounts;
 mod hostile;
 mod joins;
 mod labels;
@@ -132,6 +133,7 @@ pub fn all() -> Vec<Test> {
         races::TESTS,
         caller::TESTS,
         absent::TESTS,
+        host_mounts::TESTS,
         hostile::TESTS,
         mutations::TESTS,
         real_rootfs::TESTS,

@@ -136,7 +136,7 @@ fn without_a_user_namespace_the_host_s_is_used(ctx: &Ctx<'_>) -> Outcome {
     is_shared(ctx, "user")
 }
 
-/// chroot, no pivot, and no mount: there would be nobody to unmount it.
+/// chroot, no pivot, and no mount, where none is asked for (`host_mounts::`).
 /// runc 1.1 and crun do not work without /proc and /dev, and runc leaves a bind of the rootfs behind.
 /// The root of a user namespace makes no nodes: it binds the host's, into the one mount namespace that there is.
 fn without_a_mount_namespace_only_the_root_changes(ctx: &Ctx<'_>) -> Outcome {

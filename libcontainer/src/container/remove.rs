@@ -10,6 +10,7 @@ use crate::cgroup::Cgroup;
 use crate::launch::{hook, reap};
 use crate::lifecycle::{Operation, permits};
 use crate::options::Delete;
+use crate::prepare::remove_host_root;
 use crate::spec::Id;
 use crate::state::{StateDir, dir::not_found};
 use crate::sys::pidfd::pidfd_send_signal;
@@ -67,6 +68,7 @@ pub(super) fn remove_locked(container: &Container, mode: Delete) -> Result<Vec<W
     }
     cgroup.remove(DEADLINE)?;
     crate::resctrl::remove(&record.intel_rdt)?;
+    remove_host_root(&record.rootfs, record.root_mount.as_ref())?;
     container.dir.remove()?;
     Ok(hook::poststop(record))
 }

@@ -49,7 +49,7 @@ use self::network::Network;
 pub(crate) use self::peer::Peer;
 use crate::container::Container;
 use crate::plan::{Plan, Rlimit};
-use crate::prepare::Prepared;
+use crate::prepare::{HostRoot, Prepared};
 use crate::resctrl::Resctrl;
 use crate::state::InitRecord;
 use crate::sys;
@@ -229,9 +229,10 @@ impl Launch {
         }
         let pidfd = self.peer.release().map(|child| child.pidfd);
         let (terminal, listener) = (self.peer.terminal.take(), self.peer.listener.take());
-        let Prepared { mut cgroup, resctrl, claim, record, .. } = self.prepared;
+        let Prepared { mut cgroup, resctrl, host_root, claim, record, .. } = self.prepared;
         cgroup.commit();
         resctrl.into_iter().for_each(Resctrl::keep);
+        host_root.into_iter().for_each(HostRoot::keep);
         Ok(Container::created(claim.keep(), record, pidfd, terminal, listener))
     }
 

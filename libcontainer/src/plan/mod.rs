@@ -101,6 +101,11 @@ pub enum Source {
         /// The place in config.json.
         pointer: String,
     },
+    /// A copy of the rootfs that the caller puts over it, in its own mount namespace.
+    HostRoot {
+        /// Which, and how.
+        tree: Tree,
+    },
     /// A detached copy of a tree of the host that has its attributes already.
     Ready {
         /// Which, and with what.
@@ -347,9 +352,10 @@ impl Subject<'_> {
         self.namespaces.new & kind::NETWORK != 0
     }
 
-    /// Whether the caller opens the sources of binds: init in a user namespace has other rights to the host's files than its caller.
+    /// Whether the caller opens the sources of binds: init in a user namespace has other rights to the host's files than its caller, and in the host's
+    /// mount namespace their copies must be cut off before they are attached.
     fn caller_opens(&self) -> bool {
-        self.namespaces.has(kind::USER) && self.host.privileged
+        (self.namespaces.has(kind::USER) || !self.namespaces.has(kind::MOUNT)) && self.host.privileged
     }
 }
 

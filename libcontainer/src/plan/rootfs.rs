@@ -2,7 +2,7 @@
 //!
 //! What of the host's mount events reaches the container, and the other way round, is decided before anything is attached: see `Events`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use teu_init::abi::{MOUNT_ATTR_RDONLY, MS_REC};
 use teu_init::program::{Op, Slot};
@@ -51,9 +51,18 @@ impl Events {
     }
 }
 
-/// Whether later mounts of the host stay out of every tree that the container gets.
+/// Whether later mounts of the host stay out of every tree that the container gets, and the container's out of the host's.
 pub(super) fn is_private(subject: &Subject<'_>) -> bool {
-    Events::of(subject).is_private()
+    Events::of(subject).is_private() || !subject.namespaces.has(kind::MOUNT)
+}
+
+/// Whether there is something to mount.
+fn wants_mounts(subject: &Subject<'_>) -> bool {
+    let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let hides = |linux: &oci_spec::runtime::Linux| some(linux.masked_paths()) || some(linux.readonly_paths());
+    subject.config.mounts().as_ref().is_some_and(|mounts| !mounts.is_empty())
+        || subject.config.root().as_ref().is_some_and(|root| root.readonly() == Some(true))
+        || subject.config.linux().as_ref().is_some_and(hides)
 }
 
 /// The root of the container.
@@ -62,6 +71,8 @@ pub(super) struct Rootfs {
     sent: Option<Slot>,
     /// The container has a mount namespace of its own.
     private: bool,
+    /// It has none, and what it mounts lies on a copy of the rootfs in the host's.
+    on_host: bool,
     events: Events,
 }
 
@@ -78,19 +89,27 @@ impl Rootfs {
             let message = "rootfsPropagation of [r]private is not safe without pivot_root";
             return Err(Error::new(ErrorKind::InvalidSpec, message).at(PROPAGATION));
         }
+        let on_host = !private && wants_mounts(subject);
+        if on_host {
+            check_host(subject, &path)?;
+        }
         let source = match private {
             true if subject.host.privileged && !subject.namespaces.joins(kind::MOUNT) => {
                 let tree = Tree { recursive: true, private: events.is_private(), ..Tree::at(path.clone()) };
                 Some(Source::Tree { tree, pointer })
             }
             true => None,
+            false if on_host => {
+                let tree = Tree { recursive: true, private: true, ..Tree::at(path.clone()) };
+                Some(Source::HostRoot { tree })
+            }
             false => Some(Source::Directory { path: path.clone(), pointer }),
         };
         let sent = source.map(|source| {
             sources.push(source);
             out.sends()
         });
-        Ok(Self { path, sent, private, events })
+        Ok(Self { path, sent, private, on_host, events })
     }
 
     /// Cuts the namespace off from the host's mount events.
@@ -138,9 +157,22 @@ impl Rootfs {
     /// Makes the root read-only, after everything that init writes there.
     pub fn push_read_only(&self, subject: &Subject<'_>, out: &mut Builder) {
         let read_only = subject.config.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false);
-        if read_only && self.private {
+        if read_only && (self.private || self.on_host) {
             let path = out.text("/");
             out.push(Op::Attr { path, set: MOUNT_ATTR_RDONLY, clear: 0 }, "/root/readonly");
         }
     }
+}
+
+/// Mounts in the host's mount namespace need the right to make them there, and a place that is not everybody's.
+fn check_host(subject: &Subject<'_>, rootfs: &Path) -> Result<()> {
+    if !subject.host.privileged {
+        let message = "unable to set up mounts without a private mount namespace: the caller may not mount";
+        return Err(Error::new(ErrorKind::Unsupported, message).at("/linux/namespaces"));
+    }
+    if rootfs == Path::new("/") {
+        let message = "unable to set up mounts without a private mount namespace in the host's own root";
+        return Err(Error::new(ErrorKind::InvalidSpec, message).at(ROOT_PATH));
+    }
+    Ok(())
 }

@@ -93,6 +93,7 @@ impl Display for Source {
             Self::Stdio(number) => write!(f, "stdio {number}"),
             Self::Extra(index) => write!(f, "extra {index}"),
             Self::Tree { tree, .. } => write!(f, "{tree}"),
+            Self::HostRoot { tree } => write!(f, "{tree}, put over it on the host"),
             Self::Ready { ready, .. } => {
                 let top = mount_options::words(ready.top, 0).join(",");
                 write!(f, "{} {top} {}", ready.tree, recursive_words(ready.all.set, ready.all.clear))

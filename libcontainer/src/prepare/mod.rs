@@ -4,14 +4,16 @@
 //! A [`Prepared`] owns all of it, and dropping it takes all of it back.
 
 mod claim;
+mod host_root;
 mod receiver;
 mod sources;
 
 use std::cell::RefCell;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use self::claim::Claim;
+pub(crate) use self::host_root::{HostRoot, remove as remove_host_root};
 pub(crate) use self::receiver::Receivers;
 pub(crate) use self::sources::{cannot_map, ids_namespace};
 use crate::cgroup::{Cgroup, CgroupRecord, DeviceCache};
@@ -31,6 +33,8 @@ use crate::{Error, ErrorKind, Result};
 pub struct Prepared {
     /// Init without its program, if systemd has to have its process first. Goes before its cgroup.
     pub(crate) peer: Option<Peer>,
+    /// Before the claim, which is the last that is given up.
+    pub(crate) host_root: Option<HostRoot>,
     pub(crate) plan: Plan,
     pub(crate) record: Record,
     pub(crate) cgroup: Cgroup,
@@ -96,9 +100,14 @@ impl Plan {
             }
             other => Err(lacks(other)),
         })?;
+        let host_root = self.sources.iter().position(|source| matches!(source, Source::HostRoot { .. }));
+        let host_root = host_root.and_then(|index| slots.get(index));
+        let host_root =
+            host_root.map(|tree| HostRoot::attach(tree.as_fd(), &mut record, claim.dir())).transpose()?;
         let program = (encoded, len);
         Ok(Prepared {
             peer,
+            host_root,
             plan: self,
             record,
             cgroup,
@@ -162,6 +171,7 @@ impl Plan {
             no_default_device_rules: !dirs.is_empty() && !default_devices,
             hooks: self.hooks.later(),
             intel_rdt: self.intel_rdt.as_ref().map(resctrl::intent).unwrap_or_default(),
+            root_mount: None,
         }
     }
 }

@@ -41,6 +41,7 @@ impl Opener {
             Source::Stdio(number) => self.stdio(*number),
             Source::Extra(index) => self.extra(*index),
             Source::Tree { tree, pointer } => self.tree(tree, pointer),
+            Source::HostRoot { tree } => self.tree(tree, "/root/path"),
             Source::Ready { ready, pointer } => self.ready(ready, pointer),
             Source::MountIds { ids, pointer } => self.mount_ids(ids, pointer)?.try_clone().map_err(again),
             Source::Directory { path, pointer } => rootfs(path, pointer),

@@ -50,6 +50,19 @@ pub(crate) struct Record {
     /// Resctrl groups that were made for the container.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intel_rdt: Vec<RecordedGroup>,
+    /// The mount that was put over the rootfs, in a container without a mount namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_mount: Option<MountRecord>,
+}
+
+/// A mount that no other can be mistaken for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MountRecord {
+    /// Its number, unique as long as the machine is up.
+    pub number: u64,
+    /// The boot in which it was made.
+    pub boot: String,
 }
 
 /// A process that no other can be mistaken for.

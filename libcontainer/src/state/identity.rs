@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use nix::sys::stat::fstat;
 use nix::sys::statfs::{FsType, fstatfs};
 
-use super::format::InitRecord;
+use super::format::{InitRecord, MountRecord};
 use crate::sys::fs::read_small;
 use crate::sys::pidfd::pidfd_open;
 
@@ -40,6 +40,18 @@ impl InitRecord {
             inode => pidfs_inode(pidfd) == Some(inode),
         };
         same && self.boot == boot_id()
+    }
+}
+
+impl MountRecord {
+    /// Records a mount of this boot.
+    pub fn of(number: u64) -> Self {
+        Self { number, boot: boot_id().to_owned() }
+    }
+
+    /// Its number, if it can still be there.
+    pub fn number(&self) -> Option<u64> {
+        (self.boot == boot_id()).then_some(self.number)
     }
 }
 
@@ -77,6 +89,8 @@ mod tests {
         let impostor =
             InitRecord { inode: record.inode.wrapping_add(1), started: record.started + 1, ..record.clone() };
         assert!(impostor.open().unwrap().is_none());
+        assert_eq!(MountRecord::of(7).number(), Some(7));
+        assert_eq!(MountRecord { boot: "another".to_owned(), number: 7 }.number(), None);
         let earlier_boot = InitRecord { boot: "another".to_owned(), ..record };
         assert!(earlier_boot.open().unwrap().is_none());
     }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub(crate) use self::dir::{GateState, StateDir};
-pub(crate) use self::format::{InitRecord, Record};
+pub(crate) use self::format::{InitRecord, MountRecord, Record};
 use crate::sys::poll::poll;
 use crate::{Error, Result, Status};
 

@@ -51,6 +51,60 @@ pub(crate) fn change(tree: BorrowedFd<'_>, (set, clear): (u64, u64), below: bool
     set_attributes(tree, if below { libc::AT_RECURSIVE } else { 0 }, &mut attr)
 }
 
+/// Makes a tree private, all of it (Linux 5.12).
+pub(crate) fn cut_off(tree: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = Padded::new();
+    attr.put(ATTR_PROPAGATION, &libc::MS_PRIVATE.to_ne_bytes());
+    set_attributes(tree, libc::AT_RECURSIVE, &mut attr)
+}
+
+/// The number of the mount that a descriptor is on, which no other mount ever has (Linux 6.8).
+pub(crate) fn id(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    // libc does not know it yet.
+    const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
+    let mut found = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    let (path, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
+    // SAFETY: the path is static and NUL-ended, and `found` is a whole struct statx.
+    let result = unsafe { libc::statx(fd.as_raw_fd(), path, flags, STATX_MNT_ID_UNIQUE, found.as_mut_ptr()) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: zeroed, which is a value of it, and filled by the kernel since.
+    let found = unsafe { found.assume_init() };
+    match found.stx_mask & STATX_MNT_ID_UNIQUE {
+        0 => Err(io::Error::from_raw_os_error(libc::ENOSYS)),
+        _ => Ok(found.stx_mnt_id),
+    }
+}
+
+/// Whether the mount of that number is in our mount namespace (Linux 6.8).
+pub(crate) fn exists(id: u64) -> io::Result<bool> {
+    const STATMOUNT: libc::c_long = 457;
+    // struct mnt_id_req: its size, the number, nothing asked for.
+    let mut request = Padded::new();
+    request.put(0, &24_u32.to_ne_bytes());
+    request.put(8, &id.to_ne_bytes());
+    let mut answer = [0_u64; 64];
+    let (from, to) = (request.as_mut_ptr(), answer.as_mut_ptr());
+    // SAFETY: libc has no wrapper; the kernel reads 24 bytes and writes at most as many as it is told.
+    let result = unsafe { libc::syscall(STATMOUNT, from, to, size_of_val(&answer), 0) };
+    match io::Error::last_os_error() {
+        _ if result == 0 => Ok(true),
+        error if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        error => Err(error),
+    }
+}
+
+/// Attaches a detached tree to a directory (Linux 5.2).
+pub(crate) fn attach(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+    // MOVE_MOUNT_F_EMPTY_PATH and MOVE_MOUNT_T_EMPTY_PATH.
+    const BOTH_BY_DESCRIPTOR: u32 = 0x04 | 0x40;
+    let (from, to, path) = (tree.as_raw_fd(), target.as_raw_fd(), c"".as_ptr());
+    // SAFETY: libc has no wrapper; both paths are the same static NUL-ended string.
+    let result = unsafe { libc::syscall(libc::SYS_move_mount, from, path, to, path, BOTH_BY_DESCRIPTOR) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 fn set_attributes(tree: BorrowedFd<'_>, depth: i32, attr: &mut Padded) -> io::Result<()> {
     let flags = libc::AT_EMPTY_PATH | depth;
     let path: &CStr = c"";

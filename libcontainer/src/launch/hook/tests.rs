@@ -20,6 +20,7 @@ fn record(annotations: &[(&str, String)]) -> Record {
         cgroup: CgroupRecord::default(),
         no_default_device_rules: false,
         intel_rdt: Vec::new(),
+        root_mount: None,
         hooks: Hooks::default(),
     }
 }

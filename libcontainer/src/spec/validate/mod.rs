@@ -102,6 +102,14 @@ fn needs_namespace(config: &Config, typ: LinuxNamespaceType, pointer: &str, mess
     }
 }
 
+/// Whether mounts can be made: in a namespace of their own, or on the host, where a user namespace would take the right to do it away.
+fn needs_mounts(config: &Config, pointer: &str, message: &str) -> Result<()> {
+    match namespace(config, LinuxNamespaceType::User) {
+        Some(_) => needs_namespace(config, LinuxNamespaceType::Mount, pointer, message),
+        None => Ok(()),
+    }
+}
+
 fn limit_entries(count: usize, pointer: impl Display) -> Result<()> {
     if count > MAX_ENTRIES {
         return Err(invalid(

@@ -5,9 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use oci_spec::runtime::{LinuxNamespaceType, Mount, Spec as Config};
 
-use super::{
-    Warnings, invalid, limit_entries, limit_path, list, mappings, namespace, needs_namespace, warning,
-};
+use super::{Warnings, invalid, limit_entries, limit_path, list, mappings, namespace, needs_mounts, warning};
 use crate::Result;
 
 /// What may be mounted inside `/proc`: files that lxcfs and the like emulate.
@@ -31,7 +29,7 @@ pub fn mounts(config: &Config, warnings: &mut Warnings) -> Result<()> {
     }
     limit_entries(mounts.len(), "/mounts")?;
     let message = "unable to set up mounts without a private mount namespace";
-    needs_namespace(config, LinuxNamespaceType::Mount, "/mounts", message)?;
+    needs_mounts(config, "/mounts", message)?;
     let own_network =
         namespace(config, LinuxNamespaceType::Network).is_some_and(|network| network.path().is_none());
     for (index, mount) in mounts.iter().enumerate() {

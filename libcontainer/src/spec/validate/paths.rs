@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::{LinuxNamespaceType, Spec as Config};
 
-use super::{Warnings, invalid, limit_entries, limit_path, list, needs_namespace, warning};
+use super::{Warnings, invalid, limit_entries, limit_path, list, needs_mounts, needs_namespace, warning};
 use crate::Result;
 
 const PROPAGATION: [&str; 8] =
@@ -36,7 +36,7 @@ fn check(config: &Config, paths: &[String], key: &str, warnings: &mut Warnings) 
     let pointer = format!("/linux/{key}");
     limit_entries(paths.len(), &pointer)?;
     let message = format!("unable to apply {key} without a private mount namespace");
-    needs_namespace(config, LinuxNamespaceType::Mount, &pointer, &message)?;
+    needs_mounts(config, &pointer, &message)?;
     for (index, path) in paths.iter().enumerate() {
         let pointer = || format!("{pointer}/{index}");
         if path.is_empty() {

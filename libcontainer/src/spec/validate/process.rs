@@ -24,7 +24,7 @@ pub fn process(config: &Config, warnings: &mut Warnings) -> Result<()> {
         capabilities(sets, warnings)?;
     }
     rlimits(list(process.rlimits()))?;
-    terminal(process, namespace(config, LinuxNamespaceType::Mount).is_some())?;
+    terminal(process, has_place_for_a_terminal(config))?;
     kept_groups(config, process, warnings);
     oom_score_adj(process.oom_score_adj())
 }
@@ -133,6 +133,12 @@ fn rlimits(rlimits: &[PosixRlimit]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// In a mount namespace, or among mounts on the host: it is bound on a file, and comes from a devpts that is mounted.
+fn has_place_for_a_terminal(config: &Config) -> bool {
+    let on_host = namespace(config, LinuxNamespaceType::User).is_none() && !list(config.mounts()).is_empty();
+    namespace(config, LinuxNamespaceType::Mount).is_some() || on_host
 }
 
 /// As the specification says, a size without a terminal is ignored.

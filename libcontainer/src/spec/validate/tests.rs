@@ -65,7 +65,12 @@ fn root_is_there_and_not_remounted_on_the_host() {
         (&[("/root", json!({}))], "/root/path", "root path must not be empty"),
         (&[("/root/path", json!("x".repeat(4096)))], "/root/path", "longer than 4095 bytes"),
         (
-            &[("/linux/namespaces", namespaces(&["pid", "uts"])), ("/mounts", json!([]))],
+            &[
+                ("/linux/namespaces", namespaces(&["pid", "uts", "user"])),
+                ("/linux/uidMappings", one_id()),
+                ("/linux/gidMappings", one_id()),
+                ("/mounts", json!([])),
+            ],
             "/root/readonly",
             "without a private mount namespace",
         ),
@@ -130,32 +135,31 @@ fn a_relative_destination_is_a_warning() {
     assert_eq!(spec.warnings()[0].pointer, "/mounts/1/destination");
 }
 
+fn one_id() -> Value {
+    json!([{ "containerID": 0, "hostID": 100_000, "size": 1 }])
+}
+
+/// On the host a user namespace may not mount.
 #[test]
-fn what_would_be_made_on_the_host_needs_a_mount_namespace() {
-    let no_mount = ("/linux/namespaces", namespaces(&["uts"]));
-    let (none, writable) = (("/mounts", json!([])), ("/root/readonly", json!(false)));
+fn mounts_need_a_mount_namespace_or_no_user_namespace() {
+    let rootless = |edits: &[(&'static str, Value)]| -> Vec<(&str, Value)> {
+        let maps = [("/linux/uidMappings", one_id()), ("/linux/gidMappings", one_id())];
+        let namespaces = ("/linux/namespaces", namespaces(&["uts", "user"]));
+        [&[namespaces, ("/root/readonly", json!(false))], &maps[..], edits].concat()
+    };
+    let (none, seen) = (("/mounts", json!([])), ("/linux/maskedPaths", json!([])));
+    let text = "unable to set up mounts without a private mount namespace";
     invalid(&[
-        (
-            &[no_mount.clone(), writable.clone()],
-            "/mounts",
-            "unable to set up mounts without a private mount namespace",
-        ),
-        (
-            &[no_mount.clone(), writable.clone(), none.clone()],
-            "/linux/maskedPaths",
-            "unable to apply maskedPaths without a private mount namespace",
-        ),
-        (
-            &[no_mount.clone(), writable.clone(), none.clone(), ("/linux/maskedPaths", json!([]))],
-            "/linux/readonlyPaths",
-            "unable to apply readonlyPaths without",
-        ),
-        (
-            &[no_mount, writable, none, ("/linux/rootfsPropagation", json!("slave"))],
-            "/linux/rootfsPropagation",
-            "unable to set rootfsPropagation without",
-        ),
+        (&rootless(&[]), "/mounts", text),
+        (&rootless(std::slice::from_ref(&none)), "/linux/maskedPaths", "unable to apply maskedPaths without"),
+        (&rootless(&[none.clone(), seen]), "/linux/readonlyPaths", "unable to apply readonlyPaths without"),
     ]);
+    invalid(&[(
+        &[("/linux/namespaces", namespaces(&["uts"])), none, ("/linux/rootfsPropagation", json!("slave"))],
+        "/linux/rootfsPropagation",
+        "unable to set rootfsPropagation without",
+    )]);
+    accepted("/linux/namespaces", &[namespaces(&["uts", "pid"])]);
     // Without any of these the section linux may be absent.
     let mut document = with("/linux", Value::Null);
     for (place, value) in [("/mounts", json!([])), ("/root/readonly", json!(false)), ("/hostname", json!(""))]

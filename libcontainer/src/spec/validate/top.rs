@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::{LinuxNamespaceType, Spec as Config};
 
-use super::{Warnings, invalid, limit_path, namespace, needs_namespace};
+use super::{Warnings, invalid, limit_path, needs_mounts, needs_namespace};
 use crate::Result;
 
 /// __NEW_UTS_LEN.
@@ -56,10 +56,9 @@ pub fn root(config: &Config, _: &mut Warnings) -> Result<()> {
         return Err(invalid("/root/path", "root path must not be empty"));
     }
     limit_path(root.path().as_os_str(), || "/root/path".into())?;
-    // The remount would reach the host's mount of the same filesystem.
-    if root.readonly() == Some(true) && namespace(config, LinuxNamespaceType::Mount).is_none() {
+    if root.readonly() == Some(true) {
         let message = "unable to make the root read-only without a private mount namespace";
-        return Err(invalid("/root/readonly", message));
+        needs_mounts(config, "/root/readonly", message)?;
     }
     Ok(())
 }

@@ -14,6 +14,11 @@ fn a_terminal_needs_a_mount_namespace_and_a_size_that_fits() {
     ];
     let with_terminal: Vec<_> = shared.iter().cloned().chain([("/process/terminal", json!(true))]).collect();
     invalid(&[(&with_terminal, "/process/terminal", "a terminal needs a mount namespace")]);
+    let mut mounted = with("/process/terminal", json!(true));
+    for (place, value) in shared.iter().filter(|(place, _)| *place != "/mounts") {
+        set(&mut mounted, place, value.clone());
+    }
+    load(&mounted).unwrap();
     let mut plain = with("/process/terminal", json!(false));
     shared.iter().for_each(|(place, value)| set(&mut plain, place, value.clone()));
     load(&plain).unwrap();
