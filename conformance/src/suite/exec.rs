@@ -178,7 +178,8 @@ fn a_process_is_in_the_cgroups_of_init(ctx: &Ctx<'_>) -> Outcome {
 /// What systemd in a container does: a group with controllers below takes no process any more.
 fn a_process_follows_init_into_a_cgroup_of_the_container_s_own(ctx: &Ctx<'_>) -> Outcome {
     let mut bundle = ctx.bundle()?;
-    bundle.without_namespace("cgroup");
+    // Without a limit nobody would have given the controller to the container's cgroup.
+    bundle.without_namespace("cgroup").set("/linux/resources/pids", json!({ "limit": 100 }));
     let (container, _) = ctx.sleeping(&mut bundle, &[])?;
     let dir = ctx.host.cgroup("pids", &container.id).ok_or("no cgroup")?;
     fs::create_dir_all(dir.join("init.scope/deep"))?;
