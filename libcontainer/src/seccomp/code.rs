@@ -13,6 +13,9 @@ pub const MAX_INSNS: usize = 4096;
 
 const REACH: usize = 255;
 
+/// Instructions of a filter for three ABIs, and most of them are branches.
+const USUAL: usize = 448;
+
 const LD_W_ABS: u16 = 0x20;
 const ALU_AND_K: u16 = 0x54;
 const JMP_JA: u16 = 0x05;
@@ -56,7 +59,7 @@ struct Insn {
 }
 
 /// A program that grows towards its beginning.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Code {
     reversed: Vec<Insn>,
     returns: BTreeMap<u32, Place>,
@@ -95,6 +98,17 @@ impl Hasher for Mix {
 }
 
 impl Code {
+    /// An empty program, with room for what an engine's profile comes to.
+    pub fn new() -> Self {
+        Self {
+            reversed: Vec::with_capacity(USUAL),
+            returns: BTreeMap::new(),
+            branches: HashMap::with_capacity_and_hasher(USUAL, Quick::default()),
+            tests: HashMap::default(),
+            bridges: BTreeMap::new(),
+        }
+    }
+
     /// Ends the program with `value`.
     pub fn ret(&mut self, value: u32) -> Place {
         match self.returns.get(&value) {

@@ -69,7 +69,7 @@ pub struct Filter {
 pub fn compile(seccomp: &LinuxSeccomp, native: Arch) -> Result<Filter> {
     let profile = profile::read(seccomp)?;
     let abis = profile::abis(seccomp, native)?;
-    let mut code = Code::default();
+    let mut code = Code::new();
     let mut next = code.ret(KILL);
     for (index, abi) in abis.iter().enumerate().rev() {
         let token = abi.token;

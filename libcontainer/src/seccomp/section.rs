@@ -1,6 +1,6 @@
 //! The calls of one ABI: what happens to which number, as spans of equal verdict, and the search among them.
 
-use super::abi::{ARM_PRIVATE, Abi, Call};
+use super::abi::{ARM_PRIVATE, Abi};
 use super::code::{Code, Is, Place};
 use super::condition::Condition;
 use super::multiplexed::{self, Through};
@@ -44,42 +44,145 @@ struct Entry {
     rule: usize,
 }
 
+/// What the rules say of the calls of one ABI.
+#[derive(Default)]
+struct Calls {
+    /// What the first rule without conditions does to a call, by its number without the ABI's bit.
+    always: Vec<Option<u32>>,
+    /// What is said under conditions, and all of numbers far behind the others.
+    entries: Vec<Entry>,
+    /// The highest number that a rule names.
+    last: Option<u32>,
+}
+
+/// Numbers from here on are few.
+const FAR: usize = 8192;
+
+impl Calls {
+    fn of(profile: &Profile, abi: &Abi) -> Self {
+        let mut calls = Self::default();
+        let multiplexed = multiplexed::calls(abi);
+        for rule in &profile.rules {
+            let terms = Terms::of(rule, abi);
+            for call in &rule.calls {
+                let number = abi.number(*call);
+                calls.last = calls.last.max(number.filter(|number| *number < ARM_PRIVATE || abi.bit != 0));
+                if rule.action == profile.default {
+                    continue;
+                }
+                if let Some(through) = multiplexed::through(&multiplexed, *call) {
+                    calls.enter_through(&terms, through);
+                }
+                if let Some(number) = number {
+                    calls.enter(&terms, number, abi.bit);
+                }
+            }
+        }
+        // Stable: of one number in the order of the rules.
+        calls.entries.sort_by_key(|entry| entry.number);
+        calls
+    }
+
+    /// What a rule says of a call itself.
+    fn enter(&mut self, terms: &Terms<'_>, number: u32, bit: u32) {
+        let place = (number & !bit) as usize;
+        if terms.unconditional && place < FAR {
+            if place >= self.always.len() {
+                self.always.resize(place + 1, None);
+            }
+            if let Some(always) = self.always.get_mut(place) {
+                always.get_or_insert(terms.rule.action);
+            }
+            return;
+        }
+        for conditions in &terms.alternatives {
+            self.push(terms, number, conditions.clone(), true);
+        }
+    }
+
+    /// What it says of the call that one may be made through, whose first argument tells which one is meant.
+    fn enter_through(&mut self, terms: &Terms<'_>, (number, which): Through) {
+        for conditions in &terms.alternatives {
+            let others = conditions.iter().copied().filter(|one| one.argument != 0);
+            let meant = terms.fit(Condition::equal(0, which));
+            self.push(terms, number, std::iter::once(meant).chain(others).collect(), false);
+        }
+    }
+
+    fn push(&mut self, terms: &Terms<'_>, number: u32, conditions: Vec<Condition>, direct: bool) {
+        let guard = Guard { conditions, action: terms.rule.action };
+        self.entries.push(Entry { number, guard, direct, rule: terms.rule.index });
+    }
+
+    /// Each number of which something is said, in order, and what happens to its calls.
+    fn verdicts(&self, default: u32, bit: u32) -> impl Iterator<Item = Result<(u32, Verdict)>> {
+        let number = |entries: &&[Entry]| entries.first().map(|entry| entry.number);
+        let mut always = (bit..).zip(&self.always).filter_map(|(number, action)| Some((number, (*action)?)));
+        let mut always_next = always.next();
+        let mut groups = self.entries.chunk_by(|a, b| a.number == b.number).peekable();
+        std::iter::from_fn(move || {
+            let guarded = groups.peek().and_then(number);
+            match always_next {
+                Some((number, action)) if guarded.is_none_or(|guarded| number <= guarded) => {
+                    if guarded == Some(number) {
+                        groups.next();
+                    }
+                    always_next = always.next();
+                    Some(Ok((number, Verdict::Always(action))))
+                }
+                _ => Some(verdict(groups.next()?, default).map(|verdict| (guarded.unwrap_or(0), verdict))),
+            }
+        })
+    }
+}
+
+/// The conditions of a rule as an ABI compares them.
+struct Terms<'a> {
+    rule: &'a Rule,
+    alternatives: Vec<Vec<Condition>>,
+    /// One of the alternatives asks nothing.
+    unconditional: bool,
+    wide: bool,
+}
+
+impl<'a> Terms<'a> {
+    fn of(rule: &'a Rule, abi: &Abi) -> Self {
+        let mut terms = Self { rule, alternatives: Vec::new(), unconditional: false, wide: abi.wide };
+        let meant = |conditions: &Vec<Condition>| -> Vec<Condition> {
+            conditions.iter().map(|one| terms.fit(*one)).filter(|one| !one.is_empty()).collect()
+        };
+        let alternatives: Vec<_> = rule.alternatives.iter().map(meant).collect();
+        terms.unconditional = alternatives.iter().any(Vec::is_empty);
+        terms.alternatives = alternatives;
+        terms
+    }
+
+    fn fit(&self, one: Condition) -> Condition {
+        if self.wide { one } else { one.narrow() }
+    }
+}
+
 /// Appends the spans of `abi`, of which `start` is the first number.
 ///
 /// # Errors
 /// `InvalidSpec` if two rules give the same call two actions under the same conditions.
 pub fn spans(profile: &Profile, abi: &Abi, start: u32, spans: &mut Vec<Span>) -> Result<()> {
-    let mut last = None;
-    let mut entries = Vec::with_capacity(512);
-    let multiplexed = multiplexed::calls(abi);
-    for rule in &profile.rules {
-        for call in &rule.calls {
-            let number = abi.number(*call);
-            last = last.max(number.filter(|number| *number < ARM_PRIVATE || abi.bit != 0));
-            if rule.action != profile.default {
-                enter(rule, *call, abi, multiplexed::through(&multiplexed, *call), &mut entries);
-            }
-        }
-    }
-    // One number to compare: the call above, the place of its entry below.
-    let mut order: Vec<u64> =
-        entries.iter().zip(0..).map(|(entry, place)| u64::from(entry.number) << 32 | place).collect();
-    order.sort_unstable();
-    let mut beyond = last.filter(|_| profile.answers_new_calls).map(|last| last + 1);
+    let calls = Calls::of(profile, abi);
+    let mut beyond = calls.last.filter(|_| profile.answers_new_calls).map(|last| last + 1);
     let mut otherwise = profile.default;
     push(spans, start, Verdict::Always(otherwise));
-    let mut groups = order.chunk_by(|a, b| a >> 32 == b >> 32).peekable();
-    while let Some(group) = groups.next() {
-        let Some(number) = group.first().map(|first| (first >> 32) as u32) else { continue };
-        let group = group.iter().filter_map(|place| entries.get(*place as u32 as usize));
+    let mut verdicts = calls.verdicts(profile.default, abi.bit).peekable();
+    while let Some(next) = verdicts.next() {
+        let (number, verdict) = next?;
         if let Some(beyond) = beyond.take_if(|beyond| *beyond <= number) {
             otherwise = NO_SUCH_CALL;
             push(spans, beyond, Verdict::Always(otherwise));
         }
-        push(spans, number, verdict(group, profile.default)?);
+        push(spans, number, verdict);
         // Most calls have a neighbour with a verdict of its own.
-        let next = groups.peek().and_then(|group| group.first()).map(|first| (first >> 32) as u32);
-        if next != Some(number + 1) {
+        let neighbour =
+            verdicts.peek().is_some_and(|next| matches!(next, Ok((next, _)) if *next == number + 1));
+        if !neighbour {
             push(spans, number + 1, Verdict::Always(otherwise));
         }
     }
@@ -99,35 +202,12 @@ pub fn push(spans: &mut Vec<Span>, start: u32, verdict: Verdict) {
     }
 }
 
-/// The entries of one rule for one call: itself, and the call that it may be made through.
-fn enter(rule: &Rule, call: Call, abi: &Abi, through: Option<Through>, entries: &mut Vec<Entry>) {
-    let fit = |one: Condition| if abi.wide { one } else { one.narrow() };
-    let meant = |conditions: &[Condition]| -> Vec<Condition> {
-        conditions.iter().copied().map(fit).filter(|one| !one.is_empty()).collect()
-    };
-    let mut push = |number, conditions, direct| {
-        let guard = Guard { conditions, action: rule.action };
-        entries.push(Entry { number, guard, direct, rule: rule.index });
-    };
-    for conditions in &rule.alternatives {
-        if let Some((number, which)) = through {
-            let mut conditions = meant(conditions);
-            conditions.retain(|one| one.argument != 0);
-            conditions.insert(0, fit(Condition::equal(0, which)));
-            push(number, conditions, false);
-        }
-        if let Some(number) = abi.number(call) {
-            push(number, meant(conditions), true);
-        }
-    }
-}
-
 /// As in libseccomp: the first rule without conditions decides alone. Otherwise the narrower condition is asked first.
-fn verdict<'a>(group: impl Iterator<Item = &'a Entry> + Clone, default: u32) -> Result<Verdict> {
-    if let Some(entry) = group.clone().find(|entry| entry.guard.conditions.is_empty()) {
+fn verdict(group: &[Entry], default: u32) -> Result<Verdict> {
+    if let Some(entry) = group.iter().find(|entry| entry.guard.conditions.is_empty()) {
         return Ok(Verdict::Always(entry.guard.action));
     }
-    let mut entries: Vec<&Entry> = group.collect();
+    let mut entries: Vec<&Entry> = group.iter().collect();
     entries.sort_by(|a, b| ranks(a).cmp(ranks(b)).then(severity(a).cmp(&severity(b))));
     let twice = entries.windows(2).find_map(|pair| match pair {
         [a, b] if contradict(a, b) => Some((a.rule.min(b.rule), a.rule.max(b.rule))),
