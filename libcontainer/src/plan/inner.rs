@@ -1,5 +1,6 @@
 //! Binds of what earlier mounts of the container have made: opened by init when their turn comes, below the root handle.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use teu_init::program::{Op, Slot, tree_flag};
@@ -74,9 +75,17 @@ impl Inner {
 
 /// The part of a path of the host that lies below `root`, if it does and the root is not all there is.
 pub(super) fn below(root: &Path, path: &Path) -> Option<String> {
-    if root == Path::new("/") {
+    // Most paths part from the root at their first name.
+    let first = first(root)?;
+    if self::first(path) != Some(first) {
         return None;
     }
     let rest = path.strip_prefix(root).ok()?.to_str()?;
     Some(format!("/{rest}"))
+}
+
+/// The first name of an absolute path.
+fn first(path: &Path) -> Option<&[u8]> {
+    let mut names = path.as_os_str().as_bytes().strip_prefix(b"/")?.split(|byte| *byte == b'/');
+    names.find(|name| !matches!(*name, b"" | b"."))
 }

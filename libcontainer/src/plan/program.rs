@@ -68,7 +68,10 @@ impl Program {
     /// # Errors
     /// `InvalidSpec` if the configuration is larger than the format can hold.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        let words: Vec<u32> = self.ops.iter().flat_map(|op| op.encode().as_slice().to_vec()).collect();
+        let mut words = Vec::with_capacity(self.ops.len() * USUAL_WORDS);
+        for op in &self.ops {
+            words.extend_from_slice(op.encode().as_slice());
+        }
         let header = Header {
             ops: size(self.ops.len())?,
             words: size(words.len())?,
@@ -79,8 +82,11 @@ impl Program {
         let [words_len, arena_len, ..] = header.parts().ok_or_else(too_large)?;
         let mut bytes = Vec::with_capacity(header.total().ok_or_else(too_large)?);
         bytes.extend_from_slice(&header.encode());
-        bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         bytes.resize(teu_init::program::HEADER_LEN + words_len, 0);
+        let (_, room) = bytes.split_at_mut(teu_init::program::HEADER_LEN);
+        for (place, word) in room.chunks_exact_mut(size_of::<u32>()).zip(&words) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
         bytes.extend_from_slice(&self.arena);
         bytes.resize(teu_init::program::HEADER_LEN + words_len + arena_len, 0);
         // Slots and pointer room are zero: the file is made that long without writing them.
@@ -102,6 +108,9 @@ impl Program {
         arrays.max().unwrap_or(0)
     }
 }
+
+/// What an op seldom has more of.
+const USUAL_WORDS: usize = 8;
 
 fn size(value: usize) -> Result<u32> {
     u32::try_from(value).map_err(|_| too_large())

@@ -1,7 +1,7 @@
 //! `mounts`. The checks are on the text of the destination; those on what it resolves to below the rootfs are init's.
 
-use std::ffi::OsStr;
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use oci_spec::runtime::{LinuxNamespaceType, Mount, Spec as Config};
 
@@ -43,7 +43,7 @@ pub fn mounts(config: &Config, warnings: &mut Warnings) -> Result<()> {
     Ok(())
 }
 
-fn destination(mount: &Mount, place: &Path, index: usize, warnings: &mut Warnings) -> Result<()> {
+fn destination(mount: &Mount, place: &[&[u8]], index: usize, warnings: &mut Warnings) -> Result<()> {
     let destination = mount.destination();
     let pointer = || format!("/mounts/{index}/destination");
     if destination.as_os_str().is_empty() {
@@ -55,7 +55,7 @@ fn destination(mount: &Mount, place: &Path, index: usize, warnings: &mut Warning
             format!("mount destination {destination:?} is not absolute, it is taken as relative to /");
         warnings.push(warning(pointer(), message));
     }
-    if place.as_os_str().is_empty() {
+    if place.is_empty() {
         let source = mount.source().as_deref().unwrap_or(Path::new(""));
         let message = format!(
             "error mounting {source:?} to rootfs at {destination:?}: mountpoint is on the top of rootfs"
@@ -66,19 +66,19 @@ fn destination(mount: &Mount, place: &Path, index: usize, warnings: &mut Warning
 }
 
 /// A mount that hides a part of `/proc` could forge what privileged programs read there.
-fn below_proc(mount: &Mount, place: &Path, index: usize, own_network: bool) -> Result<()> {
-    let Ok(inside) = place.strip_prefix("proc") else { return Ok(()) };
+fn below_proc(mount: &Mount, place: &[&[u8]], index: usize, own_network: bool) -> Result<()> {
+    let Some((&b"proc", inside)) = place.split_first() else { return Ok(()) };
     let refused = |why: &str| {
         let message = format!("{:?} cannot be mounted because {why}", mount.destination());
         Err(invalid(format!("/mounts/{index}/destination"), message))
     };
-    if inside.as_os_str().is_empty() {
+    if inside.is_empty() {
         // Whether the source of a bind is a procfs is for the one who opens it.
         let procfs = is_bind(mount) || mount.typ().as_deref() == Some("proc");
         return if procfs { Ok(()) } else { refused("it is not of type proc") };
     }
-    let known = INSIDE_PROC.iter().any(|name| inside == Path::new(name));
-    let network = own_network && inside.starts_with("sys/net");
+    let known = INSIDE_PROC.iter().any(|name| inside.join(&b'/') == name.as_bytes());
+    let network = own_network && inside.starts_with(&[b"sys", b"net"]);
     if known || network { Ok(()) } else { refused("it is inside /proc") }
 }
 
@@ -155,15 +155,15 @@ fn is_bind(mount: &Mount) -> bool {
         || list(mount.options()).iter().any(|option| option == "bind" || option == "rbind")
 }
 
-/// The path relative to the root, without `.` and `..`.
-fn clean(path: &Path) -> PathBuf {
-    let mut names: Vec<&OsStr> = Vec::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => names.push(name),
-            Component::ParentDir => drop(names.pop()),
-            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+/// The names on the way from the root, without `.` and `..`.
+fn clean(path: &Path) -> Vec<&[u8]> {
+    let mut names = Vec::new();
+    for name in path.as_os_str().as_bytes().split(|byte| *byte == b'/') {
+        match name {
+            b"" | b"." => {}
+            b".." => drop(names.pop()),
+            name => names.push(name),
         }
     }
-    names.iter().collect()
+    names
 }
