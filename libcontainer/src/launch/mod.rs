@@ -3,7 +3,7 @@
 //! ```text
 //! caller                                     init
 //! [network namespace ─────────────────────── ]      made by a child beside all this, and sent to init by it: see network.rs
-//! program, descriptors ──────────┐           sent ahead, unless a limit has to wait for exec
+//! program, descriptors ──────────┐           sent ahead, unless a limit has to wait for exec or the namespace is not there
 //! clone3, execveat ──────────────┼─────────► fresh image, one descriptor
 //! [late limits]                  └─────────► check, run the ops
 //! [second process ◄─ Respawned]                      only if a namespace needs another clone; it goes on meanwhile

@@ -128,8 +128,8 @@ impl Processors {
 
 /// Sleeps while `word`, which another process changes, is `value`; `timeout` at most, and perhaps less.
 pub(crate) fn futex_wait(word: &AtomicU32, value: u32, timeout: Duration) {
-    let whole = libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX);
-    let timeout = libc::timespec { tv_sec: whole, tv_nsec: timeout.subsec_nanos().into() };
+    let seconds = timeout.as_secs().try_into().unwrap_or(i64::MAX);
+    let timeout = libc::timespec { tv_sec: seconds, tv_nsec: timeout.subsec_nanos().into() };
     // SAFETY: word and time are borrowed; the kernel only reads them.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, &raw const timeout) };
 }
