@@ -58,15 +58,13 @@ pub fn parse(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
     }
     // Known to be text as a whole it need not be looked at string by string.
     let text = std::str::from_utf8(json).ok();
-    let strict = text.and_then(|text| serde_json::from_str(text).ok());
-    let as_it_is = strict.is_some();
-    let mut config: Config = match strict {
+    let mut config = match text.and_then(|text| serde_json::from_str(text).ok()) {
         Some(config) => config,
         // Also what reads like a fault of syntax: that is how serde_json refuses a number in the place of a word.
         None => parse_leniently(json, warnings)?,
     };
     refuse_nul(json)?;
-    let lost = text.map(|text| lost::find(text, as_it_is.then_some(&config))).unwrap_or_default();
+    let lost = text.map(lost::find).unwrap_or_default();
     if (lost.odd_capability || lost::has_no_page_size(&config)) && warnings.is_empty() {
         config = parse_leniently(json, warnings)?;
     }
