@@ -63,9 +63,11 @@ pub(crate) fn id(fd: BorrowedFd<'_>) -> io::Result<u64> {
     // libc does not know it yet.
     const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
     let mut found = std::mem::MaybeUninit::<libc::statx>::zeroed();
-    let (path, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
-    // SAFETY: the path is static and NUL-ended, and `found` is a whole struct statx.
-    let result = unsafe { libc::statx(fd.as_raw_fd(), path, flags, STATX_MNT_ID_UNIQUE, found.as_mut_ptr()) };
+    let (fd, path, flags) = (fd.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH);
+    // Not libc's function: the standard library refers to it weakly, and a linker that optimises a static program then leaves it out. SAFETY: the path is
+    // static and NUL-ended, and `found` is a whole struct statx.
+    let result =
+        unsafe { libc::syscall(libc::SYS_statx, fd, path, flags, STATX_MNT_ID_UNIQUE, found.as_mut_ptr()) };
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
