@@ -68,13 +68,10 @@ impl Plan {
         until.check()?;
         let receivers = Receivers::connect(options.console_socket.take(), options.pidfd_socket.take())?;
         let receivers = receivers.and_annotated(self.pidfd_receiver.as_deref())?;
-        let network = match made_beside(&self.sources) {
-            true => Some(network.map_or_else(Network::begin, Ok)?),
-            false => None,
-        };
-        let (network, end) = network.unzip();
+        let beside = made_beside(&self.sources).then(|| network.map_or_else(Network::begin, Ok));
+        let (network, end) = beside.transpose()?.unzip();
         let end = RefCell::new(end);
-        let (encoded, len) = self.encoded()?;
+        let program = self.encoded()?;
         let claim = Claim::new(root, &self.id)?;
         let mut record = self.record();
         claim.dir().write(&record)?;
@@ -104,7 +101,6 @@ impl Plan {
         let host_root = host_root.and_then(|index| slots.get(index));
         let host_root =
             host_root.map(|tree| HostRoot::attach(tree.as_fd(), &mut record, claim.dir())).transpose()?;
-        let program = (encoded, len);
         Ok(Prepared {
             peer,
             host_root,
