@@ -50,10 +50,7 @@ pub extern "C" fn teu_container_exec(
         let given = ffi::read(options)?;
         check_flags(given.flags, KNOWN)?;
         let options = exec_options(&found.context, &given)?;
-        let started = found.context.logging(|| {
-            let json = process_json(&found.container, &given)?;
-            Ok::<_, Failure>(found.container.exec(&json, options)?)
-        });
+        let started = found.context.logging(|| start(&found.container, &given, options));
         out.put(give(&found.context, started?)?);
         Ok(0)
     })
@@ -155,16 +152,20 @@ fn give(context: &Arc<Context>, mut process: teu::Process) -> Result<*mut teu_pr
     PROCESSES.insert(Process { context: Arc::clone(context), console, listener, process })
 }
 
-/// The process as JSON: what the caller gave, or the container's own with what the caller changes.
-fn process_json(container: &teu::Container, given: &teu_exec_options) -> Result<Vec<u8>, Failure> {
+/// The process that the caller gave, or the container's own with what the caller changes.
+fn start(
+    container: &teu::Container,
+    given: &teu_exec_options,
+    options: ExecOptions,
+) -> Result<teu::Process, Failure> {
     let json = ffi::maybe_bytes(given.process_json, given.process_len, "process_json")?;
     let args = ffi::texts(given.argv, given.argc, "argv")?;
     let cwd = (!given.cwd.is_null()).then(|| ffi::text(given.cwd, "cwd")).transpose()?;
     match json {
-        Some(json) if args.is_empty() && cwd.is_none() => Ok(json),
+        Some(json) if args.is_empty() && cwd.is_none() => Ok(container.exec(&json, options)?),
         Some(_) => Err(Failure::invalid("argv and cwd are for a process without process_json")),
         None if args.is_empty() => Err(Failure::invalid("one of process_json and argv is needed")),
-        None => Ok(container.process_with(&args, cwd.as_deref())?.into_bytes()),
+        None => Ok(container.exec_program(&args, cwd.as_deref(), options)?),
     }
 }
 

@@ -13,6 +13,6 @@ pub fn populate() {
     let here = 0u8;
     let first = (&raw const here).wrapping_sub(LENGTH).map_addr(|address| address & !0xfff);
     let Some(first) = NonNull::new(first.cast_mut().cast()) else { return };
-    // SAFETY: the pages are of our own stack, below every frame in use; their content stays as it is, and where nothing is mapped nothing happens.
+    // SAFETY: the pages are of our own stack and their content stays as it is, frames of callees too; where nothing is mapped nothing happens.
     let _ = unsafe { madvise(first, LENGTH, MmapAdvise::MADV_POPULATE_WRITE) };
 }

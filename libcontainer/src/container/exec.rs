@@ -54,6 +54,15 @@ impl Container {
         self.enter(|own| change(own).map(String::into_bytes), options)
     }
 
+    /// The same with another program and, if given, another working directory in the container's own process; without a terminal, whose size would be
+    /// another one's.
+    ///
+    /// # Errors
+    /// As [`Container::exec`].
+    pub fn exec_program(&self, args: &[String], cwd: Option<&str>, options: ExecOptions) -> Result<Process> {
+        self.exec_changed(|own| with_program(own, args, cwd), options)
+    }
+
     fn enter(
         &self,
         process: impl FnOnce(&str) -> Result<Vec<u8>>,
@@ -94,24 +103,6 @@ impl Container {
     /// As [`Container::spec`].
     pub fn process(&self) -> Result<String> {
         Spec::process_of(&self.dir.read_config()?)
-    }
-
-    /// The same process with another program and, if given, another working directory; without a terminal, whose size would be another one's.
-    ///
-    /// # Errors
-    /// As [`Container::spec`].
-    pub fn process_with(&self, args: &[String], cwd: Option<&str>) -> Result<String> {
-        let unreadable = |error| Error::new(ErrorKind::Internal, format!("process: {error}"));
-        let mut process: Value = serde_json::from_slice(self.process()?.as_bytes()).map_err(unreadable)?;
-        if let Some(process) = process.as_object_mut() {
-            process.insert("args".to_owned(), args.into());
-            process.insert("terminal".to_owned(), false.into());
-            process.remove("consoleSize");
-            if let Some(cwd) = cwd {
-                process.insert("cwd".to_owned(), cwd.into());
-            }
-        }
-        Ok(process.to_string())
     }
 
     /// What [`Container::exec`] would do.
@@ -170,6 +161,20 @@ impl Container {
     pub(crate) fn cgroup(&self) -> Result<Cgroup> {
         Cgroup::open(&self.record.cgroup)
     }
+}
+
+fn with_program(own: &str, args: &[String], cwd: Option<&str>) -> Result<String> {
+    let unreadable = |error| Error::new(ErrorKind::Internal, format!("process: {error}"));
+    let mut process: Value = serde_json::from_str(own).map_err(unreadable)?;
+    if let Some(process) = process.as_object_mut() {
+        process.insert("args".to_owned(), args.into());
+        process.insert("terminal".to_owned(), false.into());
+        process.remove("consoleSize");
+        if let Some(cwd) = cwd {
+            process.insert("cwd".to_owned(), cwd.into());
+        }
+    }
+    Ok(process.to_string())
 }
 
 impl Process {

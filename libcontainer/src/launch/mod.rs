@@ -238,13 +238,10 @@ impl Launch {
 
     /// A scope goes with its last process: what cannot be done to the cgroup of an init that has failed is no reason. What init has said is.
     fn rather(&mut self, error: Error) -> Error {
-        if !self.peer.is_dead() {
-            return error;
-        }
-        match self.peer.next(&self.prepared.plan) {
+        match self.peer.ended_silently(&self.prepared.plan) {
             Err(said) => said,
-            Ok(None) => self.obituary(),
-            Ok(Some(_)) => error,
+            Ok(true) => self.obituary(),
+            Ok(false) => error,
         }
     }
 
@@ -287,4 +284,30 @@ fn set_limits(limits: &[Rlimit], pid: i32) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::peer::tests::plan;
+    use super::*;
+    use crate::plan::{CgroupDir, CgroupPlan};
+
+    #[test]
+    fn a_clone_into_a_cgroup_that_is_denied_says_where_the_caller_has_to_be() {
+        let denied = |errno: i32| Error::os("clone init", errno);
+        let dir = CgroupDir {
+            root: "/sys/fs/cgroup".into(),
+            path: "a/b".into(),
+            hierarchy: String::new(),
+            required: true,
+        };
+        let cgroup = CgroupPlan { dirs: vec![dir], ..CgroupPlan::default() };
+        let into = Plan { into_cgroup: Some(0), cgroup, ..plan() };
+        let text = unplaced(denied(libc::EACCES), &into).to_string();
+        assert!(text.contains("/sys/fs/cgroup/a/b") && text.contains("above it"), "{text}");
+        for (errno, plan) in [(libc::EBUSY, &into), (libc::EACCES, &plan())] {
+            let text = unplaced(denied(errno), plan).to_string();
+            assert_eq!(text, denied(errno).to_string());
+        }
+    }
 }

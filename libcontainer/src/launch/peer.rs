@@ -233,6 +233,14 @@ impl Peer {
         self.child.as_ref().is_some_and(|child| !is_alive(&child.pidfd))
     }
 
+    /// Whether the process has ended without a word.
+    ///
+    /// # Errors
+    /// Its last word.
+    pub fn ended_silently(&mut self, plan: &Plan) -> Result<bool> {
+        Ok(self.is_dead() && self.next(plan)?.is_none())
+    }
+
     /// How a process ended that went without a word.
     pub fn bury(&mut self) -> Option<Ended> {
         self.release().and_then(|child| reap::wait(&child.pidfd))
@@ -240,9 +248,9 @@ impl Peer {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::os::fd::AsRawFd;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
 
     use teu_init::sys::Fd;
@@ -253,7 +261,7 @@ mod tests {
     use crate::spec::Id;
     use crate::until::Patience;
 
-    fn plan() -> Plan {
+    pub fn plan() -> Plan {
         Plan {
             id: Id::new("x").unwrap(),
             bundle: "/".into(),
@@ -313,6 +321,31 @@ mod tests {
         drop(theirs);
         assert!(peer.next(&plan()).is_err());
         assert!(peer.next(&plan()).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_last_word_of_a_process_is_asked_for_when_it_has_ended() {
+        let failed = Frame { kind: wire::FAILED, op: u32::MAX, value: libc::EPERM as u32, detail: 0 };
+        for (program, says, silent) in
+            [("true", false, Some(true)), ("true", true, None), ("cat", true, Some(false))]
+        {
+            let (mut peer, theirs) = peer();
+            let plan = Plan { respawns: false, ..plan() };
+            let mut process = Command::new(program).stdin(Stdio::piped()).spawn().unwrap();
+            let pidfd = crate::sys::pidfd::pidfd_open(process.id() as i32).unwrap();
+            peer.child = Some(Child { pid: process.id() as i32, pidfd });
+            if says {
+                teu_init::talk::send(Fd(theirs.as_raw_fd()), &failed, &[]).unwrap();
+            }
+            drop(theirs);
+            while program == "true" && !peer.is_dead() {
+                std::thread::yield_now();
+            }
+            assert_eq!(peer.ended_silently(&plan).ok(), silent, "{program}, which says {says}");
+            drop(process.stdin.take());
+            drop(peer);
+            process.wait().ok();
+        }
     }
 
     #[test]
