@@ -42,7 +42,7 @@ impl Entering {
         let encoded = plan.program.encode()?;
         let len = plan.program.encoded_len(&encoded);
         let len = len.ok_or_else(|| Error::new(ErrorKind::Internal, "program without a length"))?;
-        peer.load(&encoded, len)?;
+        peer.load(&encoded, len, plan.respawns)?;
         Ok(Self { peer, slots, receivers, plan, container })
     }
 

@@ -99,7 +99,7 @@ impl Launch {
             Some(peer) => peer,
             None => Peer::new(prepared.until.clone())?,
         };
-        peer.load(encoded, *len)?;
+        peer.load(encoded, *len, prepared.plan.respawns)?;
         Ok(Self { peer, devices: None, offered: None, recorded: false, prepared })
     }
 

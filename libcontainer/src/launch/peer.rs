@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
+use nix::sys::socket::{Shutdown, shutdown};
 use teu_init::program::PROGRESS_OFFSET;
 use teu_init::wire;
 
@@ -21,6 +23,9 @@ use crate::terminal::Terminal;
 use crate::until::Until;
 use crate::{Error, ErrorKind, Result, sys};
 
+/// How long a first process may take to make the second: it joins namespaces before, and reads and mounts nothing.
+const RESPAWN: Duration = Duration::from_secs(1);
+
 /// Dropped before its process is taken from it, it kills the process.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -36,8 +41,8 @@ pub(crate) struct Peer {
     pub terminal: Option<Terminal>,
     /// The listener of the filter, if the caller keeps it.
     pub listener: Option<OwnedFd>,
-    /// Whether the word that there is a second process was waited for.
-    respawned: bool,
+    /// Whether a word that there is a second process is still to come.
+    respawns: bool,
     /// What the second process has said before the first one told of it.
     early: VecDeque<Heard>,
     until: Until,
@@ -45,6 +50,9 @@ pub(crate) struct Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
+        if self.respawns && self.child.is_some() {
+            self.find_second();
+        }
         if let Some(child) = self.child.take() {
             reap::kill(&child.pidfd);
         }
@@ -63,7 +71,7 @@ impl Peer {
             lent: None,
             terminal: None,
             listener: None,
-            respawned: false,
+            respawns: false,
             early: VecDeque::new(),
             until,
         })
@@ -84,10 +92,10 @@ impl Peer {
         Ok(peer)
     }
 
-    /// Gives it the program that init is to run.
-    pub fn load(&mut self, encoded: &[u8], len: usize) -> Result<()> {
+    /// Gives it the program that init is to run, and whether it goes on in a second process.
+    pub fn load(&mut self, encoded: &[u8], len: usize, respawns: bool) -> Result<()> {
         let program = carrier::program(encoded, len).map_err(failed("make the program"))?;
-        self.program = Some((program, len));
+        (self.program, self.respawns) = (Some((program, len)), respawns);
         Ok(())
     }
 
@@ -140,7 +148,7 @@ impl Peer {
 
     /// What init says next that does not mean the same in every launch.
     pub fn next(&mut self, plan: &Plan) -> Result<Option<Heard>> {
-        if plan.respawns && !self.respawned {
+        if self.respawns {
             self.await_respawn(plan)?;
         }
         loop {
@@ -160,18 +168,33 @@ impl Peer {
     /// Waits for the word of the first process that there is a second. Both write to one socket and do not wait for each other: what the second one
     /// says before is kept. If the first one fails, it ends, and so does the conversation.
     fn await_respawn(&mut self, plan: &Plan) -> Result<()> {
-        self.respawned = true;
         while let Some(heard) = self.hear(plan)? {
             match heard.frame.kind {
                 wire::RESPAWNED => return self.adopt(heard.fd),
                 _ => self.early.push_back(heard),
             }
         }
+        self.respawns = false;
         Ok(())
+    }
+
+    /// The second process, if there is one already. Where the first is killed before its word of it, nobody knows the second, which cannot see that it is
+    /// alone while it is frozen.
+    fn find_second(&mut self) {
+        // Who waits for an answer ends now.
+        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Write);
+        let until = Until { deadline: Instant::now().checked_add(RESPAWN), cancel: None };
+        while let Ok(Some(heard)) = talk::hear_until(&self.socket, &until) {
+            if heard.frame.kind == wire::RESPAWNED {
+                let _ = self.adopt(heard.fd);
+                return;
+            }
+        }
     }
 
     /// Init goes on in another child of ours; the first one is done.
     fn adopt(&mut self, pidfd: Option<OwnedFd>) -> Result<()> {
+        self.respawns = false;
         let pidfd =
             pidfd.ok_or_else(|| Error::new(ErrorKind::Internal, "init respawned without a descriptor"))?;
         let pid =
@@ -249,9 +272,7 @@ impl Peer {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::os::fd::AsRawFd;
     use std::process::{Command, Stdio};
-    use std::time::{Duration, Instant};
 
     use teu_init::sys::Fd;
     use teu_init::wire::Frame;
@@ -298,6 +319,7 @@ pub(super) mod tests {
     #[test]
     fn what_the_second_process_says_early_is_heard_after_the_word_that_there_is_one() {
         let (mut peer, theirs) = peer();
+        peer.respawns = true;
         let mut second = Command::new("sleep").arg("60").spawn().unwrap();
         let pidfd = crate::sys::pidfd::pidfd_open(second.id() as i32).unwrap();
         let socket = Fd(theirs.as_raw_fd());
@@ -316,11 +338,42 @@ pub(super) mod tests {
     #[test]
     fn a_first_process_that_fails_tells_of_no_second() {
         let (mut peer, theirs) = peer();
+        peer.respawns = true;
         let failed = Frame { kind: wire::FAILED, op: u32::MAX, value: libc::EPERM as u32, detail: 0 };
         teu_init::talk::send(Fd(theirs.as_raw_fd()), &failed, &[]).unwrap();
         drop(theirs);
         assert!(peer.next(&plan()).is_err());
         assert!(peer.next(&plan()).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_second_process_that_is_told_of_late_ends_with_the_first() {
+        let (mut peer, theirs) = peer();
+        let [mut first, mut second] =
+            ["60", "61"].map(|time| Command::new("sleep").arg(time).spawn().unwrap());
+        let [one, two] =
+            [&first, &second].map(|process| crate::sys::pidfd::pidfd_open(process.id() as i32).unwrap());
+        let told = two.try_clone().unwrap();
+        peer.child = Some(Child { pid: first.id() as i32, pidfd: one.try_clone().unwrap() });
+        peer.respawns = true;
+        let socket = theirs.try_clone().unwrap();
+        let telling = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            teu_init::talk::send_fd(
+                Fd(socket.as_raw_fd()),
+                &Frame::word(wire::RESPAWNED),
+                Fd(told.as_raw_fd()),
+            )
+            .unwrap();
+            first.kill().unwrap();
+            first.wait().ok();
+        });
+        drop(peer);
+        telling.join().unwrap();
+        let alive = [&one, &two].map(is_alive);
+        second.kill().ok();
+        second.wait().ok();
+        assert_eq!(alive, [false, false]);
     }
 
     #[test]
@@ -330,7 +383,6 @@ pub(super) mod tests {
             [("true", false, Some(true)), ("true", true, None), ("cat", true, Some(false))]
         {
             let (mut peer, theirs) = peer();
-            let plan = Plan { respawns: false, ..plan() };
             let mut process = Command::new(program).stdin(Stdio::piped()).spawn().unwrap();
             let pidfd = crate::sys::pidfd::pidfd_open(process.id() as i32).unwrap();
             peer.child = Some(Child { pid: process.id() as i32, pidfd });
@@ -341,7 +393,7 @@ pub(super) mod tests {
             while program == "true" && !peer.is_dead() {
                 std::thread::yield_now();
             }
-            assert_eq!(peer.ended_silently(&plan).ok(), silent, "{program}, which says {says}");
+            assert_eq!(peer.ended_silently(&plan()).ok(), silent, "{program}, which says {says}");
             drop(process.stdin.take());
             drop(peer);
             process.wait().ok();
