@@ -5,7 +5,7 @@ use crate::hosts::BY_C;
 use crate::lab::{View, native_cgroups};
 use crate::one::IN_PROCESS;
 use crate::process;
-use crate::run::Run;
+use crate::run::{self, Run};
 use crate::section::Section;
 use crate::stats::Samples;
 use crate::worker::{Kind, Worker};
@@ -29,8 +29,7 @@ pub fn measure(run: &Run, view: &mut View, samples: &mut Samples) -> Result<()> 
         }
     }
     for round in 0..=run.rounds {
-        let count = callers.len().max(1);
-        callers.rotate_left(round % count);
+        run::turn(&mut callers, round);
         callers.retain_mut(|(name, worker)| match worker.calls(PER_ROUND) {
             Ok(rounds) => {
                 let times = rounds.iter().filter(|_| round > 0).flat_map(|times| CALLS.iter().zip(times));

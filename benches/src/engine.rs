@@ -12,7 +12,7 @@ use crate::bundle::{Bundle, PROGRAM};
 use crate::failure::Result;
 use crate::lab::HOME;
 use crate::process;
-use crate::run::{OURS, Run};
+use crate::run::{self, OURS, Run};
 use crate::runtime::Runtime;
 use crate::seccomp::PROFILE;
 use crate::section::Section;
@@ -58,8 +58,7 @@ pub fn measure(run: &Run, samples: &mut Samples) -> Result<()> {
             }
         }
         let id = run.id(format!("engine{round}"));
-        let count = runtimes.len().max(1);
-        runtimes.rotate_left(round % count);
+        run::turn(&mut runtimes, round);
         runtimes.retain(|runtime| match create(runtime, &bundle, &id) {
             Ok(took) => {
                 if round > 0 {

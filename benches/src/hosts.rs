@@ -4,7 +4,7 @@ use crate::failure::Result;
 use crate::inprocess::PHASES;
 use crate::one::CYCLE;
 use crate::process;
-use crate::run::Run;
+use crate::run::{self, Run};
 use crate::section::Section;
 use crate::stats::Samples;
 use crate::worker::{Kind, Worker};
@@ -34,10 +34,7 @@ pub fn measure(run: &Run, samples: &mut Samples) -> Result<()> {
         }
     }
     for round in 0..=run.rounds * MORE {
-        // Forwards and backwards: each comes after each other one.
-        hosts.reverse();
-        let count = hosts.len().max(1);
-        hosts.rotate_left(round % count);
+        run::turn(&mut hosts, round);
         hosts.retain_mut(|(name, worker)| match worker.cycles(PER_ROUND) {
             Ok(cycles) => {
                 for phases in cycles.iter().filter(|_| round > 0) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::failure::Result;
 use crate::lab::{View, native_cgroups};
 use crate::process;
-use crate::run::{OURS, Run};
+use crate::run::{self, OURS, Run};
 use crate::runtime::Runtime;
 use crate::section::Section;
 use crate::stats::Samples;
@@ -30,8 +30,7 @@ pub fn measure(run: &Run, view: &mut View, samples: &mut Samples) -> Result<()> 
     native_cgroups(std::mem::replace(view, View::Native))?;
     let mut runtimes: Vec<&Runtime> = run.runtimes.iter().collect();
     for round in 0..=run.rounds {
-        let count = runtimes.len().max(1);
-        runtimes.rotate_left(round % count);
+        run::turn(&mut runtimes, round);
         runtimes.retain(|runtime| {
             let mut scratch = Samples::default();
             let into = if round == 0 { &mut scratch } else { &mut *samples };

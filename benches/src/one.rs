@@ -9,7 +9,7 @@ use crate::failure::Result;
 use crate::floor::Variant;
 use crate::inprocess::PHASES;
 use crate::process;
-use crate::run::Run;
+use crate::run::{self, Run};
 use crate::runtime::Runtime;
 use crate::section::Section;
 use crate::stats::Samples;
@@ -50,9 +50,8 @@ enum Contender {
 pub fn measure(run: &Run, samples: &mut Samples) -> Result<()> {
     let mut contenders = contenders(run, samples);
     for round in 0..=run.rounds {
-        let count = contenders.len().max(1);
-        contenders.rotate_left(round % count);
-        let mut kept = Vec::with_capacity(count);
+        run::turn(&mut contenders, round);
+        let mut kept = Vec::with_capacity(contenders.len());
         for mut contender in contenders {
             // The first round warms caches and is thrown away.
             let mut scratch = Samples::default();

@@ -51,3 +51,30 @@ impl Run {
         format!("{}{name}", self.prefix)
     }
 }
+
+/// Puts contenders into the order of a round: each is first in turn, and forwards and backwards, because what one leaves to the kernel to do meets the next.
+pub fn turn<T>(contenders: &mut [T], round: usize) {
+    contenders.reverse();
+    let count = contenders.len().max(1);
+    contenders.rotate_left(round % count);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::turn;
+
+    #[test]
+    fn everybody_comes_first_and_behind_each_neighbour_as_often() {
+        let (mut order, mut first, mut behind) = ([0, 1, 2], [0; 3], [[0; 3]; 3]);
+        for round in 0..60 {
+            turn(&mut order, round);
+            first[order[0]] += 1;
+            order.windows(2).for_each(|pair| behind[pair[1]][pair[0]] += 1);
+        }
+        assert_eq!(first, [20; 3]);
+        for (who, behind) in behind.iter().enumerate() {
+            let others: Vec<_> = (0..3).filter(|other| *other != who).map(|other| behind[other]).collect();
+            assert!(others.iter().all(|times| *times == 20), "{who}: {behind:?}");
+        }
+    }
+}
