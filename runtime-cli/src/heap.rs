@@ -7,12 +7,13 @@ use std::cell::UnsafeCell;
 use std::hint;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dlmalloc::Dlmalloc;
+use dlmalloc::{Allocator, Dlmalloc};
+use nix::libc;
 
 /// See the module.
 pub struct Heap {
     taken: AtomicBool,
-    memory: UnsafeCell<Dlmalloc>,
+    memory: UnsafeCell<Dlmalloc<Pages>>,
 }
 
 // SAFETY: `memory` is touched by whoever has `taken` alone.
@@ -21,10 +22,13 @@ unsafe impl Sync for Heap {}
 impl Heap {
     /// Without memory yet.
     pub const fn new() -> Self {
-        Self { taken: AtomicBool::new(false), memory: UnsafeCell::new(Dlmalloc::new()) }
+        Self {
+            taken: AtomicBool::new(false),
+            memory: UnsafeCell::new(Dlmalloc::new_with_allocator(Pages::new())),
+        }
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Dlmalloc) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut Dlmalloc<Pages>) -> T) -> T {
         while self.taken.swap(true, Ordering::Acquire) {
             hint::spin_loop();
         }
@@ -55,6 +59,59 @@ unsafe impl GlobalAlloc for Heap {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as in `dealloc`; the new size is not zero.
         self.with(|memory| unsafe { memory.realloc(block, layout.size(), layout.align(), size) })
+    }
+}
+
+/// Memory of the kernel. Who asks for a second piece fills it: its pages come with it, which costs less than one by one.
+struct Pages {
+    begun: AtomicBool,
+}
+
+impl Pages {
+    const fn new() -> Self {
+        Self { begun: AtomicBool::new(false) }
+    }
+}
+
+// SAFETY: what is mapped is ours alone, as long as it says, and stays until it is unmapped.
+unsafe impl Allocator for Pages {
+    fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
+        let populate = if self.begun.swap(true, Ordering::Relaxed) { libc::MAP_POPULATE } else { 0 };
+        let flags = libc::MAP_ANONYMOUS | libc::MAP_PRIVATE | populate;
+        // SAFETY: a new mapping, of no file, wherever there is room.
+        let at = unsafe {
+            libc::mmap(std::ptr::null_mut(), size, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
+        };
+        if at == libc::MAP_FAILED { (std::ptr::null_mut(), 0, 0) } else { (at.cast(), size, 0) }
+    }
+
+    fn remap(&self, at: *mut u8, old: usize, new: usize, can_move: bool) -> *mut u8 {
+        let flags = if can_move { libc::MREMAP_MAYMOVE } else { 0 };
+        // SAFETY: it is a mapping of `alloc`, which nobody uses meanwhile.
+        let at = unsafe { libc::mremap(at.cast(), old, new, flags) };
+        if at == libc::MAP_FAILED { std::ptr::null_mut() } else { at.cast() }
+    }
+
+    fn free_part(&self, at: *mut u8, old: usize, new: usize) -> bool {
+        // SAFETY: the end of a mapping of `alloc`, which nobody uses any more.
+        unsafe { libc::munmap(at.wrapping_add(new).cast(), old - new) == 0 }
+    }
+
+    fn free(&self, at: *mut u8, size: usize) -> bool {
+        // SAFETY: a mapping of `alloc`, which nobody uses any more.
+        unsafe { libc::munmap(at.cast(), size) == 0 }
+    }
+
+    fn can_release_part(&self, _: u32) -> bool {
+        true
+    }
+
+    fn allocates_zeros(&self) -> bool {
+        true
+    }
+
+    fn page_size(&self) -> usize {
+        4096
     }
 }
 

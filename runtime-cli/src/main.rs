@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod creation;
 mod durations;
+mod end;
 mod foreground;
 #[cfg(any(test, target_env = "musl"))]
 mod heap;
@@ -29,7 +30,6 @@ mod terminal;
 mod version;
 
 use std::ffi::{OsStr, OsString};
-use std::process::ExitCode;
 
 use args::{Arguments, Command, help, parse, table};
 use invocation::Invocation;
@@ -40,7 +40,12 @@ use logging::Log;
 #[global_allocator]
 static ALLOCATOR: heap::Heap = heap::Heap::new();
 
-fn main() -> ExitCode {
+fn main() {
+    end::end(answer())
+}
+
+/// Does what the command line says; the exit status.
+fn answer() -> u8 {
     let mut words = std::env::args_os();
     let argv0 = words.next().unwrap_or_default();
     let program = invocation::program(&argv0);
@@ -63,7 +68,7 @@ fn main() -> ExitCode {
 }
 
 /// Finds the command and does it; `globals` still has the command line from the command on as its operands.
-fn dispatch(log: &Log, invocation: &Invocation, argv0: &OsStr, globals: Arguments) -> ExitCode {
+fn dispatch(log: &Log, invocation: &Invocation, argv0: &OsStr, globals: Arguments) -> u8 {
     let program = invocation.program;
     let mut words = globals.operands.into_iter();
     let mut word = words.next();
@@ -95,7 +100,7 @@ fn execute(
     argv0: &OsStr,
     command: &Command,
     words: impl Iterator<Item = OsString>,
-) -> ExitCode {
+) -> u8 {
     let help = || help::command(invocation.program, command);
     let args = match parse::parse_command(command, words) {
         Ok(args) => args,
@@ -112,26 +117,26 @@ fn execute(
     match (command.run)(invocation, &args) {
         Err(error) => {
             log.fatal(&error.to_string());
-            ExitCode::from(command.failure)
+            command.failure
         }
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
     }
 }
 
-fn done(log: &Log, outcome: teu::Result<u8>) -> ExitCode {
+fn done(log: &Log, outcome: teu::Result<u8>) -> u8 {
     match outcome {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(error) => fatal(log, &error.to_string()),
     }
 }
 
-fn fatal(log: &Log, message: &str) -> ExitCode {
+fn fatal(log: &Log, message: &str) -> u8 {
     log.fatal(message);
-    ExitCode::FAILURE
+    1
 }
 
 /// Wrong usage: what is wrong and the help on stdout, the error as any other.
-fn misuse(log: &Log, what: &str, message: &str, help: String) -> ExitCode {
+fn misuse(log: &Log, what: &str, message: &str, help: String) -> u8 {
     let head = if what.is_empty() { "Incorrect Usage.".into() } else { format!("Incorrect Usage: {what}") };
     // The error below is what counts; a closed stdout does not hide it.
     let _ = output::print(&format!("{head}\n\n{help}"));
