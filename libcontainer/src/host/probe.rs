@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, SELINUX_MAGIC, TMPFS_MAGIC, statfs};
+use nix::sys::utsname::uname;
 use nix::unistd::geteuid;
 
 use super::{CgroupLayout, Hierarchy, Host, OwnCgroup};
@@ -33,8 +34,8 @@ impl Host {
             privileged,
             in_userns,
             sets_groups: privileged || euid == 0 && (!in_userns || setgroups_allowed()?),
-            last_cap: number("/proc/sys/kernel/cap_last_cap", &read("/proc/sys/kernel/cap_last_cap")?)?,
-            kernel: kernel(&read("/proc/sys/kernel/osrelease")?)?,
+            last_cap: sys::capability::last(),
+            kernel: kernel(&release()?)?,
             apparmor: false,
             selinux: false,
             kcore: Path::new("/proc/kcore").exists(),
@@ -122,6 +123,14 @@ fn setgroups_allowed() -> Result<bool> {
 
 fn read(path: &str) -> Result<String> {
     sys::fs::read_small(path).map_err(|e| Error::io(format!("open {path}"), &e))
+}
+
+/// What uname(2) says, unless it says what an old program wants to hear (UNAME26).
+fn release() -> Result<String> {
+    match uname().map(|name| name.release().to_string_lossy().into_owned()) {
+        Ok(release) if !release.starts_with("2.") => Ok(release),
+        _ => read("/proc/sys/kernel/osrelease"),
+    }
 }
 
 fn number(what: &str, text: &str) -> Result<u32> {

@@ -1,4 +1,4 @@
-//! capget(2): the calling thread's own capabilities.
+//! capget(2) and prctl(2): the calling thread's own capabilities, and how many there are.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -20,8 +20,26 @@ pub(crate) fn effective() -> io::Result<u64> {
     Ok(u64::from(high) << 32 | u64::from(low))
 }
 
+/// The highest capability that the kernel knows.
+pub(crate) fn last() -> u32 {
+    /// The one of Linux 5.9 to 6.18, asked for first.
+    const USUAL: u32 = 40;
+    let known = |capability: &u32| {
+        // SAFETY: takes no pointer.
+        unsafe { libc::prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(*capability), 0, 0, 0) >= 0 }
+    };
+    let first = if known(&USUAL) { USUAL } else { 0 };
+    (first + 1..64).take_while(known).last().unwrap_or(first)
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_last_capability_is_the_one_procfs_shows() {
+        let shown = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap();
+        assert_eq!(super::last().to_string(), shown.trim());
+    }
+
     #[test]
     fn the_effective_set_is_the_one_procfs_shows() {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
