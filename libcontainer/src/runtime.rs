@@ -1,16 +1,17 @@
 //! The entry point: a state root and what is worth keeping between containers. No globals, no environment, no logging set-up.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use crate::cgroup::{self, DeviceCache};
+use crate::cgroup::{self, DeviceCache, Oom};
 use crate::container::{Container, Exit, remove};
 use crate::host::{Host, nodes};
 use crate::image;
-use crate::launch::network::{self, Begun};
+use crate::launch::network;
 use crate::options::{CreateOptions, Delete};
-use crate::plan::{self, Plan, Shape};
+use crate::plan::{self, Code, Plan, Shape};
 use crate::prepare::Prepared;
 use crate::spec::{Id, Spec, Warning, annotations};
 use crate::state::{State, StateDir, notify};
@@ -83,12 +84,19 @@ impl Runtime {
     /// # Ok::<(), teu::Error>(())
     /// ```
     pub fn plan(&self, id: &Id, spec: &Spec, options: &CreateOptions) -> Result<Plan> {
-        self.decide(id, spec, options).map_err(|error| error.during("plan"))
+        let spec = self.notified(id, spec, options)?;
+        let decided = self.decide(id, &spec, options);
+        let completed = decided.and_then(|(mut plan, code)| plan.complete(code).map(|()| plan));
+        completed.map_err(|error| error.during("plan"))
     }
 
-    fn decide(&self, id: &Id, spec: &Spec, options: &CreateOptions) -> Result<Plan> {
-        let notified = options.notify_socket.then(|| self.with_notify(id, spec)).transpose()?;
-        let spec = notified.as_ref().unwrap_or(spec);
+    /// The plan and what is left of it to do: see [`plan::decide`].
+    fn decide<'a>(
+        &self,
+        id: &Id,
+        spec: &'a Spec,
+        options: &CreateOptions,
+    ) -> Result<(Plan, Option<Code<'a>>)> {
         let mut shape = Shape::of(options)?;
         if let (Some(uid), Ok(rootfs)) = (plan::wants_home(spec), plan::rootfs_path(spec)) {
             shape.home = Some(format!("HOME={}", image::home(&rootfs, uid)));
@@ -102,34 +110,37 @@ impl Runtime {
         }
         annotations::log_ignored(spec.config());
         nodes::warn(spec.config(), &host);
-        let plan = plan::compile(id, spec, &host, &shape)?;
+        let (mut plan, code) = plan::decide(id, spec, &host, &shape)?;
         for warning in &plan.cgroup.ignored {
             log::warn!("config.json: {}: {}", warning.pointer, warning.message);
         }
-        if plan.into_cgroup.is_none() || !cgroup::kills_groups(&plan.cgroup, &host.own_cgroup) {
-            return Ok(plan);
+        let reach = plan.into_cgroup.map_or(Oom::Nobody, |_| cgroup::oom(&plan.cgroup, &host.own_cgroup));
+        plan.suspends = reach == Oom::Victim;
+        if reach != Oom::Everybody {
+            return Ok((plan, code));
         }
         shape.clone_outside = true;
-        plan::compile(id, spec, &host, &shape)
+        plan::decide(id, spec, &host, &shape)
     }
 
-    /// The configuration with the directory of the socket for `sd_notify`.
-    fn with_notify(&self, id: &Id, spec: &Spec) -> Result<Spec> {
+    /// The configuration, with the directory of the socket for `sd_notify` if the caller wants it.
+    fn notified<'a>(&self, id: &Id, spec: &'a Spec, options: &CreateOptions) -> Result<Cow<'a, Spec>> {
+        if !options.notify_socket {
+            return Ok(Cow::Borrowed(spec));
+        }
         let failed = |error| Error::io(format!("find {}", self.shared.root.display()), &error);
-        let root = std::path::absolute(&self.shared.root).map_err(failed)?;
-        spec.with_notify(&root.join(id.as_str()).join(notify::DIRECTORY), notify::INSIDE)
+        let root = std::path::absolute(&self.shared.root).map_err(failed);
+        let directory = root.map(|root| root.join(id.as_str()).join(notify::DIRECTORY));
+        let spec = directory.and_then(|directory| spec.with_notify(&directory, notify::INSIDE));
+        spec.map(Cow::Owned).map_err(|error| error.during("plan"))
     }
 
-    /// Does everything up to the first process: claims the id, makes the cgroup, opens what the plan names. Dropping the result undoes it.
+    /// Does everything up to the first step of init: claims the id, makes the cgroup, opens what the plan names. Dropping the result undoes it.
     ///
     /// # Errors
     /// `AlreadyExists`; what cannot be opened or made.
     pub fn prepare(&self, plan: Plan, options: CreateOptions) -> Result<Prepared> {
-        self.prepare_with(plan, options, None)
-    }
-
-    fn prepare_with(&self, plan: Plan, options: CreateOptions, network: Option<Begun>) -> Result<Prepared> {
-        let prepared = plan.prepare(&self.shared.root, &self.shared.devices, options, network);
+        let prepared = plan.prepare(&self.shared.root, &self.shared.devices, options, None);
         prepared.map_err(|error| error.during("prepare"))
     }
 
@@ -140,8 +151,13 @@ impl Runtime {
     pub fn create(&self, id: &Id, spec: &Spec, options: CreateOptions) -> Result<Container> {
         // What takes the kernel longest begins first: everything else is decided meanwhile.
         let network = network::begin_for(spec, &options).map_err(|error| error.during("prepare"))?;
-        let plan = self.plan(id, spec, &options)?;
-        self.prepare_with(plan, options, network)?.launch().map_err(|error| error.during("launch"))
+        let spec = self.notified(id, spec, &options)?;
+        let decided = self.decide(id, &spec, &options);
+        let decided = decided.and_then(|(mut plan, code)| Ok((plan.complete_or_follow(code)?, plan)));
+        let (code, plan) = decided.map_err(|error| error.during("plan"))?;
+        let prepared = plan.prepare(&self.shared.root, &self.shared.devices, options, network);
+        let prepared = prepared.map_err(|error| error.during("prepare"))?;
+        prepared.launch_with(code).map_err(|error| error.during("launch"))
     }
 
     /// Creates and starts a container, waits for its end and removes it. What fails on the way ends and removes it too.

@@ -24,6 +24,7 @@ tests! {
     memory_that_ran_out_is_told_before_the_end [MEMORY],
     an_oom_of_a_process_that_is_not_init_is_told [MEMORY],
     an_oom_takes_everybody_where_the_group_dies_as_one [Need::V2, MEMORY],
+    below_a_limit_of_memory_the_caller_waits_for_init_to_leave_its_memory [Need::Cli, Need::V2, MEMORY],
     waiting_is_in_the_stats_as_in_the_files [PRESSURE],
     a_container_that_starves_is_told [PRESSURE, CPU],
     the_end_is_told,
@@ -216,6 +217,23 @@ fn an_oom_takes_everybody_where_the_group_dies_as_one(ctx: &Ctx<'_>) -> Outcome 
     container.ended()?;
     same!(container.status()?, "stopped", "status");
     container.delete()
+}
+
+/// Without CLONE_VFORK the kernel could choose init there while it still shares the caller's memory, and take the caller with it.
+fn below_a_limit_of_memory_the_caller_waits_for_init_to_leave_its_memory(ctx: &Ctx<'_>) -> Outcome {
+    let (first, _) = ctx.sleeping(&mut ctx.bundle()?, &[])?;
+    let limit = ctx.host.parent("memory").ok_or("no memory controller")?.join("memory.max");
+    for (value, waits) in [("1073741824", true), ("max", false)] {
+        fs::write(&limit, value)?;
+        let mut bundle = ctx.bundle()?;
+        bundle.write()?;
+        let dir = bundle.dir.display().to_string();
+        let reply = ctx.cli()?.call(&["plan", "--bundle", &dir, &bundle.id]);
+        let clone = reply.out.lines().find(|line| line.starts_with("clone")).unwrap_or_default().to_owned();
+        same!(clone.contains(" vfork"), waits, "{value} in {}: {clone}", limit.display());
+        ctx.sleeping(&mut bundle, &[])?.0.delete_by_force()?;
+    }
+    first.delete_by_force()
 }
 
 /// The numbers grow, so those of the stats lie between two looks at the file.

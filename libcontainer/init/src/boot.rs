@@ -1,7 +1,8 @@
-//! The first steps of the process: close what leaked in, receive the program and its descriptors, check them.
+//! The first steps of the process: close what leaked in, undo the caller's signals, receive the program and its descriptors, check them.
 
 use crate::abi::{EINVAL, EPROTO};
 use crate::machine::Image;
+use crate::ops::process;
 use crate::program::{HEADER_LEN, Header, PROGRESS_OFFSET, Program};
 use crate::sys::{self, Fd, Result};
 use crate::talk;
@@ -30,6 +31,7 @@ fn receive() -> Result<Image<'static>> {
     for number in 0..SOCKET_FD {
         sys::dup3(SOCKET, Fd(number), crate::abi::O_CLOEXEC)?;
     }
+    process::reset_signals()?;
     let hello = receive_descriptors()?;
     let bytes = sys::map_shared(PROGRAM, hello.value as usize)?;
     PROGRAM.close();

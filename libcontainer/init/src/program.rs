@@ -257,7 +257,7 @@ macro_rules! ops {
 }
 
 ops! {
-    /// Undoes what init inherits from the calling thread: signal mask and dispositions, affinity, nice, timer slack, personality, umask.
+    /// Undoes what init inherits from the calling thread: signal mask, affinity, nice, timer slack, personality, umask. The dispositions were undone before.
     1 Reset "reset" {}
     /// Starts a session, so that the caller's terminal is not ours.
     2 Setsid "setsid" {}
@@ -362,8 +362,8 @@ ops! {
     42 CloseRest "close-rest" { first: u32, gate: Slot }
     /// The same for a program that no gate holds back.
     90 CloseFrom "close-from" { first: u32 }
-    /// Loads a filter of system calls (`struct sock_filter`) with SECCOMP_FILTER_FLAG_* bits. `listener` is how the caller gets the
-    /// descriptor that SECCOMP_FILTER_FLAG_NEW_LISTENER makes, see [`listener`].
+    /// Loads a filter of system calls (`struct sock_filter`) with SECCOMP_FILTER_FLAG_* bits; an empty one the caller makes while the program runs, and
+    /// sends. `listener` is how the caller gets the descriptor that SECCOMP_FILTER_FLAG_NEW_LISTENER makes, see [`listener`].
     43 Seccomp "seccomp" { filter: Blob, flags: u32, listener: u32 }
     /// Sets the capability sets and nothing else: gives up what was kept to load a filter.
     44 CapsFinal "caps-final" { effective: u64, permitted: u64, inheritable: u64 }

@@ -86,6 +86,17 @@ pub fn expect(socket: Fd, kind: u32) -> Result<()> {
     if frame.kind == kind { Ok(()) } else { Err(EPROTO) }
 }
 
+/// Waits for the frame of kind `kind` and shows what comes behind it, which is put into `room`.
+pub fn take(socket: Fd, kind: u32, room: &mut [u8]) -> Result<&[u8]> {
+    let length = sys::read(socket, room)?;
+    if length == 0 {
+        sys::exit(0);
+    }
+    let (head, body) = room.get(..length).and_then(|said| said.split_at_checked(FRAME_LEN)).ok_or(EPROTO)?;
+    let frame = Frame::decode(head).ok_or(EPROTO)?;
+    if frame.kind == kind { Ok(body) } else { Err(EPROTO) }
+}
+
 fn message(iov: &mut IoVec, control: Option<&mut Control>, control_len: usize) -> MsgHdr {
     let control = control.map_or(core::ptr::null_mut(), |control| control.0.as_mut_ptr());
     MsgHdr { name: 0, name_len: 0, iov, iov_len: 1, control, control_len, flags: 0 }

@@ -1,6 +1,6 @@
 //! The conversation between caller and init: 16-byte frames on a SOCK_SEQPACKET pair, which also is the lifeline.
 //!
-//! Down: [`HELLO`] with the program and the slots as SCM_RIGHTS, then one [`GO`] for each question, then [`COMMIT`].
+//! Down: [`HELLO`] with the program and the slots as SCM_RIGHTS, then one [`GO`] for each question, the [`FILTER`] if it follows, then [`COMMIT`].
 //! Up: questions ([`NEED_MAPS`], [`ASK`]), the end of a hook ([`ENDED`]), [`RESPAWNED`] with a pidfd, [`TERMINAL`] with a master, and at the end
 //! [`READY`] or [`FAILED`]. End of file on init's side means that the creator died before it committed: init exits. End of file on the caller's side means
 //! that init died.
@@ -38,6 +38,10 @@ pub const GO: u32 = 16;
 pub const COMMIT: u32 = 17;
 /// Down: first message; `op` is the number of descriptors that follow in all, `value` the length of the program in bytes.
 pub const HELLO: u32 = 18;
+/// Down: the instructions of the filter, behind the frame, for an op `seccomp` without any.
+pub const FILTER: u32 = 20;
+/// Most bytes behind a [`FILTER`] frame: 4096 instructions.
+pub const FILTER_LEN: usize = 4096 * 8;
 /// Down: the hook that runs, with all of its process group, has to be killed.
 pub const KILL: u32 = 19;
 

@@ -104,23 +104,42 @@ fn is_below(path: &str, above: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether an OOM kill of a group that the container would be in, and the caller is not, takes everybody in it.
-pub(crate) fn kills_groups(plan: &CgroupPlan, own: &OwnCgroup) -> bool {
-    let v2 = plan.dirs.iter().find(|dir| dir.hierarchy.is_empty());
-    v2.is_some_and(|dir| kills_groups_above(dir, own.path("").unwrap_or("/")))
+/// Whom a lack of memory in a group that the container would be in, and the caller is not, may kill (0014, 0058).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Oom {
+    /// Nobody: no memory is limited there.
+    Nobody,
+    /// A process that the kernel chooses.
+    Victim,
+    /// Everybody in the group.
+    Everybody,
 }
 
-fn kills_groups_above(dir: &CgroupDir, own: &str) -> bool {
+/// The worst of the groups.
+pub(crate) fn oom(plan: &CgroupPlan, own: &OwnCgroup) -> Oom {
+    let v2 = plan.dirs.iter().find(|dir| dir.hierarchy.is_empty());
+    v2.map_or(Oom::Nobody, |dir| oom_above(dir, own.path("").unwrap_or("/")))
+}
+
+fn oom_above(dir: &CgroupDir, own: &str) -> Oom {
     let own = own.trim_matches('/');
     let shared =
         |group: &str| own == group || own.strip_prefix(group).is_some_and(|rest| rest.starts_with('/'));
     let groups =
         std::iter::successors(Some(dir.path.as_str()), |path| path.rsplit_once('/').map(|(above, _)| above));
-    groups.filter(|group| !shared(group)).any(|group| is_set(&dir.root.join(group).join("memory.oom.group")))
+    let worst = groups.filter(|group| !shared(group)).map(|group| oom_of(&dir.root.join(group))).max();
+    worst.unwrap_or(Oom::Nobody)
 }
 
-fn is_set(file: &Path) -> bool {
-    std::fs::read_to_string(file).is_ok_and(|text| text.trim() == "1")
+/// A group without files of the memory controller limits nothing.
+fn oom_of(group: &Path) -> Oom {
+    let read = |name: &str| std::fs::read_to_string(group.join(name)).ok();
+    match read("memory.oom.group") {
+        None => Oom::Nobody,
+        Some(together) if together.trim() == "1" => Oom::Everybody,
+        Some(_) if read("memory.max").is_some_and(|limit| limit.trim() == "max") => Oom::Nobody,
+        Some(_) => Oom::Victim,
+    }
 }
 
 #[cfg(test)]
@@ -180,10 +199,15 @@ mod tests {
             hierarchy: String::new(),
             required: true,
         };
-        assert!(kills_groups_above(&dir("a/b/c"), "/"));
-        assert!(kills_groups_above(&dir("a/b/c"), "/ab"));
-        assert!(!kills_groups_above(&dir("a/b/c"), "/a/x"), "the caller is in a");
-        assert!(!kills_groups_above(&dir("d/c"), "/"));
+        assert_eq!(oom_above(&dir("a/b/c"), "/"), Oom::Everybody);
+        assert_eq!(oom_above(&dir("a/b/c"), "/ab"), Oom::Everybody);
+        assert_eq!(oom_above(&dir("a/b/c"), "/a/x"), Oom::Victim, "the caller is in a, and b is limited");
+        assert_eq!(oom_above(&dir("a/b/c"), "/a/b/x"), Oom::Nobody, "the caller is in b");
+        assert_eq!(oom_above(&dir("d/c"), "/"), Oom::Nobody, "no memory controller");
+        for (limit, reach) in [("max\n", Oom::Nobody), ("0\n", Oom::Victim), ("1073741824\n", Oom::Victim)] {
+            std::fs::write(root.join("a/b/memory.max"), limit).unwrap();
+            assert_eq!(oom_above(&dir("a/b/c"), "/a"), reach, "{limit:?}");
+        }
         std::fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 pub use self::devices::DeviceCache;
-pub(crate) use self::enter::kills_groups;
+pub(crate) use self::enter::{Oom, oom};
 pub(crate) use self::files::key;
 pub use self::record::{CgroupRecord, RecordedDir, RecordedUnit};
 use crate::error::{Error, ErrorKind, Result};

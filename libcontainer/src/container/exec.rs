@@ -71,7 +71,7 @@ impl Container {
         let paused = self.enterable(options.ignore_paused)?;
         let until = Until::from(&Patience { timeout: options.timeout, cancel: options.cancel.take() });
         until.check()?;
-        let peer = Peer::begin(until)?;
+        let peer = Peer::begin(0, None, until)?;
         let spec = Spec::of_process(&self.record.bundle, &self.dir.read_config()?, process)?;
         for warning in spec.warnings().iter().filter(|warning| warning.pointer.starts_with("/process/")) {
             log::warn!("config.json: {}: {}", warning.pointer, warning.message);

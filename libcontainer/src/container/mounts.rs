@@ -122,7 +122,7 @@ impl Container {
 
     /// Sends a process in, and waits until it is out again.
     fn enter_for(&self, plan: Plan, until: Until) -> Result<()> {
-        let peer = Peer::begin(until)?;
+        let peer = Peer::begin(0, None, until)?;
         let slots = prepare::open_entry(&plan, self, ExecOptions::default())?;
         let receivers = prepare::Receivers::default();
         let entering = Entering::new(peer, plan, self.pid().unwrap_or(0), slots, receivers)?;

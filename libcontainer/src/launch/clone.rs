@@ -1,5 +1,5 @@
-//! The one place that calls clone3: init, which shares our memory while we are suspended, with its namespaces and its cgroup from birth, or for a
-//! moment while we go on; and a child that works beside us on our memory.
+//! The one place that calls clone3: init, with its namespaces and its cgroup from birth, which shares our memory for a moment while we go on, or while we
+//! are suspended; and a child that works beside us on our memory.
 //!
 //! The cost does not depend on the caller's size. Signals are blocked around the call, and the child starts with default dispositions, so no handler of
 //! the host runs on shared memory.
@@ -67,12 +67,14 @@ pub(super) fn spawn(
     Ok(child)
 }
 
-/// Starts init beside us: it gets ready while we go on. It has what we have, and a copy of our descriptors.
+/// The same beside us: it gets ready while we go on. It has a copy of our descriptors.
 pub(super) fn spawn_beside(
+    flags: u32,
+    cgroup: Option<BorrowedFd<'_>>,
     socket: BorrowedFd<'_>,
     program: BorrowedFd<'_>,
 ) -> io::Result<(Child, Lent<Task>)> {
-    lend(0, Task::new(socket, program), stub_beside)
+    lend(u64::from(flags), cgroup, Task::new(socket, program), stub_beside)
 }
 
 /// A child that works beside us, on our memory and with our descriptors, until it ends. Dropping it ends it.
@@ -86,7 +88,7 @@ pub(super) struct Beside<T: Sync> {
 impl<T: Sync> Beside<T> {
     /// Starts `entry`, which shares `task` with us and may make raw system calls only.
     pub fn start(task: T, entry: Entry<T>) -> io::Result<Self> {
-        let (child, lent) = lend(libc::CLONE_FILES as u64, task, entry)?;
+        let (child, lent) = lend(libc::CLONE_FILES as u64, None, task, entry)?;
         Ok(Self { child, lent, ended: false })
     }
 
@@ -135,13 +137,18 @@ struct Shared<T> {
 }
 
 /// Starts `entry` on memory that it is lent.
-fn lend<T: Sync>(flags: u64, task: T, entry: Entry<T>) -> io::Result<(Child, Lent<T>)> {
+fn lend<T: Sync>(
+    flags: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+    task: T,
+    entry: Entry<T>,
+) -> io::Result<(Child, Lent<T>)> {
     let shared = Shared { task, stack: stack(), held: AtomicU32::new(1) };
     let lent = Lent(NonNull::from(Box::leak(Box::new(shared))));
     // SAFETY: nobody else has the box yet.
     let Shared { task, stack, held } = unsafe { &mut *lent.0.as_ptr() };
     // SAFETY: all three stay where they are while `held` is not zero, and from here on we look at them by `&` only.
-    let started = unsafe { start(flags, None, stack.as_mut_slice(), entry, &raw mut *task, held.as_ptr()) };
+    let started = unsafe { start(flags, cgroup, stack.as_mut_slice(), entry, &raw mut *task, held.as_ptr()) };
     let mut child = started.inspect_err(|_| lent.held().store(0, Ordering::Relaxed))?;
     match child.raise() {
         Ok(()) => Ok((child, lent)),

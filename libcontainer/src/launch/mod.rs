@@ -1,11 +1,13 @@
-//! Effects of the caller, second half: clones init, feeds it, talks with it until the container is created.
+//! Effects of the caller, second half: feeds init, which prepare has begun, and talks with it until the container is created.
 //!
 //! ```text
 //! caller                                     init
 //! [network namespace ─────────────────────── ]      made by a child beside all this, and sent to init by it: see network.rs
-//! program, descriptors ──────────┐           sent ahead, unless a limit has to wait for exec or the namespace is not there
-//! clone3, execveat ──────────────┼─────────► fresh image, one descriptor
-//! [late limits]                  └─────────► check, run the ops
+//! clone3, execveat ────────────────────────► fresh image, one descriptor
+//! prepare the rest               ┌─────────► undo the caller's signals
+//! [late limits, after exec]      │
+//! program, descriptors ──────────┘           check, run the ops
+//! [filter, compiled meanwhile] ────────────►         awaited where it is loaded
 //! [second process ◄─ Respawned]                      only if a namespace needs another clone; it goes on meanwhile
 //! [maps ◄──────── NeedMaps, Go ────────────► ]      only with a new user namespace
 //! [master ◄────── Terminal]                         only with a terminal
@@ -45,15 +47,15 @@ use teu_init::wire;
 
 pub use self::carrier::init_size;
 pub(crate) use self::exec::{Entered, Entering};
-use self::network::Network;
 pub(crate) use self::peer::Peer;
+use crate::cgroup::Cgroup;
 use crate::container::Container;
-use crate::plan::{Plan, Rlimit};
+use crate::plan::{Code, Plan, Rlimit};
 use crate::prepare::{HostRoot, Prepared};
 use crate::resctrl::Resctrl;
 use crate::state::InitRecord;
 use crate::sys;
-use crate::sys::process::Processors;
+use crate::until::Until;
 use crate::{Error, ErrorKind, Result, systemd};
 
 impl Prepared {
@@ -62,8 +64,13 @@ impl Prepared {
     /// # Errors
     /// What init reports, with the place in config.json that it comes from.
     pub fn launch(self) -> Result<Container> {
+        self.launch_with(None)
+    }
+
+    /// The same with the code of a filter that follows the program.
+    pub(crate) fn launch_with(self, code: Option<Code<'_>>) -> Result<Container> {
         let last = (!self.record.hooks.poststop.is_empty()).then(|| self.record.clone());
-        let launched = self.launch_or_undo();
+        let launched = self.launch_or_undo(code);
         if let (Err(_), Some(record)) = (&launched, last) {
             // The error of the create is the one to report.
             for warning in hook::poststop(&record) {
@@ -73,9 +80,12 @@ impl Prepared {
         launched
     }
 
-    fn launch_or_undo(self) -> Result<Container> {
+    fn launch_or_undo(self, code: Option<Code<'_>>) -> Result<Container> {
         let mut launch = Launch::new(self)?;
         launch.start()?;
+        if let Some(code) = code {
+            launch.peer.say_filter(&code.instructions().map_err(|error| error.during("plan"))?)?;
+        }
         launch.converse()?;
         launch.commit()
     }
@@ -94,59 +104,28 @@ struct Launch {
 
 impl Launch {
     fn new(mut prepared: Prepared) -> Result<Self> {
+        let peer = prepared.peer.take();
+        let mut peer = peer.ok_or_else(|| Error::new(ErrorKind::Internal, "prepared without init"))?;
         let (encoded, len) = &prepared.program;
-        let mut peer = match prepared.peer.take() {
-            Some(peer) => peer,
-            None => Peer::new(prepared.until.clone())?,
-        };
         peer.load(encoded, *len, prepared.plan.respawns)?;
         Ok(Self { peer, devices: None, offered: None, recorded: false, prepared })
     }
 
-    /// Clones init and feeds it. What nothing has to come before is sent first: init finds it waiting.
+    /// Feeds init, after what has to come before.
     fn start(&mut self) -> Result<()> {
-        let Prepared { plan, cgroup, network, .. } = &self.prepared;
-        let parts = network.as_ref().is_some_and(Network::is_in_the_making);
-        let placed = plan.cgroup.destination().is_some();
-        let waits = parts || plan.oom_score_adj.is_some() || cgroup.has_late() || placed;
-        if !waits {
-            self.feed()?;
-        }
-        self.spawn()?;
-        if parts {
-            self.part();
-        }
-        if waits {
+        let Prepared { plan, cgroup, .. } = &self.prepared;
+        trace::cloned(plan, self.peer.pid());
+        let score = plan.oom_score_adj;
+        if score.is_some() || cgroup.has_late() || plan.cgroup.destination().is_some() {
+            self.peer.settle()?;
             self.place()?;
             let limited = self.prepared.cgroup.apply_late();
             limited.map_err(|error| self.rather(error))?;
-            if let Some(score) = self.prepared.plan.oom_score_adj {
-                idmap::write_oom_score(self.peer.pid(), score)?;
-            }
-            self.feed()?;
         }
-        Ok(())
-    }
-
-    fn spawn(&mut self) -> Result<()> {
-        let Prepared { plan, cgroup, .. } = &self.prepared;
-        if self.peer.child().is_some() {
-            trace::cloned(plan, self.peer.pid());
-            return Ok(());
+        if let Some(score) = score {
+            idmap::write_oom_score(self.peer.pid(), score)?;
         }
-        let cgroup = plan.into_cgroup.and_then(|dir| cgroup.directory(&plan.cgroup, dir));
-        let spawned = self.peer.spawn(plan.clone_flags, cgroup);
-        spawned.map_err(|error| unplaced(error, plan))?;
-        trace::cloned(plan, self.peer.pid());
-        Ok(())
-    }
-
-    /// Sends init, which waits for its program, to another processor. We awake on its own if the maker of the network has the other one, and it would wait
-    /// for what we do meanwhile.
-    fn part(&self) {
-        if let Some(processors) = Processors::of_thread() {
-            processors.move_away(self.peer.pid());
-        }
+        self.peer.feed(std::mem::take(&mut self.prepared.slots))
     }
 
     /// Has init moved into the cgroup, if we may neither clone it there nor move it.
@@ -155,10 +134,6 @@ impl Launch {
             Some(destination) => systemd::attach(destination, self.peer.pid(), self.peer.until()),
             None => Ok(()),
         }
-    }
-
-    fn feed(&mut self) -> Result<()> {
-        self.peer.feed(std::mem::take(&mut self.prepared.slots))
     }
 
     fn converse(&mut self) -> Result<()> {
@@ -250,6 +225,13 @@ impl Launch {
         let ended = self.peer.bury();
         report::obituary(&self.prepared.plan, &self.prepared.cgroup, self.peer.progress(), ended)
     }
+}
+
+/// Clones init, which waits for its program.
+pub(crate) fn begin(plan: &Plan, cgroup: &Cgroup, until: Until) -> Result<Peer> {
+    let into = plan.into_cgroup.and_then(|dir| cgroup.directory(&plan.cgroup, dir));
+    let begin = if plan.suspends { Peer::begin_suspended } else { Peer::begin };
+    begin(plan.clone_flags, into, until).map_err(|error| unplaced(error, plan))
 }
 
 /// A clone into a cgroup is denied where a move into it would be: the kernel says no more than that.

@@ -50,11 +50,6 @@ impl Network {
         Ok((Self { child, _socket: socket }, theirs))
     }
 
-    /// Whether its maker is at work.
-    pub fn is_in_the_making(&self) -> bool {
-        self.child.task().errno.load(Ordering::Acquire) == Making::UNDONE
-    }
-
     /// Waits until it is made and sent.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
@@ -35,7 +36,7 @@ pub(crate) struct Peer {
     theirs: Option<OwnedFd>,
     /// The program, into which init writes how far it has come, and its length in bytes.
     program: Option<(OwnedFd, usize)>,
-    /// Our memory, for a process that was started early.
+    /// Our memory, which the process shares until it executes init.
     lent: Option<Lent<Task>>,
     /// The terminal's master, once init has sent it.
     pub terminal: Option<Terminal>,
@@ -77,18 +78,34 @@ impl Peer {
         })
     }
 
-    /// A peer whose process gets ready while we decide what it is to do.
-    pub fn begin(until: Until) -> Result<Self> {
+    /// A peer whose process gets ready while we decide what it is to do, in new namespaces (`flags`, CLONE_NEW*) and, with `cgroup`, in that cgroup2
+    /// directory.
+    pub fn begin(flags: u32, cgroup: Option<BorrowedFd<'_>>, until: Until) -> Result<Self> {
+        let processors = Processors::of_thread();
+        let peer = Self::born(until, |theirs, init| {
+            let (child, lent) = clone::spawn_beside(flags, cgroup, theirs, init)?;
+            Ok((child, Some(lent)))
+        })?;
+        if let Some(processors) = processors {
+            processors.move_away(peer.pid());
+        }
+        Ok(peer)
+    }
+
+    /// The same, with the caller suspended until the process has left our memory.
+    pub fn begin_suspended(flags: u32, cgroup: Option<BorrowedFd<'_>>, until: Until) -> Result<Self> {
+        Self::born(until, |theirs, init| Ok((clone::spawn(flags, cgroup, theirs, init)?, None)))
+    }
+
+    fn born(
+        until: Until,
+        clone: impl FnOnce(BorrowedFd<'_>, BorrowedFd<'_>) -> io::Result<(Child, Option<Lent<Task>>)>,
+    ) -> Result<Self> {
         let mut peer = Self::new(until)?;
         let Some(theirs) = peer.theirs.take() else { return Ok(peer) };
         let init = carrier::init().map_err(failed("make the init program"))?;
-        let processors = Processors::of_thread();
-        let (child, lent) =
-            clone::spawn_beside(theirs.as_fd(), init.as_fd()).map_err(failed("clone init"))?;
-        if let Some(processors) = processors {
-            processors.move_away(child.pid);
-        }
-        (peer.child, peer.lent) = (Some(child), Some(lent));
+        let (child, lent) = clone(theirs.as_fd(), init.as_fd()).map_err(failed("clone init"))?;
+        (peer.child, peer.lent) = (Some(child), lent);
         Ok(peer)
     }
 
@@ -99,16 +116,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Clones init; again is too late.
-    pub fn spawn(&mut self, flags: u32, cgroup: Option<BorrowedFd<'_>>) -> Result<()> {
-        let Some(theirs) = self.theirs.take() else { return Ok(()) };
-        let init = carrier::init().map_err(failed("make the init program"))?;
-        let child = clone::spawn(flags, cgroup, theirs.as_fd(), init.as_fd());
-        self.child = Some(child.map_err(failed("clone init"))?);
-        Ok(())
-    }
-
-    /// Waits until a process that was started early is on its own: what is done to it before is done to us as well, where it follows the memory.
+    /// Waits until the process is on its own: what is done to it before is done to us as well, where it follows the memory.
     pub fn settle(&self) -> Result<()> {
         let settled = self.lent.as_ref().map_or(Ok(()), Lent::wait);
         settled.map_err(failed("execute init"))
@@ -119,12 +127,7 @@ impl Peer {
         let program = self.program.as_ref();
         let (program, len) =
             program.ok_or_else(|| Error::new(ErrorKind::Internal, "init without a program"))?;
-        match talk::send_program(&self.socket, program, *len, &slots) {
-            Err(error) if error.raw_os_error() != Some(libc::EPIPE) => {
-                Err(Error::io("send the program to init", &error))
-            }
-            _ => Ok(()), // a dead init shows in the conversation
-        }
+        sent(talk::send_program(&self.socket, program, *len, &slots), "send the program to init")
     }
 
     /// The index of the op at which init is, as it left it in the program's header.
@@ -209,14 +212,14 @@ impl Peer {
         talk::say(&self.socket, word).map_err(|error| Error::io("speak to init", &error))
     }
 
-    /// The same to an init that may be dead: that shows in the conversation.
+    /// The same to an init that may be dead.
     pub fn say_ahead(&self, word: u32) -> Result<()> {
-        match talk::say(&self.socket, word) {
-            Err(error) if error.raw_os_error() != Some(libc::EPIPE) => {
-                Err(Error::io("speak to init", &error))
-            }
-            _ => Ok(()),
-        }
+        sent(talk::say(&self.socket, word), "speak to init")
+    }
+
+    /// Sends the instructions of the filter to an init that may be dead.
+    pub fn say_filter(&self, insns: &[u8]) -> Result<()> {
+        sent(talk::send_filter(&self.socket, insns), "send the filter to init")
     }
 
     /// Gives descriptors to those who wait for them; `how` is the word that goes with the pidfd.
@@ -270,6 +273,14 @@ impl Peer {
     }
 }
 
+/// A dead init shows in the conversation.
+fn sent(sent: io::Result<()>, what: &str) -> Result<()> {
+    match sent {
+        Err(error) if error.raw_os_error() != Some(libc::EPIPE) => Err(Error::io(what, &error)),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use std::process::{Command, Stdio};
@@ -294,6 +305,7 @@ pub(super) mod tests {
             respawns: true,
             own_pid_namespace: false,
             into_cgroup: None,
+            suspends: false,
             cgroup: CgroupPlan::default(),
             intel_rdt: None,
             sources: Vec::new(),
@@ -403,7 +415,7 @@ pub(super) mod tests {
     #[test]
     fn an_init_that_is_given_up_at_any_moment_is_ended() {
         for step in 0..200 {
-            let peer = Peer::begin(Until::default()).unwrap();
+            let peer = Peer::begin(0, None, Until::default()).unwrap();
             let child = peer.child().unwrap().pidfd.try_clone().unwrap();
             let since = Instant::now();
             while since.elapsed() < Duration::from_micros(4 * step) {}
@@ -416,7 +428,7 @@ pub(super) mod tests {
     fn what_is_done_to_a_settled_init_is_not_done_to_us() {
         let score = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
         let ours = score(std::process::id() as i32);
-        let peer = Peer::begin(Until::default()).unwrap();
+        let peer = Peer::begin(0, None, Until::default()).unwrap();
         peer.settle().unwrap();
         let path = format!("/proc/{}/oom_score_adj", peer.pid());
         std::fs::write(path, "777").unwrap();

@@ -35,14 +35,23 @@ pub(super) fn say(socket: &OwnedFd, kind: u32) -> io::Result<()> {
     send(socket, &Frame::word(kind), &[])
 }
 
+/// Sends the instructions of a filter that follows the program.
+pub(super) fn send_filter(socket: &OwnedFd, insns: &[u8]) -> io::Result<()> {
+    send_with(socket, &Frame::word(wire::FILTER), insns, &[])
+}
+
 fn send(socket: &OwnedFd, frame: &Frame, fds: &[RawFd]) -> io::Result<()> {
+    send_with(socket, frame, &[], fds)
+}
+
+fn send_with(socket: &OwnedFd, frame: &Frame, body: &[u8], fds: &[RawFd]) -> io::Result<()> {
     let bytes = frame.encode();
     let rights = [ControlMessage::ScmRights(fds)];
     let control = if fds.is_empty() { &[][..] } else { &rights[..] };
     loop {
         match sendmsg::<()>(
             socket.as_raw_fd(),
-            &[IoSlice::new(&bytes)],
+            &[IoSlice::new(&bytes), IoSlice::new(body)],
             control,
             MsgFlags::MSG_NOSIGNAL,
             None,

@@ -86,8 +86,10 @@ pub fn compile_exec(target: &Target<'_>, host: &Host, shape: &Shape) -> Result<P
     };
     half.push(&descriptors, &mut out)?;
     let plan = plan(target, host, &namespaces, respawns, (out.finish(), sources));
-    debug_assert_eq!(super::verify::verify(&plan.program), Ok(()));
-    Ok(Plan { filter: seccomp.map(|seccomp| seccomp.plan(config)), intel_rdt, ..plan })
+    let filter = seccomp.as_ref().map(|seccomp| seccomp.plan(config));
+    let mut plan = Plan { filter, intel_rdt, ..plan };
+    plan.complete(seccomp.map(|seccomp| seccomp.code))?;
+    Ok(plan)
 }
 
 pub(super) fn plan(
@@ -112,6 +114,7 @@ pub(super) fn plan(
         respawns,
         own_pid_namespace: false,
         into_cgroup: None,
+        suspends: false,
         sources,
         id_maps: None,
         rlimits: limits.unwrap_or_default(),

@@ -48,6 +48,7 @@ pub use self::labels::wants_security_modules;
 pub use self::net_devices::NetDevice;
 pub use self::program::Program;
 pub use self::rlimits::Rlimit;
+pub(crate) use self::seccomp::Code;
 pub use self::seccomp::{FilterPlan, Listener};
 use crate::host::Host;
 use crate::options::{CgroupManager, CreateOptions, ExecCgroup, ExecOptions, FdMap};
@@ -194,6 +195,9 @@ pub struct Plan {
     pub own_pid_namespace: bool,
     /// The directory of the cgroup plan that init is cloned into: the cgroup2 one.
     pub into_cgroup: Option<usize>,
+    /// Whether the caller is suspended until init has left its memory (CLONE_VFORK): where memory is limited above the container's cgroup, the kernel passes
+    /// over such a child when it chooses whom to kill, and another one's end would be the caller's too.
+    pub suspends: bool,
     /// The cgroup.
     pub cgroup: CgroupPlan,
     /// The resctrl group.
@@ -364,6 +368,21 @@ impl Subject<'_> {
 /// # Errors
 /// `InvalidSpec` with a JSON pointer, or `Unsupported` where the host lacks what the configuration asks for.
 pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan> {
+    let (mut plan, code) = decide(id, spec, host, shape)?;
+    plan.complete(code)?;
+    Ok(plan)
+}
+
+/// Decides everything but the instructions of the filter, which [`Plan::complete`] adds: init can be begun without them.
+///
+/// # Errors
+/// As [`compile`].
+pub(crate) fn decide<'a>(
+    id: &Id,
+    spec: &'a Spec,
+    host: &Host,
+    shape: &Shape,
+) -> Result<(Plan, Option<Code<'a>>)> {
     let config = spec.config();
     let nobody = process::nobody();
     let process = config.process().as_ref().unwrap_or(&nobody);
@@ -399,6 +418,7 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         respawns: namespaces.respawns(host),
         own_pid_namespace: namespaces.new & kind::PID != 0,
         into_cgroup: subject.born_into(),
+        suspends: false,
         sources,
         id_maps: idmap::id_maps(config, &namespaces, host),
         mapped_trees,
@@ -406,14 +426,13 @@ pub fn compile(id: &Id, spec: &Spec, host: &Host, shape: &Shape) -> Result<Plan>
         rlimits: if namespaces.has(kind::USER) { rlimits::rlimits(process) } else { Vec::new() },
         oom_score_adj: process.oom_score_adj().map(|score| OomScore { score, optional: !host.privileged }),
         has_program: config.process().is_some(),
-        filter: seccomp.map(|seccomp| seccomp.plan(config)),
+        filter: seccomp.as_ref().map(|seccomp| seccomp.plan(config)),
         program,
         cgroup,
         hooks,
         intel_rdt,
     };
-    debug_assert_eq!(verify::verify(&plan.program), Ok(()));
-    Ok(plan)
+    Ok((plan, seccomp.map(|seccomp| seccomp.code)))
 }
 
 /// The chapters in the order of the container's life. Descriptors that are sent come first, then the ops.
@@ -421,7 +440,7 @@ fn compile_program(
     id: &Id,
     subject: &Subject<'_>,
     process: &oci_spec::runtime::Process,
-    seccomp: Option<&Seccomp>,
+    seccomp: Option<&Seccomp<'_>>,
 ) -> Result<(Program, Vec<Source>, Vec<MappedTree>)> {
     let (mut out, mut sources) = (Builder::default(), Vec::new());
     let mut descriptors = descriptors(subject, process, &mut out, &mut sources);

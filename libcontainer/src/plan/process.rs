@@ -27,7 +27,7 @@ pub(super) struct Half<'a> {
     pub namespaces: &'a Namespaces,
     pub shape: &'a Shape,
     pub labels: Labels<'a>,
-    pub seccomp: Option<&'a Seccomp>,
+    pub seccomp: Option<&'a Seccomp<'a>>,
     pub hooks: &'a Hooks,
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use teu_init::program::{Blob, Header, List, NewSlot, Op, Slot, Str};
+use teu_init::wire::{FILTER_LEN, FRAME_LEN};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -63,6 +64,17 @@ impl Program {
         self.arena.get(start..start.saturating_add(len as usize)).unwrap_or(&[])
     }
 
+    /// Gives the op that loads the filter its instructions.
+    pub(super) fn set_filter(&mut self, insns: &[u8]) {
+        let (at, len) = (self.arena.len() as u32, insns.len() as u32);
+        if let Some(Op::Seccomp { filter, .. }) =
+            self.ops.iter_mut().rfind(|op| matches!(op, Op::Seccomp { .. }))
+        {
+            *filter = Blob { at, len };
+            self.arena.extend_from_slice(insns);
+        }
+    }
+
     /// The program as init reads it, header first.
     ///
     /// # Errors
@@ -103,6 +115,7 @@ impl Program {
             Op::Exec { args, env, .. } | Op::Hook { args, env, .. } => {
                 (args.count as usize + env.count as usize + 2) * size_of::<usize>()
             }
+            Op::Seccomp { filter: Blob { len: 0, .. }, .. } => FRAME_LEN + FILTER_LEN,
             _ => 0,
         });
         arrays.max().unwrap_or(0)

@@ -7,24 +7,89 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSyscall, Process, Spec as Config};
 use teu_init::abi::SECCOMP_FILTER_FLAG_NEW_LISTENER;
-use teu_init::program::{Op, listener};
+use teu_init::program::{Blob, Op, listener};
 
 use super::capabilities::Sets;
 use super::program::Builder;
+use super::{Plan, verify};
 use crate::host::Host;
-use crate::seccomp::{self, Filter};
+use crate::seccomp::{self, Head};
 use crate::spec::filter as annotations;
 use crate::{Error, ErrorKind, Result};
 
 const SITE: &str = "/linux/seccomp";
 const SYS_ADMIN: u64 = 1 << 21;
 
-/// The filter of a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seccomp {
-    filter: Filter,
+/// The filter of a container, of which the instructions may still have to be made.
+#[derive(Debug)]
+pub(super) struct Seccomp<'a> {
+    pub code: Code<'a>,
+    flags: u32,
+    notifies: bool,
     site: &'static str,
     kept: bool,
+}
+
+/// Where the instructions of a filter come from.
+#[derive(Debug)]
+pub(crate) enum Code<'a> {
+    /// From a profile; whether a name that no architecture has is an error.
+    Profile(&'a LinuxSeccomp, bool),
+    /// They were compiled elsewhere.
+    Ready(Vec<u64>),
+}
+
+impl Code<'_> {
+    /// The instructions.
+    ///
+    /// # Errors
+    /// As [`seccomp::compile`]; `InvalidSpec` for an unknown name that is an error.
+    pub(crate) fn instructions(self) -> Result<Vec<u8>> {
+        let bytes = |insns: Vec<u64>| insns.iter().flat_map(|insn| insn.to_ne_bytes()).collect();
+        let (profile, unknown_fails) = match self {
+            Self::Profile(profile, unknown_fails) => (profile, unknown_fails),
+            Self::Ready(insns) => return Ok(bytes(insns)),
+        };
+        let filter = seccomp::compile(profile, seccomp::NATIVE)?;
+        match filter.unknown.first().filter(|_| unknown_fails) {
+            Some(unknown) => {
+                let message = unknown.message.replace(" is ignored", "");
+                Err(Error::new(ErrorKind::InvalidSpec, message).at(unknown.pointer.clone()))
+            }
+            None => Ok(bytes(filter.insns)),
+        }
+    }
+}
+
+impl Plan {
+    /// Gives the program the instructions of its filter.
+    ///
+    /// # Errors
+    /// The profile does not make a filter: see [`seccomp::compile`].
+    pub(crate) fn complete(&mut self, code: Option<Code<'_>>) -> Result<()> {
+        if let Some(insns) = code.map(Code::instructions).transpose()? {
+            self.program.set_filter(&insns);
+        }
+        debug_assert_eq!(verify::verify(&self.program), Ok(()));
+        Ok(())
+    }
+
+    /// The code that may follow the program while init runs it. It is what init hears first: a program that asks for something before it is completed.
+    ///
+    /// # Errors
+    /// As [`Plan::complete`].
+    pub(crate) fn complete_or_follow<'a>(&mut self, code: Option<Code<'a>>) -> Result<Option<Code<'a>>> {
+        if self.filter_may_follow() {
+            debug_assert_eq!(verify::verify(&self.program), Ok(()));
+            return Ok(code);
+        }
+        self.complete(code).map(|()| None)
+    }
+
+    fn filter_may_follow(&self) -> bool {
+        let silent = !self.program.ops().iter().any(verify::asks);
+        silent && self.filter.as_ref().is_some_and(|filter| filter.listener.is_none() && !filter.kept)
+    }
 }
 
 /// What init calls under the filter before `create` gives the caller its listener.
@@ -56,12 +121,12 @@ pub struct Listener {
     pub pointer: String,
 }
 
-impl Seccomp {
-    /// Compiles the profile, or takes the filter that an annotation brings. If the caller keeps the listener, `unanswered` are the calls that would wait for it.
+impl<'a> Seccomp<'a> {
+    /// The profile, or the filter that an annotation brings. If the caller keeps the listener, `unanswered` are the calls that would wait for it.
     ///
     /// # Errors
-    /// As [`seccomp::compile`]; `InvalidSpec` for an unknown name where an annotation wants to know; `Unsupported` for a call that would wait for ever.
-    pub fn of(config: &Config, host: &Host, unanswered: Option<&Calls>) -> Result<Option<Self>> {
+    /// `InvalidSpec` for what breaks a rule of the specification; `Unsupported` for a call that would wait for ever.
+    pub fn of(config: &'a Config, host: &Host, unanswered: Option<&Calls>) -> Result<Option<Self>> {
         if let Some(insns) = annotations::instructions(config)? {
             return raw(config, insns).map(Some);
         }
@@ -71,14 +136,9 @@ impl Seccomp {
         } else if handover(host) == listener::SENT {
             refuse_deadlock(profile, &["sendmsg"], "by a caller without privilege")?;
         }
-        let filter = seccomp::compile(profile, seccomp::NATIVE)?;
-        match filter.unknown.first().filter(|_| annotations::unknown_fails(config)) {
-            Some(unknown) => {
-                let message = unknown.message.replace(" is ignored", "");
-                Err(Error::new(ErrorKind::InvalidSpec, message).at(unknown.pointer.clone()))
-            }
-            None => Ok(Some(Self { filter, site: SITE, kept: unanswered.is_some() })),
-        }
+        let Head { flags, notifies, .. } = seccomp::head(profile)?;
+        let code = Code::Profile(profile, annotations::unknown_fails(config));
+        Ok(Some(Self { code, flags, notifies, site: SITE, kept: unanswered.is_some() }))
     }
 
     /// Whether the filter can only be loaded with CAP_SYS_ADMIN.
@@ -94,9 +154,7 @@ impl Seccomp {
 
     /// Loads the filter, then gives up what the process has no right to.
     pub fn push(&self, sets: Sets, process: &Process, host: &Host, out: &mut Builder) {
-        let bytes: Vec<u8> = self.filter.insns.iter().flat_map(|insn| insn.to_ne_bytes()).collect();
-        let filter = out.bytes(&bytes);
-        let (flags, listener) = (self.filter.flags, handover(host));
+        let (filter, flags, listener) = (Blob { at: 0, len: 0 }, self.flags, handover(host));
         out.push(Op::Seccomp { filter, flags, listener }, self.site);
         let Sets { effective, permitted, inheritable, .. } = sets;
         if Self::sets(sets, process) != sets {
@@ -111,8 +169,8 @@ impl Seccomp {
             Some(profile) if self.site == SITE => default(profile),
             _ => "its own".to_owned(),
         };
-        let kept = self.kept && self.filter.notifies;
-        let agent = annotations::listener(config).filter(|_| self.filter.notifies && !kept);
+        let kept = self.kept && self.notifies;
+        let agent = annotations::listener(config).filter(|_| self.notifies && !kept);
         let listener = agent.map(|(path, pointer)| Listener {
             path: path.to_owned(),
             metadata: profile.and_then(|profile| profile.listener_metadata().clone()).unwrap_or_default(),
@@ -123,15 +181,15 @@ impl Seccomp {
 }
 
 /// A filter that was compiled elsewhere. Which calls would wait for an agent is not known, so it has none.
-fn raw(config: &Config, insns: Vec<u64>) -> Result<Seccomp> {
+fn raw(config: &Config, insns: Vec<u64>) -> Result<Seccomp<'static>> {
     if let Some((_, place)) = annotations::listener(config) {
         let message = "a seccomp agent together with a filter that is not compiled from a profile";
         return Err(Error::new(ErrorKind::Unsupported, message).at(place));
     }
     let mut empty = LinuxSeccomp::default();
     empty.set_flags(annotations::profile(config).and_then(|profile| profile.flags().clone()));
-    let filter = Filter { insns, ..seccomp::compile(&empty, seccomp::NATIVE)? };
-    Ok(Seccomp { filter, site: annotations::FILTER_SITE, kept: false })
+    let Head { flags, notifies, .. } = seccomp::head(&empty)?;
+    Ok(Seccomp { code: Code::Ready(insns), flags, notifies, site: annotations::FILTER_SITE, kept: false })
 }
 
 /// What init calls before somebody has the listener must not wait for an answer.

@@ -35,6 +35,7 @@ impl Plan {
     fn show_clone(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut words = namespaces::words(self.clone_flags);
         words.extend(self.into_cgroup.map(|_| "into-cgroup"));
+        words.extend(self.suspends.then_some("vfork"));
         writeln!(f, "clone    {} pidfd", words.join(" "))
     }
 

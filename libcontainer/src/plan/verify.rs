@@ -1,6 +1,6 @@
 //! The ordering laws of a finished program. They hold for every plan: golden tests and generated configurations are checked against them.
 
-use teu_init::program::{Op, Operand, ask, tree_flag};
+use teu_init::program::{Blob, Op, Operand, ask, tree_flag};
 
 use super::Program;
 use super::namespaces::kind;
@@ -47,6 +47,7 @@ const LAWS: &[(&str, Law)] = &[
         quiet_under_filter,
     ),
     ("a filter is loaded with no_new_privs, or with CAP_SYS_ADMIN", filter_by_right),
+    ("a filter that follows the program is what init hears first", filter_heard),
     (
         "the second process, if there is one, is made once and before init asks or tells anything",
         respawn_silent,
@@ -273,22 +274,20 @@ fn filter_by_right(program: &Program) -> Option<usize> {
     (!right).then_some(filter)
 }
 
+/// Whether init waits for an answer.
+pub(super) fn asks(op: &Op) -> bool {
+    matches!(op, Op::AwaitMaps {} | Op::MapTree { .. } | Op::NetDevices {} | Op::Ask { .. } | Op::Hook { .. })
+}
+
+fn filter_heard(program: &Program) -> Option<usize> {
+    let follows = |op: &Op| matches!(op, Op::Seccomp { filter: Blob { len: 0, .. }, .. });
+    first(program, asks).filter(|asked| first(program, follows).is_some_and(|filter| *asked < filter))
+}
+
 /// What the second process says is told from what the first one says by that alone.
 fn respawn_silent(program: &Program) -> Option<usize> {
     let respawns = |op: &Op| matches!(op, Op::Respawn { .. } | Op::RespawnInto { .. });
-    let talks = |op: &Op| {
-        matches!(
-            op,
-            Op::AwaitMaps {}
-                | Op::MapTree { .. }
-                | Op::NetDevices {}
-                | Op::Ask { .. }
-                | Op::Hook { .. }
-                | Op::Terminal { .. }
-                | Op::Seccomp { .. }
-                | Op::Ready {}
-        )
-    };
+    let talks = |op: &Op| asks(op) || matches!(op, Op::Terminal { .. } | Op::Seccomp { .. } | Op::Ready {});
     let twice = last(program, respawns).filter(|at| first(program, respawns) != Some(*at));
     twice.or_else(|| ordered(program, respawns, talks))
 }

@@ -1,5 +1,5 @@
-//! Effects of the caller, first half: claims the id, makes the cgroup and the gate, opens what the plan names. No process yet,
-//! unless systemd makes the cgroup: then init is there, without its program.
+//! Effects of the caller, first half: claims the id, makes the cgroup, begins init in it, and opens what the plan names. Init gets ready
+//! meanwhile: it has no program, does nothing, and ends with us.
 //!
 //! A [`Prepared`] owns all of it, and dropping it takes all of it back.
 
@@ -19,7 +19,7 @@ pub(crate) use self::sources::{cannot_map, ids_namespace};
 use crate::cgroup::{Cgroup, CgroupRecord, DeviceCache};
 use crate::container::Container;
 use crate::launch::network::{Begun, Network};
-use crate::launch::{Peer, report};
+use crate::launch::{self, Peer, report};
 use crate::options::{CreateOptions, ExecOptions};
 use crate::plan::network::made_beside;
 use crate::plan::{self, Plan, Source, cgroup::CgroupPlan};
@@ -28,10 +28,10 @@ use crate::state::{Record, clock, format};
 use crate::until::{Patience, Until};
 use crate::{Error, ErrorKind, Result};
 
-/// Everything that a container needs before its first process.
+/// Everything that a container needs, and its first process, which waits for what it is to do.
 #[derive(Debug)]
 pub struct Prepared {
-    /// Init without its program, if systemd has to have its process first. Goes before its cgroup.
+    /// Init, which waits for its program. Goes before its cgroup.
     pub(crate) peer: Option<Peer>,
     /// Before the claim, which is the last that is given up.
     pub(crate) host_root: Option<HostRoot>,
@@ -53,7 +53,7 @@ pub struct Prepared {
 }
 
 impl Plan {
-    /// Does everything up to the first process: see [`Prepared`]. `network` is a network namespace that was begun before the plan was there.
+    /// Does everything up to the first step of init: see [`Prepared`]. `network` is a network namespace that was begun before the plan was there.
     ///
     /// # Errors
     /// `AlreadyExists`, a file that cannot be opened, a cgroup that cannot be made. Nothing is left then.
@@ -71,7 +71,6 @@ impl Plan {
         let beside = made_beside(&self.sources).then(|| network.map_or_else(Network::begin, Ok));
         let (network, end) = beside.transpose()?.unzip();
         let end = RefCell::new(end);
-        let program = self.encoded()?;
         let claim = Claim::new(root, &self.id)?;
         let mut record = self.record();
         claim.dir().write(&record)?;
@@ -82,6 +81,7 @@ impl Plan {
         // The cgroup first: a mount of the container may be a bind of it.
         let (cgroup, peer) = self.make_cgroup(devices, &until)?;
         record.cgroup = cgroup.record();
+        let program = self.encoded()?;
         let resctrl = self.intel_rdt.as_ref().map(Resctrl::create).transpose()?;
         record.intel_rdt = resctrl.as_ref().map(Resctrl::made).unwrap_or_default();
         let lacks = |source: &Source| Error::new(ErrorKind::Internal, format!("create has no {source}"));
@@ -102,7 +102,7 @@ impl Plan {
         let host_root =
             host_root.map(|tree| HostRoot::attach(tree.as_fd(), &mut record, claim.dir())).transpose()?;
         Ok(Prepared {
-            peer,
+            peer: Some(peer),
             host_root,
             plan: self,
             record,
@@ -126,14 +126,15 @@ impl Plan {
         Ok((encoded, len))
     }
 
-    /// The cgroup, and init if systemd has to have its process first. The process is declared last: what fails ends it first.
-    fn make_cgroup(&mut self, devices: &DeviceCache, until: &Until) -> Result<(Cgroup, Option<Peer>)> {
+    /// The cgroup, and init in it: if systemd makes the cgroup it has to have a process first. The process is declared last: what fails ends it first.
+    fn make_cgroup(&mut self, devices: &DeviceCache, until: &Until) -> Result<(Cgroup, Peer)> {
         let mut cgroup = Cgroup::begin(&self.cgroup);
         let peer = self.start_unit(&mut cgroup, until)?;
         cgroup.make_all(&self.cgroup, devices).map_err(|error| match &peer {
             Some(peer) if peer.is_dead() && report::may_be_out_of_memory(self) => report::out_of_memory(),
             _ => error,
         })?;
+        let peer = peer.map_or_else(|| launch::begin(self, &cgroup, until.clone()), Ok)?;
         Ok((cgroup, peer))
     }
 
@@ -144,8 +145,7 @@ impl Plan {
         if unit.is_slice() {
             return cgroup.start_unit(unit, None, dirs, until).map(|()| None);
         }
-        let mut peer = Peer::new(until.clone())?;
-        peer.spawn(self.clone_flags, None)?;
+        let peer = Peer::begin_suspended(self.clone_flags, None, until.clone())?;
         cgroup.start_unit(unit, Some(peer.pid()), dirs, until)?;
         Ok(Some(peer))
     }

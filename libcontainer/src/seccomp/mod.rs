@@ -93,6 +93,12 @@ pub fn number(arch: Arch, name: &str) -> Option<u32> {
     Abi::named(arch)?.number(Call::named(name)?)
 }
 
+/// What a profile says once for all its rules: flags and whether it asks an agent.
+///
+/// # Errors
+/// `InvalidSpec` with the place of what breaks a rule.
+pub(crate) use self::profile::{Head, head};
+
 /// Checks what can be known without a machine, and tells what has no effect.
 ///
 /// # Errors

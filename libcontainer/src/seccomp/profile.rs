@@ -81,14 +81,22 @@ pub fn check(seccomp: &LinuxSeccomp) -> Result<Vec<Warning>> {
 }
 
 /// What is said once for the whole profile.
-struct Head {
-    default: u32,
-    notifies: bool,
-    flags: u32,
-    warnings: Vec<Warning>,
+pub struct Head {
+    /// As in [`Profile`].
+    pub default: u32,
+    /// As in [`Profile`].
+    pub notifies: bool,
+    /// As in [`Profile`].
+    pub flags: u32,
+    /// What has no effect.
+    pub warnings: Vec<Warning>,
 }
 
-fn head(seccomp: &LinuxSeccomp) -> Result<Head> {
+/// Reads what is said once.
+///
+/// # Errors
+/// `InvalidSpec` with the place of what breaks a rule.
+pub fn head(seccomp: &LinuxSeccomp) -> Result<Head> {
     let default = returned(seccomp.default_action(), seccomp.default_errno_ret(), || {
         "/linux/seccomp/defaultErrnoRet".to_owned()
     })?;

@@ -16,14 +16,19 @@ use core::ffi::CStr;
 /// What ends init while it waits, although the first process of a pid namespace is deaf to signals that it has not asked for. The program gets the defaults.
 const ENDING: [u32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
-/// Undoes what came from the calling thread. What may not be undone (a lower nice value without the right) stays as it is.
-pub fn reset(machine: &mut Machine<'_>) -> Outcome {
+/// Undoes the dispositions of the calling thread, before there is a program: it takes a while, in which there is none.
+pub fn reset_signals() -> sys::Result<()> {
     for signal in (1..=SIGNALS).filter(|signal| ![SIGKILL, SIGSTOP].contains(signal)) {
         match ENDING.contains(&signal) {
             true => sys::signal_ends(signal)?,
             false => sys::signal_default(signal)?,
         }
     }
+    Ok(())
+}
+
+/// Undoes the rest of what came from the calling thread. What may not be undone (a lower nice value without the right) stays as it is.
+pub fn reset(machine: &mut Machine<'_>) -> Outcome {
     sys::unblock_signals()?;
     machine.umask = sys::umask(0);
     let _ = sys::reset_affinity();

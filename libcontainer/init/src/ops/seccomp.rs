@@ -11,9 +11,15 @@ use crate::sys::{self, Fd};
 use crate::talk;
 use crate::wire::{self, Frame, step};
 
-/// Loads the filter; with a listener the caller gets its descriptor.
+/// Loads the filter, which the caller may have been making meanwhile; with a listener the caller gets its descriptor.
 pub fn load(machine: &mut Machine<'_>, filter: Blob, flags: u32, how: u32) -> Outcome {
-    let returned = sys::load_filter(machine.bytes(filter), flags)?;
+    let returned = match machine.bytes(filter) {
+        [] => {
+            let socket = machine.socket;
+            sys::load_filter(talk::take(socket, wire::FILTER, machine.pointers())?, flags)?
+        }
+        insns => sys::load_filter(insns, flags)?,
+    };
     if flags & SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 {
         hand_over(machine, Fd(returned as i32), how).at(step::LISTENER)?;
     }

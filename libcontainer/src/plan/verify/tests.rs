@@ -339,6 +339,14 @@ fn filter() {
     };
     assert_eq!(law_of(&without_nnp(1 << 21)), Ok(()));
     is_law(&broken(without_nnp(1 << 20)), right);
+    let after_a_question = |len: u32| {
+        move |ops: &mut Vec<Op>| {
+            ops.insert(19, Op::Seccomp { filter: Blob { at: 0, len }, flags: 0, listener: 0 });
+            ops.insert(1, Op::AwaitMaps {});
+        }
+    };
+    assert_eq!(law_of(&after_a_question(8)), Ok(()));
+    is_law(&broken(after_a_question(0)), "a filter that follows the program is what init hears first");
 }
 
 #[test]

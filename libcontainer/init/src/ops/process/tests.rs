@@ -218,6 +218,7 @@ fn reset_undoes_what_a_host_thread_leaves_behind() {
         // SAFETY: the parameters are borrowed.
         assert_eq!(unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &idle) }, 0);
         let mut machine = machine();
+        assert_eq!(reset_signals(), Ok(()));
         assert_eq!(reset(&mut machine), Ok(()));
         let status = fs::read_to_string("/proc/self/status").unwrap();
         let field =

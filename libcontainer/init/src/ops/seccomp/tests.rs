@@ -23,11 +23,19 @@ fn answering(call: i64, action: u32) -> Vec<u8> {
 
 /// Loads the filter under no_new_privs. The outcome, and the caller's end of the conversation.
 fn loaded(filter: &[u8], flags: u32, how: u32) -> (Outcome, Machine<'static>, Fd) {
+    loaded_after(&[], filter, flags, how)
+}
+
+/// The same when the caller has said something.
+fn loaded_after(said: &[u8], filter: &[u8], flags: u32, how: u32) -> (Outcome, Machine<'static>, Fd) {
     assert!(sys::prctl(crate::abi::PR_SET_NO_NEW_PRIVS, 1, 0).is_ok());
     let mut ends = [0; 2];
     let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
     // SAFETY: writes two numbers to an array of two.
     assert_eq!(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) }, 0);
+    if !said.is_empty() {
+        assert_eq!(sys::write(Fd(ends[1]), said), Ok(said.len()));
+    }
     let mut script = Script::default();
     let filter = script.bytes(filter);
     let mut machine = script.machine(Fd::NONE);
@@ -43,6 +51,25 @@ fn a_filter_is_in_force_afterwards() {
         assert_eq!(outcome, Ok(()));
         assert!(fs::read_to_string("/proc/self/status").unwrap().contains("Seccomp:\t2"));
     });
+}
+
+#[test]
+fn a_filter_that_follows_the_program_is_taken_from_the_caller() {
+    let said = |word: u32, insns: &[u8]| [&Frame::word(word).encode(), insns].concat();
+    let insns = answering(libc::SYS_getppid, ERRNO_EPERM);
+    for (said, outcome) in [
+        (said(wire::FILTER, &insns), Ok(())),
+        (said(wire::FILTER, &[]), Err(crate::abi::EINVAL.into())),
+        (said(wire::GO, &insns), Err(crate::abi::EPROTO.into())),
+        (vec![0; 3], Err(crate::abi::EPROTO.into())),
+    ] {
+        in_process(|| {
+            assert_eq!(loaded_after(&said, &[], 0, listener::TAKEN).0, outcome);
+            // SAFETY: takes nothing.
+            let parent = unsafe { libc::syscall(libc::SYS_getppid) };
+            assert_eq!(parent == -1, outcome == Ok(()));
+        });
+    }
 }
 
 #[test]
