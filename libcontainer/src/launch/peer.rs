@@ -425,6 +425,16 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn an_init_for_which_the_caller_waited_has_left_its_memory() {
+        let peer = Peer::begin_suspended(0, None, Until::default()).unwrap();
+        let executed = std::fs::read_link(format!("/proc/{}/exe", peer.pid())).unwrap();
+        assert!(executed.to_string_lossy().contains("teu-init"), "{}", executed.display());
+        let child = peer.child().unwrap().pidfd.try_clone().unwrap();
+        drop(peer);
+        assert!(!is_alive(&child));
+    }
+
+    #[test]
     fn what_is_done_to_a_settled_init_is_not_done_to_us() {
         let score = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
         let ours = score(std::process::id() as i32);
