@@ -1,4 +1,4 @@
-//! The first steps of the process: close what leaked in, undo the caller's signals, receive the program and its descriptors, check them.
+//! The first steps of the process: close what leaked in, receive the program and its descriptors, check them.
 
 use crate::abi::{EINVAL, EPROTO};
 use crate::machine::Image;
@@ -31,11 +31,15 @@ fn receive() -> Result<Image<'static>> {
     for number in 0..SOCKET_FD {
         sys::dup3(SOCKET, Fd(number), crate::abi::O_CLOEXEC)?;
     }
-    process::reset_signals()?;
+    // Init has to wait anyway.
+    let idle = !talk::can_hear(SOCKET);
+    if idle {
+        process::reset_signals()?;
+    }
     let hello = receive_descriptors()?;
     let bytes = sys::map_shared(PROGRAM, hello.value as usize)?;
     PROGRAM.close();
-    open(bytes, hello.op)
+    Ok(Image { signals_reset: idle, ..open(bytes, hello.op)? })
 }
 
 /// Receives every descriptor. The numbers from [`PROGRAM`] on are free, so they arrive in order: the program, then slot 0, slot 1, ...
@@ -75,7 +79,7 @@ fn open(bytes: &'static mut [u8], sent: u32) -> Result<Image<'static>> {
         place.copy_from_slice(&(number + 1).to_ne_bytes());
     }
     let progress = sys::atomic(head.get_mut(PROGRESS_OFFSET..HEADER_LEN).ok_or(EPROTO)?).ok_or(EPROTO)?;
-    Ok(Image { progress, program, slots, pointers })
+    Ok(Image { progress, program, slots, pointers, signals_reset: false })
 }
 
 #[cfg(test)]

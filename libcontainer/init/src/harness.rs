@@ -147,7 +147,8 @@ impl Script {
         let arena = self.arena.leak();
         let program = Program::check(&header, &[], arena).unwrap();
         let progress: &'static AtomicU32 = Box::leak(Box::new(AtomicU32::new(0)));
-        let image = Image { progress, program, slots: vec![0; 32].leak(), pointers: vec![0; 64].leak() };
+        let (slots, pointers) = (vec![0; 32].leak(), vec![0; 64].leak());
+        let image = Image { progress, program, slots, pointers, signals_reset: false };
         let mut machine = Machine::new(image, Fd::NONE);
         if root != Fd::NONE {
             machine.set_root(root).unwrap();

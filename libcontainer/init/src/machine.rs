@@ -1,6 +1,6 @@
 //! The state of one run: descriptors, the root handle, and what an op leaves for a later one.
 
-use crate::abi::AT_EMPTY_PATH;
+use crate::abi::{AT_EMPTY_PATH, PROC_SUPER_MAGIC};
 use crate::program::{Blob, List, NewSlot, Program, Slot, Str};
 use crate::sys::{self, Errno, Fd};
 use crate::wire::{NOTE_LEN, step};
@@ -48,6 +48,8 @@ pub struct Image<'a> {
     pub slots: &'a mut [u8],
     /// Room for the pointer arrays of execve.
     pub pointers: &'a mut [u8],
+    /// Whether the caller's signal dispositions are undone already.
+    pub signals_reset: bool,
 }
 
 /// One run of a program.
@@ -60,6 +62,8 @@ pub struct Machine<'a> {
     pub root: Fd,
     /// Mount and inode of the root handle.
     pub root_id: (u64, u64),
+    /// Whether that mount is a procfs.
+    pub root_on_proc: bool,
     /// A read-only, empty tmpfs that covers masked directories; the first use attaches it, later ones copy it.
     pub empty: Fd,
     /// The directory in which a file was made last, and its path.
@@ -80,6 +84,8 @@ pub struct Machine<'a> {
     pub door: Fd,
     /// Whether the root is attached below the old one and not over it.
     pub root_below: bool,
+    /// Whether the caller's signal dispositions are undone.
+    pub signals_reset: bool,
     note: [u8; NOTE_LEN],
     note_len: usize,
 }
@@ -88,10 +94,12 @@ impl<'a> Machine<'a> {
     /// A machine at the start of `image`.
     pub fn new(image: Image<'a>, socket: Fd) -> Self {
         Self {
+            signals_reset: image.signals_reset,
             image,
             socket,
             root: Fd::NONE,
             root_id: (0, 0),
+            root_on_proc: false,
             empty: Fd::NONE,
             directory: None,
             null_used: false,
@@ -158,6 +166,7 @@ impl<'a> Machine<'a> {
         let found = sys::statx(root, c"", AT_EMPTY_PATH)?;
         self.root = root;
         self.root_id = (found.mnt_id, found.ino);
+        self.root_on_proc = sys::filesystem(root)?.kind == PROC_SUPER_MAGIC;
         Ok(())
     }
 

@@ -257,7 +257,8 @@ macro_rules! ops {
 }
 
 ops! {
-    /// Undoes what init inherits from the calling thread: signal mask, affinity, nice, timer slack, personality, umask. The dispositions were undone before.
+    /// Undoes what init inherits from the calling thread: signal mask, affinity, nice, timer slack, personality, umask. Signal dispositions too, unless they
+    /// were before the program came, or can wait for the commit.
     1 Reset "reset" {}
     /// Starts a session, so that the caller's terminal is not ours.
     2 Setsid "setsid" {}

@@ -4,7 +4,7 @@
 //! caller                                     init
 //! [network namespace ─────────────────────── ]      made by a child beside all this, and sent to init by it: see network.rs
 //! clone3, execveat ────────────────────────► fresh image, one descriptor
-//! prepare the rest               ┌─────────► undo the caller's signals
+//! prepare the rest               ┌─────────► [undo the caller's signals]    if it has to wait
 //! [late limits, after exec]      │
 //! program, descriptors ──────────┘           check, run the ops
 //! [filter, compiled meanwhile] ────────────►         awaited where it is loaded

@@ -422,7 +422,9 @@ fn open_target(
         return Err(Fault { errno: EBUSY, step: step::ON_ROOT });
     }
     // Checked on the descriptor, because a link may lead there: what covers procfs files swallows label and sysctl writes.
-    if flags & mount_flag::IN_PROC == 0 && on_proc(target)? {
+    let inside_proc =
+        || if here.mnt_id == machine.root_id.0 { Ok(machine.root_on_proc) } else { on_proc(target) };
+    if flags & mount_flag::IN_PROC == 0 && inside_proc()? {
         return Err(Fault { errno: EPERM, step: step::INSIDE_PROC });
     }
     Ok(target)

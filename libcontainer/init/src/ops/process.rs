@@ -7,7 +7,7 @@ use crate::abi::{
     SIGQUIT, SIGSTOP, SIGTERM, SchedAttr, X_OK,
 };
 use crate::machine::{Fault, Machine, Outcome};
-use crate::program::{List, Slot};
+use crate::program::{List, Op, Slot};
 use crate::sys::{self, Errno, Fd, child};
 use crate::talk;
 use crate::wire::{self, Frame, step};
@@ -16,7 +16,7 @@ use core::ffi::CStr;
 /// What ends init while it waits, although the first process of a pid namespace is deaf to signals that it has not asked for. The program gets the defaults.
 const ENDING: [u32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
-/// Undoes the dispositions of the calling thread, before there is a program: it takes a while, in which there is none.
+/// Undoes the dispositions of the calling thread: exec keeps the signals that it ignores.
 pub fn reset_signals() -> sys::Result<()> {
     for signal in (1..=SIGNALS).filter(|signal| ![SIGKILL, SIGSTOP].contains(signal)) {
         match ENDING.contains(&signal) {
@@ -27,8 +27,18 @@ pub fn reset_signals() -> sys::Result<()> {
     Ok(())
 }
 
-/// Undoes the rest of what came from the calling thread. What may not be undone (a lower nice value without the right) stays as it is.
+/// Undoes what came from the calling thread. What may not be undone (a lower nice value without the right) stays as it is. Dispositions take a while, and
+/// may wait for the commit, where nobody waits for init: unless hooks or a filter come before.
 pub fn reset(machine: &mut Machine<'_>) -> Outcome {
+    let early = |op: Op| matches!(op, Op::Hook { .. } | Op::Seccomp { .. });
+    if machine.signals_reset {
+        // Before the program came.
+    } else if machine.program().ops().flatten().any(early) {
+        reset_signals()?;
+        machine.signals_reset = true;
+    } else {
+        ENDING.into_iter().try_for_each(sys::signal_ends)?;
+    }
     sys::unblock_signals()?;
     machine.umask = sys::umask(0);
     let _ = sys::reset_affinity();
@@ -186,9 +196,12 @@ pub fn close_rest(machine: &mut Machine<'_>, first: u32, gate: Option<Slot>) -> 
 }
 
 /// Reports success and waits until the caller has recorded the container.
-pub fn ready(machine: &Machine<'_>) -> Outcome {
+pub fn ready(machine: &mut Machine<'_>) -> Outcome {
     talk::send(machine.socket, &Frame::word(wire::READY), &[])?;
     talk::expect(machine.socket, wire::COMMIT)?;
+    if !machine.signals_reset {
+        reset_signals()?;
+    }
     // The caller has it by now. A copy here would hide from the kernel that an agent is gone.
     machine.listener.close();
     Ok(())
