@@ -115,7 +115,7 @@ impl Runtime {
             log::warn!("config.json: {}: {}", warning.pointer, warning.message);
         }
         let reach = plan.into_cgroup.map_or(Oom::Nobody, |_| cgroup::oom(&plan.cgroup, &host.own_cgroup));
-        plan.suspends = reach == Oom::Victim;
+        plan.suspends = reach == Oom::Victim || plan.cgroup.unit.is_some();
         if reach != Oom::Everybody {
             return Ok((plan, code));
         }
@@ -139,7 +139,9 @@ impl Runtime {
     ///
     /// # Errors
     /// `AlreadyExists`; what cannot be opened or made.
-    pub fn prepare(&self, plan: Plan, options: CreateOptions) -> Result<Prepared> {
+    pub fn prepare(&self, mut plan: Plan, options: CreateOptions) -> Result<Prepared> {
+        // Limits may have come since it was made.
+        plan.suspends = true;
         let prepared = plan.prepare(&self.shared.root, &self.shared.devices, options, None);
         prepared.map_err(|error| error.during("prepare"))
     }

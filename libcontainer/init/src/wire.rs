@@ -1,6 +1,6 @@
 //! The conversation between caller and init: 16-byte frames on a SOCK_SEQPACKET pair, which also is the lifeline.
 //!
-//! Down: [`HELLO`] with the program and the slots as SCM_RIGHTS, then one [`GO`] for each question, the [`FILTER`] if it follows, then [`COMMIT`].
+//! Down: [`HELLO`] with the program and the slots as SCM_RIGHTS, then the [`FILTER`] if it follows, or one [`GO`] for each question, then [`COMMIT`].
 //! Up: questions ([`NEED_MAPS`], [`ASK`]), the end of a hook ([`ENDED`]), [`RESPAWNED`] with a pidfd, [`TERMINAL`] with a master, and at the end
 //! [`READY`] or [`FAILED`]. End of file on init's side means that the creator died before it committed: init exits. End of file on the caller's side means
 //! that init died.

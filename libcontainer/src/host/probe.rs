@@ -34,7 +34,7 @@ impl Host {
             privileged,
             in_userns,
             sets_groups: privileged || euid == 0 && (!in_userns || setgroups_allowed()?),
-            last_cap: sys::capability::last(),
+            last_cap: sys::capability::last().map_or_else(last_cap, Ok)?,
             kernel: kernel(&release()?)?,
             apparmor: false,
             selinux: false,
@@ -131,6 +131,12 @@ fn release() -> Result<String> {
         Ok(release) if !release.starts_with("2.") => Ok(release),
         _ => read("/proc/sys/kernel/osrelease"),
     }
+}
+
+/// For who may not ask by prctl(2).
+fn last_cap() -> Result<u32> {
+    const FILE: &str = "/proc/sys/kernel/cap_last_cap";
+    number(FILE, &read(FILE)?)
 }
 
 fn number(what: &str, text: &str) -> Result<u32> {

@@ -49,9 +49,11 @@ impl Entering {
     /// Brings the process in, up to the execution of its program.
     pub fn enter(mut self, pid_file: Option<PathBuf>) -> Result<Entered> {
         trace::cloned(&self.plan, self.peer.pid());
-        if let Some(score) = self.plan.oom_score_adj {
-            // The score is of all who share a memory.
+        if self.plan.oom_score_adj.is_some() || self.plan.cgroup.destination().is_some() {
+            // The score is of all who share a memory, and so is the end of one of them for lack of it.
             self.peer.settle()?;
+        }
+        if let Some(score) = self.plan.oom_score_adj {
             idmap::write_oom_score(self.peer.pid(), score)?;
         }
         if let Some(destination) = self.plan.cgroup.destination() {

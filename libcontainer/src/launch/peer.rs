@@ -52,7 +52,7 @@ pub(crate) struct Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         if self.respawns && self.child.is_some() {
-            self.find_second();
+            self.end_second();
         }
         if let Some(child) = self.child.take() {
             reap::kill(&child.pidfd);
@@ -82,10 +82,17 @@ impl Peer {
     /// directory.
     pub fn begin(flags: u32, cgroup: Option<BorrowedFd<'_>>, until: Until) -> Result<Self> {
         let processors = Processors::of_thread();
-        let peer = Self::born(until, |theirs, init| {
+        let begun = Self::born(until.clone(), |theirs, init| {
             let (child, lent) = clone::spawn_beside(flags, cgroup, theirs, init)?;
             Ok((child, Some(lent)))
-        })?;
+        });
+        let peer = match begun {
+            // Where a time namespace waits for the children of this thread memory is shared with a suspended one only.
+            Err(error) if error.errno() == Some(libc::EINVAL) => {
+                return Self::begin_suspended(flags, cgroup, until);
+            }
+            begun => begun?,
+        };
         if let Some(processors) = processors {
             processors.move_away(peer.pid());
         }
@@ -181,15 +188,15 @@ impl Peer {
         Ok(())
     }
 
-    /// The second process, if there is one already. Where the first is killed before its word of it, nobody knows the second, which cannot see that it is
+    /// Ends the second process, if there is one already. Where the first is killed before its word of it, nobody knows the second, which cannot see that it is
     /// alone while it is frozen.
-    fn find_second(&mut self) {
+    fn end_second(&self) {
         // Who waits for an answer ends now.
         let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Write);
         let until = Until { deadline: Instant::now().checked_add(RESPAWN), cancel: None };
         while let Ok(Some(heard)) = talk::hear_until(&self.socket, &until) {
             if heard.frame.kind == wire::RESPAWNED {
-                let _ = self.adopt(heard.fd);
+                let _ = heard.fd.map(|second| reap::kill(&second));
                 return;
             }
         }
@@ -276,7 +283,9 @@ impl Peer {
 /// A dead init shows in the conversation.
 fn sent(sent: io::Result<()>, what: &str) -> Result<()> {
     match sent {
-        Err(error) if error.raw_os_error() != Some(libc::EPIPE) => Err(Error::io(what, &error)),
+        Err(error) if !matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => {
+            Err(Error::io(what, &error))
+        }
         _ => Ok(()),
     }
 }

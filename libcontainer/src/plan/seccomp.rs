@@ -79,16 +79,19 @@ impl Plan {
     /// # Errors
     /// As [`Plan::complete`].
     pub(crate) fn complete_or_follow<'a>(&mut self, code: Option<Code<'a>>) -> Result<Option<Code<'a>>> {
-        if self.filter_may_follow() {
+        if self.filter_may_follow(code.as_ref()) {
             debug_assert_eq!(verify::verify(&self.program), Ok(()));
             return Ok(code);
         }
         self.complete(code).map(|()| None)
     }
 
-    fn filter_may_follow(&self) -> bool {
-        let silent = !self.program.ops().iter().any(verify::asks);
-        silent && self.filter.as_ref().is_some_and(|filter| filter.listener.is_none() && !filter.kept)
+    /// Not where its instructions may be refused for a name, or where the refusal of a configuration would be the end of a container, whose hooks run.
+    fn filter_may_follow(&self, code: Option<&Code<'_>>) -> bool {
+        let silent = !self.program.ops().iter().any(verify::asks) && self.hooks.poststop.is_empty();
+        let plain = matches!(code, Some(Code::Profile(_, false)));
+        let filter = self.filter.as_ref();
+        silent && plain && filter.is_some_and(|filter| filter.listener.is_none() && !filter.kept)
     }
 }
 

@@ -122,7 +122,8 @@ impl Spec {
         let opened = opened.map_err(|errno| {
             Error::os(format!("bundle {}", given.display()), errno as i32).kind_is(ErrorKind::InvalidArgument)
         })?;
-        let bundle = Self::path_of(opened.as_fd())?;
+        let bundle = Self::path_of(opened.as_fd())
+            .map_err(|error| error.context(format!("bundle {}", given.display())))?;
         let json = load::read(&bundle, config.as_ref()).map_err(|error| error.during(STAGE))?;
         Self::from_absolute(bundle, &json)
     }
