@@ -38,6 +38,7 @@ const UNSAFE_ADDRESSES: &[&str] = &[
     "capi/tests/hygiene.rs",
     // The allocator and the stack of the shipped command.
     "runtime-cli/src/heap.rs",
+    "runtime-cli/src/end.rs",
     "runtime-cli/src/stack.rs",
     "conformance/",
     "benches/",
