@@ -57,13 +57,15 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         file: "libcontainer/src/spec/mod.rs",
-        text: "given.canonicalize().map_err(",
-        instead: "Ok::<_, std::io::Error>(given.to_path_buf()).map_err(",
-        noticed_by: &[
-            "caller::a_relative_bundle_becomes_absolute",
-            "caller::a_bundle_behind_a_link_works",
-            "errors::a_missing_bundle_is_refused",
-        ],
+        text: "let bundle = Self::path_of(opened.as_fd())",
+        instead: "let bundle = Ok::<_, Error>(given.to_path_buf())",
+        noticed_by: &["caller::a_relative_bundle_becomes_absolute", "caller::a_bundle_behind_a_link_works"],
+    },
+    Mutant {
+        file: "libcontainer/src/spec/mod.rs",
+        text: "let opened = open(given,",
+        instead: "let opened = open(Path::new(\"/\"),",
+        noticed_by: &["errors::a_missing_bundle_is_refused"],
     },
     Mutant {
         file: "libcontainer/src/state/dir.rs",
