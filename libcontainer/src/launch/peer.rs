@@ -207,8 +207,11 @@ impl Peer {
         self.respawns = false;
         let pidfd =
             pidfd.ok_or_else(|| Error::new(ErrorKind::Internal, "init respawned without a descriptor"))?;
-        let pid =
-            sys::pidfd::pid_of(pidfd.as_fd()).map_err(|error| Error::io("find the pid of init", &error))?;
+        let pid = sys::pidfd::pid_of(pidfd.as_fd()).map_err(|error| {
+            // Nobody else knows it.
+            reap::kill(&pidfd);
+            Error::io("find the pid of init", &error)
+        })?;
         if let Some(first) = self.child.replace(Child { pid, pidfd }) {
             reap::wait(&first.pidfd);
         }
@@ -300,6 +303,7 @@ pub(super) mod tests {
     use super::*;
     use crate::plan::{CgroupPlan, Hooks, Program};
     use crate::spec::Id;
+    use crate::sys::pidfd::pidfd_open;
     use crate::until::Patience;
 
     pub fn plan() -> Plan {
@@ -342,7 +346,7 @@ pub(super) mod tests {
         let (mut peer, theirs) = peer();
         peer.respawns = true;
         let mut second = Command::new("sleep").arg("60").spawn().unwrap();
-        let pidfd = crate::sys::pidfd::pidfd_open(second.id() as i32).unwrap();
+        let pidfd = pidfd_open(second.id() as i32).unwrap();
         let socket = Fd(theirs.as_raw_fd());
         teu_init::talk::send(socket, &Frame { value: 7, ..Frame::word(wire::NEED_MAPS) }, &[]).unwrap();
         teu_init::talk::send_fd(socket, &Frame::word(wire::RESPAWNED), Fd(pidfd.as_raw_fd())).unwrap();
@@ -372,8 +376,7 @@ pub(super) mod tests {
         let (mut peer, theirs) = peer();
         let [mut first, mut second] =
             ["60", "61"].map(|time| Command::new("sleep").arg(time).spawn().unwrap());
-        let [one, two] =
-            [&first, &second].map(|process| crate::sys::pidfd::pidfd_open(process.id() as i32).unwrap());
+        let [one, two] = [&first, &second].map(|process| pidfd_open(process.id() as i32).unwrap());
         let told = two.try_clone().unwrap();
         peer.child = Some(Child { pid: first.id() as i32, pidfd: one.try_clone().unwrap() });
         peer.respawns = true;
@@ -397,6 +400,40 @@ pub(super) mod tests {
         assert_eq!(alive, [false, false]);
     }
 
+    /// Runs `body` in a thread that has no /proc.
+    fn without_proc(body: impl FnOnce() + Send) {
+        let alone = || {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS).unwrap();
+            nix::unistd::chroot("/sys").unwrap();
+            body();
+        };
+        std::thread::scope(|scope| scope.spawn(alone).join().unwrap());
+    }
+
+    #[test]
+    fn a_second_process_that_cannot_be_adopted_ends_with_the_first() {
+        if !nix::unistd::geteuid().is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        let (mut peer, _theirs) = peer();
+        let mut processes = ["60", "61"].map(|time| Command::new("sleep").arg(time).spawn().unwrap());
+        let [one, two] = processes.each_ref().map(|process| pidfd_open(process.id() as i32).unwrap());
+        let told = two.try_clone().unwrap();
+        peer.child = Some(Child { pid: processes[0].id() as i32, pidfd: one.try_clone().unwrap() });
+        peer.respawns = true;
+        without_proc(move || {
+            let error = peer.adopt(Some(told)).unwrap_err();
+            assert_eq!(error.errno(), Some(libc::ENOENT), "{error}");
+        });
+        let alive = [&one, &two].map(is_alive);
+        for process in &mut processes {
+            process.kill().ok();
+            process.wait().ok();
+        }
+        assert_eq!(alive, [false, false]);
+    }
+
     #[test]
     fn the_last_word_of_a_process_is_asked_for_when_it_has_ended() {
         let failed = Frame { kind: wire::FAILED, op: u32::MAX, value: libc::EPERM as u32, detail: 0 };
@@ -405,7 +442,7 @@ pub(super) mod tests {
         {
             let (mut peer, theirs) = peer();
             let mut process = Command::new(program).stdin(Stdio::piped()).spawn().unwrap();
-            let pidfd = crate::sys::pidfd::pidfd_open(process.id() as i32).unwrap();
+            let pidfd = pidfd_open(process.id() as i32).unwrap();
             peer.child = Some(Child { pid: process.id() as i32, pidfd });
             if says {
                 teu_init::talk::send(Fd(theirs.as_raw_fd()), &failed, &[]).unwrap();
