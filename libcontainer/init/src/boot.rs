@@ -16,7 +16,7 @@ const PROGRAM: Fd = Fd(SOCKET_FD + 1);
 /// Runs whatever the caller sends.
 pub fn boot() -> ! {
     match receive() {
-        Ok(image) => crate::interpret::run(image, SOCKET),
+        Ok((image, signals_reset)) => crate::interpret::run(image, SOCKET, signals_reset),
         Err(errno) => {
             let frame = Frame { kind: FAILED, op: u32::MAX, value: errno as u32, detail: step::PROGRAM };
             let _ = talk::send(SOCKET, &frame, &[]);
@@ -25,7 +25,8 @@ pub fn boot() -> ! {
     }
 }
 
-fn receive() -> Result<Image<'static>> {
+/// The program, and whether the caller's signal dispositions are undone.
+fn receive() -> Result<(Image<'static>, bool)> {
     sys::close_range(PROGRAM.0 as u32, u32::MAX)?;
     // The caller's standard streams are not ours. Something must sit there, so that no descriptor that we receive does.
     for number in 0..SOCKET_FD {
@@ -39,7 +40,7 @@ fn receive() -> Result<Image<'static>> {
     let hello = receive_descriptors()?;
     let bytes = sys::map_shared(PROGRAM, hello.value as usize)?;
     PROGRAM.close();
-    Ok(Image { signals_reset: idle, ..open(bytes, hello.op)? })
+    Ok((open(bytes, hello.op)?, idle))
 }
 
 /// Receives every descriptor. The numbers from [`PROGRAM`] on are free, so they arrive in order: the program, then slot 0, slot 1, ...
@@ -79,7 +80,7 @@ fn open(bytes: &'static mut [u8], sent: u32) -> Result<Image<'static>> {
         place.copy_from_slice(&(number + 1).to_ne_bytes());
     }
     let progress = sys::atomic(head.get_mut(PROGRESS_OFFSET..HEADER_LEN).ok_or(EPROTO)?).ok_or(EPROTO)?;
-    Ok(Image { progress, program, slots, pointers, signals_reset: false })
+    Ok(Image { progress, program, slots, pointers })
 }
 
 #[cfg(test)]

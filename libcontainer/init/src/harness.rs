@@ -148,7 +148,7 @@ impl Script {
         let program = Program::check(&header, &[], arena).unwrap();
         let progress: &'static AtomicU32 = Box::leak(Box::new(AtomicU32::new(0)));
         let (slots, pointers) = (vec![0; 32].leak(), vec![0; 64].leak());
-        let image = Image { progress, program, slots, pointers, signals_reset: false };
+        let image = Image { progress, program, slots, pointers };
         let mut machine = Machine::new(image, Fd::NONE);
         if root != Fd::NONE {
             machine.set_root(root).unwrap();

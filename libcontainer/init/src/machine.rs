@@ -48,8 +48,6 @@ pub struct Image<'a> {
     pub slots: &'a mut [u8],
     /// Room for the pointer arrays of execve.
     pub pointers: &'a mut [u8],
-    /// Whether the caller's signal dispositions are undone already.
-    pub signals_reset: bool,
 }
 
 /// One run of a program.
@@ -94,7 +92,6 @@ impl<'a> Machine<'a> {
     /// A machine at the start of `image`.
     pub fn new(image: Image<'a>, socket: Fd) -> Self {
         Self {
-            signals_reset: image.signals_reset,
             image,
             socket,
             root: Fd::NONE,
@@ -110,6 +107,7 @@ impl<'a> Machine<'a> {
             umask: 0o022,
             door: Fd::NONE,
             root_below: false,
+            signals_reset: false,
             note: [0; NOTE_LEN],
             note_len: 0,
         }
