@@ -250,6 +250,21 @@ fn failed(what: &'static str) -> impl Fn(io::Error) -> Error {
     move |error| Error::io(what, &error).context("unable to start container process")
 }
 
+/// The same for a process on our memory.
+fn uncloned(what: &'static str) -> impl Fn(io::Error) -> Error {
+    move |error| apart(failed(what)(error))
+}
+
+/// Where the children of a thread get another time namespace, older kernels let none of them share its memory: they say no more than EINVAL.
+fn apart(error: Error) -> Error {
+    let namespace = |name| std::fs::read_link(format!("/proc/thread-self/ns/{name}")).ok();
+    match error.errno() {
+        Some(libc::EINVAL) if namespace("time") != namespace("time_for_children") => error
+            .remark("before Linux 6.2 the caller must not have unshared the time namespace of its children"),
+        _ => error,
+    }
+}
+
 /// Both ends close-on-exec and above the number at which init looks for its own.
 fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;

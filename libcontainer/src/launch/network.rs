@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::clone::Beside;
 use super::stub::{Making, make_network};
-use super::{failed, pair};
+use super::{failed, pair, uncloned};
 use crate::options::CreateOptions;
 use crate::plan::namespaces::Namespaces;
 use crate::spec::Spec;
@@ -43,7 +43,8 @@ impl Network {
         let (socket, theirs) = pair().map_err(failed("socketpair"))?;
         let (socket_fd, processors) = (socket.as_raw_fd(), Processors::of_thread());
         let making = Making { socket: socket_fd, processors, errno: AtomicI32::new(Making::UNDONE) };
-        let child = Beside::start(making, make_network).map_err(failed("clone the maker of the network"))?;
+        let child =
+            Beside::start(making, make_network).map_err(uncloned("clone the maker of the network"))?;
         if let Some(processors) = &child.task().processors {
             processors.move_away(child.pid());
         }

@@ -15,7 +15,7 @@ use super::clone::{self, Child, Lent};
 use super::reap;
 use super::stub::Task;
 use super::talk::{self, Heard};
-use super::{carrier, failed, pair, report};
+use super::{carrier, failed, pair, report, uncloned};
 use crate::plan::Plan;
 use crate::prepare::Receivers;
 use crate::state::is_alive;
@@ -82,17 +82,10 @@ impl Peer {
     /// directory.
     pub fn begin(flags: u32, cgroup: Option<BorrowedFd<'_>>, until: Until) -> Result<Self> {
         let processors = Processors::of_thread();
-        let begun = Self::born(until.clone(), |theirs, init| {
+        let peer = Self::born(until, |theirs, init| {
             let (child, lent) = clone::spawn_beside(flags, cgroup, theirs, init)?;
             Ok((child, Some(lent)))
-        });
-        let peer = match begun {
-            // Where a time namespace waits for the children of this thread memory is shared with a suspended one only.
-            Err(error) if error.errno() == Some(libc::EINVAL) => {
-                return Self::begin_suspended(flags, cgroup, until);
-            }
-            begun => begun?,
-        };
+        })?;
         if let Some(processors) = processors {
             processors.move_away(peer.pid());
         }
@@ -111,7 +104,7 @@ impl Peer {
         let mut peer = Self::new(until)?;
         let Some(theirs) = peer.theirs.take() else { return Ok(peer) };
         let init = carrier::init().map_err(failed("make the init program"))?;
-        let (child, lent) = clone(theirs.as_fd(), init.as_fd()).map_err(failed("clone init"))?;
+        let (child, lent) = clone(theirs.as_fd(), init.as_fd()).map_err(uncloned("clone init"))?;
         (peer.child, peer.lent) = (Some(child), lent);
         Ok(peer)
     }
@@ -297,6 +290,7 @@ fn sent(sent: io::Result<()>, what: &str) -> Result<()> {
 pub(super) mod tests {
     use std::process::{Command, Stdio};
 
+    use nix::sched::{CloneFlags, unshare};
     use teu_init::sys::Fd;
     use teu_init::wire::Frame;
 
@@ -403,7 +397,7 @@ pub(super) mod tests {
     /// Runs `body` in a thread that has no /proc.
     fn without_proc(body: impl FnOnce() + Send) {
         let alone = || {
-            nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS).unwrap();
+            unshare(CloneFlags::CLONE_FS).unwrap();
             nix::unistd::chroot("/sys").unwrap();
             body();
         };
@@ -478,6 +472,32 @@ pub(super) mod tests {
         let child = peer.child().unwrap().pidfd.try_clone().unwrap();
         drop(peer);
         assert!(!is_alive(&child));
+    }
+
+    #[test]
+    fn init_begins_where_children_get_another_time_namespace_or_the_error_says_so() {
+        if !nix::unistd::geteuid().is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        let refused = || io::Error::from_raw_os_error(libc::EINVAL);
+        let alone = || {
+            if let Err(error) = unshare(CloneFlags::from_bits_retain(libc::CLONE_NEWTIME)) {
+                println!("skipped: no time namespaces: {error}");
+                return;
+            }
+            for begin in [Peer::begin, Peer::begin_suspended] {
+                match begin(0, None, Until::default()) {
+                    Ok(peer) => assert!(peer.pid() > 0),
+                    Err(error) => assert!(error.to_string().contains("Linux 6.2"), "{error}"),
+                }
+            }
+            let error = uncloned("clone init")(refused());
+            assert!(error.to_string().contains("Linux 6.2"), "{error}");
+        };
+        std::thread::scope(|scope| scope.spawn(alone).join().unwrap());
+        let error = uncloned("clone init")(refused());
+        assert_eq!(error.to_string(), failed("clone init")(refused()).to_string());
     }
 
     #[test]
