@@ -37,6 +37,7 @@ tests! {
     a_profile_without_execve_ends_at_start,
     debian_runs_a_shell_under_a_full_profile [Need::Debian],
     malformed_profiles_are_refused,
+    a_profile_that_makes_no_filter_leaves_nothing,
     an_unknown_call_is_ignored_or_refused_as_asked,
     a_filter_may_come_compiled,
     features_name_what_profiles_may_say [Need::Cli],
@@ -428,6 +429,26 @@ fn malformed_profiles_are_refused(ctx: &Ctx<'_>) -> Outcome {
         let mut bundle = ctx.bundle()?;
         profile(&mut bundle, "SCMP_ACT_ALLOW", &[errno(&[CALL], 77)]).set(place, value.clone());
         ctx.refused(&bundle, &[place]).map_err(|trouble| trouble.at(format!("{place} {value}")))?;
+    }
+    Ok(())
+}
+
+/// That is found when init runs already.
+fn a_profile_that_makes_no_filter_leaves_nothing(ctx: &Ctx<'_>) -> Outcome {
+    let values = (0..4096).map(|value| json!({ "index": 0, "value": value << 16, "op": "SCMP_CMP_EQ" }));
+    let long = Value::from_iter(values);
+    let cases = [
+        (
+            "/linux/seccomp/architectures",
+            json!(["SCMP_ARCH_S390X"]),
+            "of this machine (config.json: /linux/seccomp/architectures/0)",
+        ),
+        ("/linux/seccomp/syscalls/0/args", long, "argument conditions (config.json: /linux/seccomp)"),
+    ];
+    for (place, value, text) in cases {
+        let mut bundle = ctx.bundle()?;
+        profile(&mut bundle, "SCMP_ACT_ALLOW", &[errno(&[CALL], 77)]).set(place, value);
+        ctx.refused(&bundle, &[text]).map_err(|trouble| trouble.at(place))?;
     }
     Ok(())
 }
