@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::Duration;
 
 use super::stub::{Staying, Task, stub, stub_beside};
 use crate::sys::Padded;
@@ -137,7 +137,7 @@ struct Shared<T> {
 }
 
 /// Starts `entry` on memory that it is lent.
-fn lend<T: Sync>(
+pub(super) fn lend<T: Sync>(
     flags: u64,
     cgroup: Option<BorrowedFd<'_>>,
     task: T,
@@ -166,19 +166,12 @@ impl<T: Sync> Lent<T> {
         unsafe { &(*self.0.as_ptr()).task }
     }
 
-    /// Waits until the child has left the memory: it runs another program, or has ended.
-    ///
-    /// # Errors
-    /// TimedOut after ten seconds.
-    pub fn wait(&self) -> io::Result<()> {
-        let late = Instant::now() + super::reap::PATIENCE;
-        while !self.is_back() {
-            if Instant::now() >= late {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            futex_wait(self.held(), 1, super::reap::PATIENCE);
+    /// Waits until the child has left the memory: it runs another program, or has ended. `limit` at most, and perhaps less; false if it has not.
+    pub fn wait(&self, limit: Duration) -> bool {
+        if !self.is_back() {
+            futex_wait(self.held(), 1, limit);
         }
-        Ok(())
+        self.is_back()
     }
 
     fn held(&self) -> &AtomicU32 {

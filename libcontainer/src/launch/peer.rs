@@ -27,6 +27,9 @@ use crate::{Error, ErrorKind, Result, sys};
 /// How long a first process may take to make the second: it joins namespaces before, and reads and mounts nothing.
 const RESPAWN: Duration = Duration::from_secs(1);
 
+/// How often a cancellation is looked for by who cannot wait for it: what init does to our memory shows in no descriptor.
+const GLANCE: Duration = Duration::from_millis(5);
+
 /// Dropped before its process is taken from it, it kills the process.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -117,9 +120,20 @@ impl Peer {
     }
 
     /// Waits until the process is on its own: what is done to it before is done to us as well, where it follows the memory.
+    ///
+    /// # Errors
+    /// `TimedOut` and `Cancelled` as the caller wants it, and `TimedOut` after ten seconds.
     pub fn settle(&self) -> Result<()> {
-        let settled = self.lent.as_ref().map_or(Ok(()), Lent::wait);
-        settled.map_err(failed("execute init"))
+        let Some(lent) = &self.lent else { return Ok(()) };
+        let late = Instant::now() + reap::PATIENCE;
+        let limit = if self.until.cancel.is_some() { GLANCE } else { reap::PATIENCE };
+        while !lent.wait(self.until.within(limit)) {
+            self.until.check()?;
+            if Instant::now() >= late {
+                return Err(failed("execute init")(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        Ok(())
     }
 
     /// Sends the program and its descriptors. Our copies are closed: only init holds the gate.
@@ -298,7 +312,7 @@ pub(super) mod tests {
     use crate::plan::{CgroupPlan, Hooks, Program};
     use crate::spec::Id;
     use crate::sys::pidfd::pidfd_open;
-    use crate::until::Patience;
+    use crate::until::{self, Cancel, Patience};
 
     pub fn plan() -> Plan {
         Plan {
@@ -498,6 +512,35 @@ pub(super) mod tests {
         std::thread::scope(|scope| scope.spawn(alone).join().unwrap());
         let error = uncloned("clone init")(refused());
         assert_eq!(error.to_string(), failed("clone init")(refused()).to_string());
+    }
+
+    /// Never becomes init.
+    extern "C" fn hang(_: *mut Task) -> ! {
+        loop {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_he_wants_to_for_an_init_that_hangs() {
+        let settle = |patience: &Patience| {
+            let peer = Peer::born(patience.into(), |theirs, init| {
+                let (child, lent) = clone::lend(0, None, Task::new(theirs, init), hang)?;
+                Ok((child, Some(lent)))
+            });
+            peer.unwrap().settle().unwrap_err().to_string()
+        };
+        let timeout = Some(Duration::from_millis(1));
+        assert_eq!(settle(&Patience { timeout, cancel: None }), until::late().to_string());
+        let cancel = Cancel::new().unwrap();
+        let trigger = cancel.clone();
+        let triggering = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            trigger.trigger();
+        });
+        let patience = Patience { timeout: None, cancel: Some(cancel) };
+        assert_eq!(settle(&patience), until::cancelled().to_string());
+        triggering.join().unwrap();
     }
 
     #[test]
