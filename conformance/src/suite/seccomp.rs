@@ -22,6 +22,7 @@ tests! {
     operators_compare_whole_arguments,
     conditions_on_several_arguments_must_all_hold,
     conditions_on_one_argument_are_alternatives,
+    conditions_may_be_as_many_as_the_kernel_takes,
     a_call_newer_than_the_profile_is_enosys,
     the_filter_is_in_force_with_no_new_privileges,
     the_filter_is_in_force_without_no_new_privileges,
@@ -42,6 +43,9 @@ tests! {
     a_filter_may_come_compiled,
     features_name_what_profiles_may_say [Need::Cli],
 }
+
+/// Values of an argument that come to a filter of nearly 4096 instructions, each of four.
+const MANY: u64 = 1000;
 
 /// The guinea pig: nobody calls it, it takes any argument and does nothing.
 pub(super) const CALL: &str = "sched_get_priority_max";
@@ -199,6 +203,13 @@ fn conditions_on_several_arguments_must_all_hold(ctx: &Ctx<'_>) -> Outcome {
 fn conditions_on_one_argument_are_alternatives(ctx: &Ctx<'_>) -> Outcome {
     let found = met(ctx, &[(0, 1), (0, 2)], &[&[1], &[2], &[3]])?;
     same!(found, [true, true, false], "calls that meet the rule");
+    Ok(())
+}
+
+fn conditions_may_be_as_many_as_the_kernel_takes(ctx: &Ctx<'_>) -> Outcome {
+    let values: Vec<(u32, u64)> = (0..MANY).map(|value| (0, value << 16)).collect();
+    let found = met(ctx, &values, &[&[0], &[(MANY - 1) << 16], &[MANY << 16], &[1]])?;
+    same!(found, [true, true, false, false], "calls that meet the rule");
     Ok(())
 }
 
@@ -435,7 +446,7 @@ fn malformed_profiles_are_refused(ctx: &Ctx<'_>) -> Outcome {
 
 /// That is found when init runs already.
 fn a_profile_that_makes_no_filter_leaves_nothing(ctx: &Ctx<'_>) -> Outcome {
-    let values = (0..4096).map(|value| json!({ "index": 0, "value": value << 16, "op": "SCMP_CMP_EQ" }));
+    let values = (0..2 * MANY).map(|value| json!({ "index": 0, "value": value << 16, "op": "SCMP_CMP_EQ" }));
     let long = Value::from_iter(values);
     let cases = [
         (

@@ -23,6 +23,7 @@ pub const ENAMETOOLONG: i32 = 36;
 pub const ENOSYS: i32 = 38;
 pub const ELOOP: i32 = 40;
 pub const EPROTO: i32 = 71;
+pub const EMSGSIZE: i32 = 90;
 pub const EDQUOT: i32 = 122;
 
 pub const AT_FDCWD: i32 = -100;
@@ -137,6 +138,7 @@ pub const KEYCTL_DESCRIBE: u64 = 6;
 pub const SOL_SOCKET: i32 = 1;
 pub const SCM_RIGHTS: i32 = 1;
 pub const MSG_PEEK: u32 = 2;
+pub const MSG_TRUNC: u32 = 0x20;
 pub const MSG_DONTWAIT: u32 = 0x40;
 pub const MSG_NOSIGNAL: u32 = 0x4000;
 pub const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;

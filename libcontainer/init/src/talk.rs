@@ -1,8 +1,8 @@
 //! Init's half of the conversation: frames and descriptors over the socket, which is also the lifeline.
 
 use crate::abi::{
-    CMSG_HEADER, EAGAIN, EPROTO, IoVec, MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, MsgHdr,
-    SCM_RIGHTS, SOL_SOCKET,
+    CMSG_HEADER, EAGAIN, EMSGSIZE, EPROTO, IoVec, MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK,
+    MSG_TRUNC, MsgHdr, SCM_RIGHTS, SOL_SOCKET,
 };
 use crate::sys::{self, Fd, Result};
 use crate::wire::{FDS_PER_MESSAGE, FRAME_LEN, Frame, NOTE_LEN, READY};
@@ -62,18 +62,23 @@ pub fn send_fd(socket: Fd, frame: &Frame, fd: Fd) -> Result<()> {
 
 /// Receives a frame and hands its descriptors to `take`. End of file means that the creator is gone: this process ends.
 pub fn receive(socket: Fd, mut take: impl FnMut(Fd)) -> Result<Frame> {
-    let mut bytes = [0u8; FRAME_LEN];
+    Frame::decode(receive_whole(socket, &mut [0; FRAME_LEN], &mut take)?).ok_or(EPROTO)
+}
+
+/// Receives a message into `room` and hands its descriptors to `take`. A longer one is refused.
+fn receive_whole<'a>(socket: Fd, room: &'a mut [u8], take: &mut dyn FnMut(Fd)) -> Result<&'a [u8]> {
     let mut control = Control::EMPTY;
     let size = size_of::<Control>();
-    let mut iov = IoVec { base: bytes.as_mut_ptr(), len: bytes.len() };
+    let mut iov = IoVec { base: room.as_mut_ptr(), len: room.len() };
     let mut header = message(&mut iov, Some(&mut control), size);
-    let length = sys::recvmsg(socket, &mut header, MSG_CMSG_CLOEXEC)?;
+    // With MSG_TRUNC the length is that of the message.
+    let length = sys::recvmsg(socket, &mut header, MSG_CMSG_CLOEXEC | MSG_TRUNC)?;
     let used = header.control_len;
     if length == 0 {
         sys::exit(0);
     }
-    control.fds(used).for_each(&mut take);
-    Frame::decode(bytes.get(..length).unwrap_or(&[])).ok_or(EPROTO)
+    control.fds(used).for_each(take);
+    room.get(..length).ok_or(EMSGSIZE)
 }
 
 /// Whether there is something to hear, or nobody left to say it.
@@ -94,15 +99,18 @@ pub fn expect(socket: Fd, kind: u32) -> Result<()> {
     if frame.kind == kind { Ok(()) } else { Err(EPROTO) }
 }
 
-/// Waits for the frame of kind `kind` and shows what comes behind it, which is put into `room`.
+/// Waits for the frame of kind `kind` and shows the `value` bytes that come with it: behind it, where they are put into `room`, or in a file.
 pub fn take(socket: Fd, kind: u32, room: &mut [u8]) -> Result<&[u8]> {
-    let length = sys::read(socket, room)?;
-    if length == 0 {
-        sys::exit(0);
+    let mut file = Fd::NONE;
+    let said = receive_whole(socket, room, &mut |fd| file = fd)?;
+    let frame = Frame::decode(said).filter(|frame| frame.kind == kind).ok_or(EPROTO)?;
+    let length = frame.value as usize;
+    if file != Fd::NONE {
+        let bytes = sys::map_shared(file, length)?;
+        file.close();
+        return Ok(bytes);
     }
-    let (head, body) = room.get(..length).and_then(|said| said.split_at_checked(FRAME_LEN)).ok_or(EPROTO)?;
-    let frame = Frame::decode(head).ok_or(EPROTO)?;
-    if frame.kind == kind { Ok(body) } else { Err(EPROTO) }
+    said.get(FRAME_LEN..).filter(|body| body.len() == length).ok_or(EPROTO)
 }
 
 fn message(iov: &mut IoVec, control: Option<&mut Control>, control_len: usize) -> MsgHdr {

@@ -38,7 +38,8 @@ pub const GO: u32 = 16;
 pub const COMMIT: u32 = 17;
 /// Down: first message; `op` is the number of descriptors that follow in all, `value` the length of the program in bytes.
 pub const HELLO: u32 = 18;
-/// Down: the instructions of the filter, behind the frame, for an op `seccomp` without any.
+/// Down: the instructions of the filter, `value` bytes, for an op `seccomp` without any: behind the frame, or in an attached file where the caller's socket
+/// takes no message as long.
 pub const FILTER: u32 = 20;
 /// Most bytes behind a [`FILTER`] frame: 4096 instructions.
 pub const FILTER_LEN: usize = 4096 * 8;

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
+use super::carrier;
 use crate::sys::socket::receive;
 use crate::until::{Until, Woken};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -35,9 +36,18 @@ pub(super) fn say(socket: &OwnedFd, kind: u32) -> io::Result<()> {
     send(socket, &Frame::word(kind), &[])
 }
 
-/// Sends the instructions of a filter that follows the program.
+/// Sends the instructions of a filter that follows the program: behind the frame, or in a file if no message is as long.
 pub(super) fn send_filter(socket: &OwnedFd, insns: &[u8]) -> io::Result<()> {
-    send_with(socket, &Frame::word(wire::FILTER), insns, &[])
+    let value = u32::try_from(insns.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let frame = Frame { value, ..Frame::word(wire::FILTER) };
+    match send_with(socket, &frame, insns, &[]) {
+        // A socket has room for net.core.wmem_default bytes, which may be as few as 4608 on a host.
+        Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+            let file = carrier::program(insns, insns.len())?;
+            send(socket, &frame, &[file.as_raw_fd()])
+        }
+        sent => sent,
+    }
 }
 
 fn send(socket: &OwnedFd, frame: &Frame, fds: &[RawFd]) -> io::Result<()> {
@@ -96,9 +106,25 @@ pub(super) fn hear_until(socket: &OwnedFd, until: &Until) -> io::Result<Option<H
 
 #[cfg(test)]
 mod tests {
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    use nix::sys::socket::sockopt::SndBuf;
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
+    use teu_init::sys::Fd;
 
     use super::*;
+
+    #[test]
+    fn the_longest_filter_arrives_also_by_a_socket_that_takes_no_long_message() {
+        let insns: Vec<u8> = (0..wire::FILTER_LEN).map(|at| (at / 8) as u8).collect();
+        for room in [wire::FILTER_LEN, 0] {
+            let kind = SockType::SeqPacket;
+            let (ours, init) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC).unwrap();
+            setsockopt(&ours, SndBuf, &room).unwrap();
+            send_filter(&ours, &insns).unwrap();
+            let mut space = [0; FRAME_LEN + wire::FILTER_LEN];
+            let taken = teu_init::talk::take(Fd(init.as_raw_fd()), wire::FILTER, &mut space);
+            assert!(taken == Ok(&insns), "{room}: {:?}", taken.map(<[u8]>::len));
+        }
+    }
 
     #[test]
     fn the_last_words_of_an_init_that_did_not_listen_are_heard() {

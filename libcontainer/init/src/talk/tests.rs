@@ -1,8 +1,9 @@
 //! Frames and descriptors over a real socket pair, both directions.
 
 use super::*;
+use crate::abi::EINVAL;
 use crate::harness::in_process;
-use crate::wire::{COMMIT, FAILED, GO, HELLO, READY, RESPAWNED, step};
+use crate::wire::{COMMIT, FAILED, FILTER, GO, HELLO, READY, RESPAWNED, step};
 use std::fs;
 use std::os::fd::AsRawFd as _;
 
@@ -26,7 +27,7 @@ fn frames_arrive_in_order_and_whole() {
     let [caller, init] = pair();
     let failed = Frame { kind: FAILED, op: 7, value: 13, detail: step::TARGET };
     send(init, &Frame::word(READY), &[]).unwrap();
-    send(init, &failed, b"a note that the next frame must not begin with").unwrap();
+    send(init, &failed, &[]).unwrap();
     send(init, &Frame::word(GO), &[]).unwrap();
     for expected in [Frame::word(READY), failed, Frame::word(GO)] {
         assert_eq!(receive(caller, |fd| panic!("{fd:?}")), Ok(expected));
@@ -75,12 +76,48 @@ fn a_descriptor_travels_with_its_frame_and_is_closed_on_exec() {
 }
 
 #[test]
-fn short_and_unexpected_frames_are_refused() {
+fn short_long_and_unexpected_frames_are_refused() {
     let [caller, init] = pair();
     raw(caller, &[1; FRAME_LEN - 1]);
     assert_eq!(receive(init, Fd::close), Err(EPROTO));
+    raw(caller, &[1; FRAME_LEN + 1]);
+    assert_eq!(receive(init, Fd::close), Err(EMSGSIZE));
     send(caller, &Frame::word(HELLO), &[]).unwrap();
     assert_eq!(expect(init, GO), Err(EPROTO));
+}
+
+/// A file with `content`.
+fn file_of(content: &[u8]) -> Fd {
+    // SAFETY: the name is a string.
+    let file = Fd(unsafe { libc::memfd_create(c"file".as_ptr(), libc::MFD_CLOEXEC) });
+    assert_eq!(sys::write(file, content), Ok(content.len()));
+    file
+}
+
+#[test]
+fn what_comes_with_a_frame_is_taken_whole_or_not_at_all() {
+    let word = |value: u32| Frame { value, ..Frame::word(FILTER) };
+    let message = |value: u32, body: &[u8]| [&word(value).encode(), body].concat();
+    let [caller, init] = pair();
+    let mut room = [0; FRAME_LEN + 8];
+    raw(caller, &message(5, b"12345"));
+    assert_eq!(take(init, FILTER, &mut room), Ok(b"12345".as_slice()));
+    for (said, refusal) in [
+        (message(9, b"123456789"), EMSGSIZE),
+        (message(8, b"12345"), EPROTO),
+        (message(5, b"12345678"), EPROTO),
+        (message(0, &[])[..FRAME_LEN - 1].to_vec(), EPROTO),
+    ] {
+        raw(caller, &said);
+        assert_eq!(take(init, FILTER, &mut room), Err(refusal));
+    }
+    // In a file it may be longer than the room.
+    send_fd(caller, &word(20), file_of(&[7; 20])).unwrap();
+    assert_eq!(take(init, FILTER, &mut room), Ok([7; 20].as_slice()));
+    send_fd(caller, &word(20), file_of(&[7; 19])).unwrap();
+    assert_eq!(take(init, FILTER, &mut room), Err(EINVAL));
+    send_fd(caller, &word(20), file_of(&[7; 20])).unwrap();
+    assert_eq!(take(init, GO, &mut room), Err(EPROTO));
 }
 
 #[test]

@@ -55,7 +55,10 @@ fn a_filter_is_in_force_afterwards() {
 
 #[test]
 fn a_filter_that_follows_the_program_is_taken_from_the_caller() {
-    let said = |word: u32, insns: &[u8]| [&Frame::word(word).encode(), insns].concat();
+    let said = |kind: u32, insns: &[u8]| {
+        let frame = Frame { value: insns.len() as u32, ..Frame::word(kind) };
+        [&frame.encode(), insns].concat()
+    };
     let insns = answering(libc::SYS_getppid, ERRNO_EPERM);
     for (said, outcome) in [
         (said(wire::FILTER, &insns), Ok(())),
