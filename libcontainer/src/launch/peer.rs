@@ -128,10 +128,10 @@ impl Peer {
         let late = Instant::now() + reap::PATIENCE;
         let limit = if self.until.cancel.is_some() { GLANCE } else { reap::PATIENCE };
         while !lent.wait(self.until.within(limit)) {
-            self.until.check()?;
             if Instant::now() >= late {
                 return Err(failed("execute init")(io::ErrorKind::TimedOut.into()));
             }
+            self.until.check()?;
         }
         Ok(())
     }
