@@ -382,11 +382,10 @@ pub(super) mod tests {
     #[test]
     fn a_second_process_that_is_told_of_late_ends_with_the_first() {
         let (mut peer, theirs) = peer();
-        let [mut first, mut second] =
-            ["60", "61"].map(|time| Command::new("sleep").arg(time).spawn().unwrap());
-        let [one, two] = [&first, &second].map(|process| pidfd_open(process.id() as i32).unwrap());
+        let mut processes = ["60", "61"].map(|time| Command::new("sleep").arg(time).spawn().unwrap());
+        let [one, two] = processes.each_ref().map(|process| pidfd_open(process.id() as i32).unwrap());
         let told = two.try_clone().unwrap();
-        peer.child = Some(Child { pid: first.id() as i32, pidfd: one.try_clone().unwrap() });
+        peer.child = Some(Child { pid: processes[0].id() as i32, pidfd: one.try_clone().unwrap() });
         peer.respawns = true;
         let socket = theirs.try_clone().unwrap();
         let telling = std::thread::spawn(move || {
@@ -397,14 +396,14 @@ pub(super) mod tests {
                 Fd(told.as_raw_fd()),
             )
             .unwrap();
-            first.kill().unwrap();
-            first.wait().ok();
         });
         drop(peer);
         telling.join().unwrap();
         let alive = [&one, &two].map(is_alive);
-        second.kill().ok();
-        second.wait().ok();
+        for process in &mut processes {
+            process.kill().ok();
+            process.wait().ok();
+        }
         assert_eq!(alive, [false, false]);
     }
 
