@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -74,9 +76,20 @@ fn a_bundle_is_read_and_its_path_made_absolute() {
     let bundle = Bundle::new("good");
     std::fs::write(bundle.0.join("config.json"), example(false)).unwrap();
     std::os::unix::fs::symlink(&bundle.0, bundle.0.join("link")).unwrap();
-    let spec = Spec::from_bundle(bundle.0.join("link")).unwrap();
-    assert_eq!(spec.bundle(), bundle.0);
-    assert_eq!(spec.config().hostname().as_deref(), Some("teu"));
+    let (name, parent) = (bundle.0.file_name().unwrap(), bundle.0.parent().unwrap());
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    for given in [
+        text(&bundle.0),
+        text(&bundle.0.join("link")),
+        text(&bundle.0.join("link/.")),
+        text(&bundle.0.join("link/link/")),
+        text(&bundle.0.join("..").join(name)),
+        format!("{}//./{}/", parent.display(), name.display()),
+    ] {
+        let spec = Spec::from_bundle(&given).unwrap();
+        assert_eq!(spec.bundle().as_os_str(), bundle.0.as_os_str(), "{given}");
+        assert_eq!(spec.config().hostname().as_deref(), Some("teu"));
+    }
 }
 
 #[test]
