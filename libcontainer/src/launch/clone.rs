@@ -42,7 +42,7 @@ const STACK_SIZE: usize = 48;
 const CGROUP: usize = 80;
 /// `struct clone_args` up to `cgroup` (Linux 5.7).
 const SIZE: usize = 88;
-const STACK_WORDS: usize = 1024;
+const STACK_WORDS: usize = 512;
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -288,4 +288,35 @@ unsafe fn clone3<T>(args: *mut u8, size: usize, entry: Entry<T>, task: *mut T) -
         );
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::carrier;
+    use super::super::stub::{Making, make_network};
+    use super::*;
+
+    /// Bytes of the stack that were never written to. Nothing else is on it: signals are blocked.
+    fn untouched<T: Sync>(lent: &Lent<T>) -> usize {
+        // SAFETY: the child has ended or left the memory, so nobody writes to it.
+        let stack = unsafe { &(*lent.0.as_ptr()).stack };
+        stack.iter().take_while(|word| **word == 0).count() * size_of::<u128>()
+    }
+
+    #[test]
+    fn children_use_less_than_half_of_their_stacks() {
+        let half = STACK_WORDS * size_of::<u128>() / 2;
+        let (socket, _theirs) = super::super::pair().unwrap();
+        let making = Making { socket: socket.as_raw_fd(), processors: None, errno: Making::UNDONE.into() };
+        let mut maker = Beside::start(making, make_network).unwrap();
+        maker.wait(&Until::default()).unwrap();
+        assert!(untouched(&maker.lent) > half, "{}", untouched(&maker.lent));
+
+        let (ours, theirs) = super::super::pair().unwrap();
+        let (child, lent) = spawn_beside(0, None, theirs.as_fd(), carrier::init().unwrap().as_fd()).unwrap();
+        while !lent.wait(Duration::from_secs(1)) {}
+        assert!(untouched(&lent) > half, "{}", untouched(&lent));
+        drop((ours, theirs));
+        super::super::reap::wait(&child.pidfd);
+    }
 }

@@ -87,8 +87,8 @@ pub(super) struct Mounts<'a> {
 impl<'a> Mounts<'a> {
     /// Reads `mounts` and asks for what the caller must open: trees that init cannot reach or map.
     pub fn prepare(subject: &Subject<'a>, out: &mut Builder, sources: &mut Vec<Source>) -> Result<Self> {
-        let (mut list, mut mapped): (Vec<(Simple<'a>, Option<Slot>)>, _) = (Vec::new(), Vec::new());
         let listed = subject.config.mounts().as_deref().unwrap_or(&[]);
+        let (mut list, mut mapped) = (Vec::with_capacity(listed.len()), Vec::new());
         let label = MountLabel::of(subject)?;
         for (index, mount) in listed.iter().enumerate() {
             let pointer = format!("/mounts/{index}");

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use teu_init::program::{Blob, Header, List, NewSlot, Op, Slot, Str};
+use teu_init::program::{Blob, HEADER_LEN, Header, List, NewSlot, Op, Slot, Str};
 use teu_init::wire::{FILTER_LEN, FRAME_LEN};
 
 use crate::{Error, ErrorKind, Result};
@@ -80,27 +80,28 @@ impl Program {
     /// # Errors
     /// `InvalidSpec` if the configuration is larger than the format can hold.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        let mut words = Vec::with_capacity(self.ops.len() * USUAL_WORDS);
+        let usual = self.ops.len() * USUAL_WORDS * size_of::<u32>();
+        let mut bytes = Vec::with_capacity(HEADER_LEN + usual + self.arena.len());
+        bytes.resize(HEADER_LEN, 0);
         for op in &self.ops {
-            words.extend_from_slice(op.encode().as_slice());
+            for word in op.encode().as_slice() {
+                bytes.extend_from_slice(&word.to_le_bytes());
+            }
         }
         let header = Header {
             ops: size(self.ops.len())?,
-            words: size(words.len())?,
+            words: size((bytes.len() - HEADER_LEN) / size_of::<u32>())?,
             arena: size(self.arena.len().next_multiple_of(8))?,
             pointers: size(self.pointers())?,
             slots: self.slots,
         };
         let [words_len, arena_len, ..] = header.parts().ok_or_else(too_large)?;
-        let mut bytes = Vec::with_capacity(header.total().ok_or_else(too_large)?);
-        bytes.extend_from_slice(&header.encode());
-        bytes.resize(teu_init::program::HEADER_LEN + words_len, 0);
-        let (_, room) = bytes.split_at_mut(teu_init::program::HEADER_LEN);
-        for (place, word) in room.chunks_exact_mut(size_of::<u32>()).zip(&words) {
-            place.copy_from_slice(&word.to_le_bytes());
+        if let Some(room) = bytes.first_chunk_mut() {
+            *room = header.encode();
         }
+        bytes.resize(HEADER_LEN + words_len, 0);
         bytes.extend_from_slice(&self.arena);
-        bytes.resize(teu_init::program::HEADER_LEN + words_len + arena_len, 0);
+        bytes.resize(HEADER_LEN + words_len + arena_len, 0);
         // Slots and pointer room are zero: the file is made that long without writing them.
         Ok(bytes)
     }
@@ -140,6 +141,14 @@ pub struct Builder {
 }
 
 impl Builder {
+    /// A builder with room for so many ops.
+    pub fn with_room(ops: usize) -> Self {
+        let mut builder = Self::default();
+        builder.program.ops.reserve(ops);
+        builder.program.sites.reserve(ops);
+        builder
+    }
+
     /// Adds an op.
     pub fn push(&mut self, op: Op, site: impl Into<Pointer>) {
         self.program.ops.push(op);
