@@ -7,6 +7,8 @@ mod amendment;
 mod args;
 mod clock;
 mod commands;
+#[cfg(all(any(test, target_env = "musl"), target_arch = "x86_64"))]
+mod copies;
 mod creation;
 mod durations;
 mod end;

@@ -36,7 +36,8 @@ const UNSAFE_ADDRESSES: &[&str] = &[
     "capi/src/ffi.rs",
     // A host with a signal handler and closed streams.
     "capi/tests/hygiene.rs",
-    // The allocator, the stack and the end of the command.
+    // The allocator, copies, the stack and the end of the command.
+    "runtime-cli/src/copies.rs",
     "runtime-cli/src/heap.rs",
     "runtime-cli/src/end.rs",
     "runtime-cli/src/stack.rs",
