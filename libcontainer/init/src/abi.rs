@@ -137,9 +137,7 @@ pub const KEYCTL_DESCRIBE: u64 = 6;
 
 pub const SOL_SOCKET: i32 = 1;
 pub const SCM_RIGHTS: i32 = 1;
-pub const MSG_PEEK: u32 = 2;
 pub const MSG_TRUNC: u32 = 0x20;
-pub const MSG_DONTWAIT: u32 = 0x40;
 pub const MSG_NOSIGNAL: u32 = 0x4000;
 pub const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
 pub const AF_INET: u32 = 2;

@@ -2,7 +2,6 @@
 
 use crate::abi::{EINVAL, EPROTO};
 use crate::machine::Image;
-use crate::ops::process;
 use crate::program::{HEADER_LEN, Header, PROGRESS_OFFSET, Program};
 use crate::sys::{self, Fd, Result};
 use crate::talk;
@@ -16,7 +15,7 @@ const PROGRAM: Fd = Fd(SOCKET_FD + 1);
 /// Runs whatever the caller sends.
 pub fn boot() -> ! {
     match receive() {
-        Ok((image, signals_reset)) => crate::interpret::run(image, SOCKET, signals_reset),
+        Ok(image) => crate::interpret::run(image, SOCKET),
         Err(errno) => {
             let frame = Frame { kind: FAILED, op: u32::MAX, value: errno as u32, detail: step::PROGRAM };
             let _ = talk::send(SOCKET, &frame, &[]);
@@ -25,22 +24,16 @@ pub fn boot() -> ! {
     }
 }
 
-/// The program, and whether the caller's signal dispositions are undone.
-fn receive() -> Result<(Image<'static>, bool)> {
+fn receive() -> Result<Image<'static>> {
     sys::close_range(PROGRAM.0 as u32, u32::MAX)?;
     // The caller's standard streams are not ours. Something must sit there, so that no descriptor that we receive does.
     for number in 0..SOCKET_FD {
         sys::dup3(SOCKET, Fd(number), crate::abi::O_CLOEXEC)?;
     }
-    // Init has to wait anyway.
-    let idle = !talk::can_hear(SOCKET);
-    if idle {
-        process::reset_signals()?;
-    }
     let hello = receive_descriptors()?;
     let bytes = sys::map_shared(PROGRAM, hello.value as usize)?;
     PROGRAM.close();
-    Ok((open(bytes, hello.op)?, idle))
+    open(bytes, hello.op)
 }
 
 /// Receives every descriptor. The numbers from [`PROGRAM`] on are free, so they arrive in order: the program, then slot 0, slot 1, ...

@@ -9,10 +9,9 @@ use crate::sys::{self, Fd};
 use crate::talk;
 use crate::wire::{FAILED, Frame};
 
-/// Runs the program to its end: into the container's program, or out of existence. `signals_reset` as in [`Machine`].
-pub fn run(image: Image<'_>, socket: Fd, signals_reset: bool) -> ! {
+/// Runs the program to its end: into the container's program, or out of existence.
+pub fn run(image: Image<'_>, socket: Fd) -> ! {
     let mut machine = Machine::new(image, socket);
-    machine.signals_reset = signals_reset;
     for (index, op) in (0u32..).zip(machine.program().ops().flatten()) {
         machine.progress(index);
         if let Err(fault) = execute(&mut machine, op) {

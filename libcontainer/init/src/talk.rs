@@ -1,8 +1,8 @@
 //! Init's half of the conversation: frames and descriptors over the socket, which is also the lifeline.
 
 use crate::abi::{
-    CMSG_HEADER, EAGAIN, EMSGSIZE, EPROTO, IoVec, MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK,
-    MSG_TRUNC, MsgHdr, SCM_RIGHTS, SOL_SOCKET,
+    CMSG_HEADER, EMSGSIZE, EPROTO, IoVec, MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, MSG_TRUNC, MsgHdr, SCM_RIGHTS,
+    SOL_SOCKET,
 };
 use crate::sys::{self, Fd, Result};
 use crate::wire::{FDS_PER_MESSAGE, FRAME_LEN, Frame, NOTE_LEN, READY};
@@ -79,13 +79,6 @@ fn receive_whole<'a>(socket: Fd, room: &'a mut [u8], take: &mut dyn FnMut(Fd)) -
     }
     control.fds(used).for_each(take);
     room.get(..length).ok_or(EMSGSIZE)
-}
-
-/// Whether there is something to hear, or nobody left to say it.
-pub fn can_hear(socket: Fd) -> bool {
-    let mut byte = [0; 1];
-    let mut iov = IoVec { base: byte.as_mut_ptr(), len: byte.len() };
-    sys::recvmsg(socket, &mut message(&mut iov, None, 0), MSG_PEEK | MSG_DONTWAIT) != Err(EAGAIN)
 }
 
 /// Waits for the frame of kind `kind`, which has no descriptors; by `read`, as [`send`]. End of file is the creator's end, and ours.

@@ -4,7 +4,7 @@
 //! caller                                     init
 //! [network namespace ─────────────────────── ]      made by a child beside all this, and sent to init by it: see network.rs
 //! clone3, execveat ────────────────────────► fresh image, one descriptor
-//! prepare the rest               ┌─────────► [undo the caller's signals]    if it has to wait
+//! prepare the rest               ┌─────────►
 //! [late limits, after exec]      │
 //! program, descriptors ──────────┘           check, run the ops
 //! [filter, compiled meanwhile] ────────────►         awaited where it is loaded
@@ -17,7 +17,7 @@
 //! ◄──────────────────────────────── Ready            or Failed, or end of file: it died
 //! rlimits, publish the gate
 //! [terminal, pidfd to their receivers, pid file]
-//! Commit ──────────────────────────────────► may outlive its creator; waits at the gate
+//! Commit ──────────────────────────────────► may outlive its creator; undoes the signals, waits at the gate
 //! ```
 
 mod agent;

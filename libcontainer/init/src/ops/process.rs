@@ -12,12 +12,16 @@ use crate::sys::{self, Errno, Fd, child};
 use crate::talk;
 use crate::wire::{self, Frame, step};
 use core::ffi::CStr;
+use core::mem;
 
 /// What ends init while it waits, although the first process of a pid namespace is deaf to signals that it has not asked for. The program gets the defaults.
 const ENDING: [u32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
-/// Undoes the dispositions of the calling thread: exec keeps the signals that it ignores.
-pub fn reset_signals() -> sys::Result<()> {
+/// Undoes the dispositions of the calling thread, once: exec keeps the signals that it ignores.
+fn reset_signals(machine: &mut Machine<'_>) -> sys::Result<()> {
+    if mem::replace(&mut machine.signals_reset, true) {
+        return Ok(());
+    }
     for signal in (1..=SIGNALS).filter(|signal| ![SIGKILL, SIGSTOP].contains(signal)) {
         match ENDING.contains(&signal) {
             true => sys::signal_ends(signal)?,
@@ -28,14 +32,11 @@ pub fn reset_signals() -> sys::Result<()> {
 }
 
 /// Undoes what came from the calling thread. What may not be undone (a lower nice value without the right) stays as it is. Dispositions take a while, and
-/// may wait for the commit, where nobody waits for init: unless hooks or a filter come before.
+/// wait for a moment in which nobody waits for init, unless hooks or a filter come before.
 pub fn reset(machine: &mut Machine<'_>) -> Outcome {
     let early = |op: Op| matches!(op, Op::Hook { .. } | Op::Seccomp { .. });
-    if machine.signals_reset {
-        // Before the program came.
-    } else if machine.program().ops().flatten().any(early) {
-        reset_signals()?;
-        machine.signals_reset = true;
+    if machine.program().ops().flatten().any(early) {
+        reset_signals(machine)?;
     } else {
         ENDING.into_iter().try_for_each(sys::signal_ends)?;
     }
@@ -186,6 +187,7 @@ pub fn ask(machine: &Machine<'_>, what: u32) -> Outcome {
 /// Closes everything but the conversation, the gate and the door, all of which exec closes. From here on init holds nothing of the host and opens nothing: it may
 /// wait for long.
 pub fn close_rest(machine: &mut Machine<'_>, first: u32, gate: Option<Slot>) -> Outcome {
+    machine.gated = gate.is_some();
     let gate = gate.map_or(machine.socket, |gate| machine.slot(gate));
     close_all_but(first, [machine.socket, gate, machine.door])?;
     sys::close_on_exec(machine.socket)?;
@@ -198,10 +200,12 @@ pub fn close_rest(machine: &mut Machine<'_>, first: u32, gate: Option<Slot>) -> 
 /// Reports success and waits until the caller has recorded the container.
 pub fn ready(machine: &mut Machine<'_>) -> Outcome {
     talk::send(machine.socket, &Frame::word(wire::READY), &[])?;
-    talk::expect(machine.socket, wire::COMMIT)?;
-    if !machine.signals_reset {
-        reset_signals()?;
+    // An exec is waited for behind the commit as well, and in between while its caller wakes up.
+    if !machine.gated {
+        reset_signals(machine)?;
     }
+    talk::expect(machine.socket, wire::COMMIT)?;
+    reset_signals(machine)?;
     // The caller has it by now. A copy here would hide from the kernel that an agent is gone.
     machine.listener.close();
     Ok(())

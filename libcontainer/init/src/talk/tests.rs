@@ -37,20 +37,6 @@ fn frames_arrive_in_order_and_whole() {
 }
 
 #[test]
-fn whether_there_is_something_to_hear_is_known_without_hearing_it() {
-    let [caller, init] = pair();
-    assert!(!can_hear(init));
-    let file = fs::File::open("/dev/null").unwrap();
-    send_fd(caller, &Frame::word(HELLO), Fd(file.as_raw_fd())).unwrap();
-    assert!(can_hear(init) && can_hear(init));
-    let mut received = 0;
-    assert_eq!(receive(init, |_| received += 1), Ok(Frame::word(HELLO)));
-    assert_eq!((received, can_hear(init)), (1, false));
-    caller.close();
-    assert!(can_hear(init), "the end");
-}
-
-#[test]
 fn a_note_is_cut_and_comes_behind_its_frame() {
     let [caller, init] = pair();
     send(init, &Frame::word(FAILED), &[b'n'; NOTE_LEN + 50]).unwrap();
