@@ -9,7 +9,7 @@ use crate::cgroup::{self, DeviceCache, Oom};
 use crate::container::{Container, Exit, remove};
 use crate::host::{Host, nodes};
 use crate::image;
-use crate::launch::{Spare, network};
+use crate::launch::network;
 use crate::options::{CreateOptions, Delete};
 use crate::plan::{self, Code, Plan, Shape};
 use crate::prepare::Prepared;
@@ -42,7 +42,6 @@ struct Shared {
     root: PathBuf,
     host: OnceLock<Host>,
     devices: DeviceCache,
-    spare: Spare,
 }
 
 /// One entry of [`Runtime::list`].
@@ -60,8 +59,7 @@ impl Runtime {
     /// # Errors
     /// None at present.
     pub fn at(root: impl Into<PathBuf>) -> Result<Self> {
-        let (host, devices, spare) = Default::default();
-        let shared = Shared { root: root.into(), host, devices, spare };
+        let shared = Shared { root: root.into(), host: OnceLock::new(), devices: DeviceCache::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -144,8 +142,7 @@ impl Runtime {
     pub fn prepare(&self, mut plan: Plan, options: CreateOptions) -> Result<Prepared> {
         // Limits may have come since it was made.
         plan.suspends = true;
-        let Shared { root, devices, spare, .. } = &*self.shared;
-        let prepared = plan.prepare(root, (devices, spare), options, None);
+        let prepared = plan.prepare(&self.shared.root, &self.shared.devices, options, None);
         prepared.map_err(|error| error.during("prepare"))
     }
 
@@ -160,8 +157,7 @@ impl Runtime {
         let decided = self.decide(id, &spec, &options);
         let decided = decided.and_then(|(mut plan, code)| Ok((plan.complete_or_follow(code)?, plan)));
         let (code, plan) = decided.map_err(|error| error.during("plan"))?;
-        let Shared { root, devices, spare, .. } = &*self.shared;
-        let prepared = plan.prepare(root, (devices, spare), options, network);
+        let prepared = plan.prepare(&self.shared.root, &self.shared.devices, options, network);
         let prepared = prepared.map_err(|error| error.during("prepare"))?;
         prepared.launch_with(code).map_err(|error| error.during("launch"))
     }
@@ -181,12 +177,11 @@ impl Runtime {
         ended
     }
 
-    /// Asks now what `create` has to know about the machine, and makes the init program of the next container; the first `create` does it otherwise.
+    /// Asks now what `create` has to know about the machine; the first `create` does it otherwise.
     ///
     /// # Errors
     /// `Kernel`: it cannot be read.
     pub fn probe(&self) -> Result<()> {
-        self.shared.spare.fill();
         self.host().map(drop)
     }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Container, Exit};
 use crate::cgroup::Cgroup;
 use crate::host::Host;
-use crate::launch::{self, Entered, Entering, reap};
+use crate::launch::{Entered, Entering, Peer, reap};
 use crate::options::ExecOptions;
 use crate::plan::{self, Plan, Shape, Target};
 use crate::prepare;
@@ -71,7 +71,7 @@ impl Container {
         let paused = self.enterable(options.ignore_paused)?;
         let until = Until::from(&Patience { timeout: options.timeout, cancel: options.cancel.take() });
         until.check()?;
-        let peer = launch::begin_entry(until)?;
+        let peer = Peer::begin(0, None, until)?;
         let spec = Spec::of_process(&self.record.bundle, &self.dir.read_config()?, process)?;
         for warning in spec.warnings().iter().filter(|warning| warning.pointer.starts_with("/process/")) {
             log::warn!("config.json: {}: {}", warning.pointer, warning.message);

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Container, not_running};
 use crate::host::Host;
-use crate::launch::{self, Entering, reap};
+use crate::launch::{Entering, Peer, reap};
 use crate::options::ExecOptions;
 use crate::plan::{self, Plan, Target, live_mounts};
 use crate::prepare;
@@ -122,7 +122,7 @@ impl Container {
 
     /// Sends a process in, and waits until it is out again.
     fn enter_for(&self, plan: Plan, until: Until) -> Result<()> {
-        let peer = launch::begin_entry(until)?;
+        let peer = Peer::begin(0, None, until)?;
         let slots = prepare::open_entry(&plan, self, ExecOptions::default())?;
         let receivers = prepare::Receivers::default();
         let entering = Entering::new(peer, plan, self.pid().unwrap_or(0), slots, receivers)?;

@@ -40,12 +40,11 @@ mod talk;
 mod trace;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use teu_init::wire;
 
-pub(crate) use self::carrier::Spare;
 pub use self::carrier::init_size;
 pub(crate) use self::exec::{Entered, Entering};
 pub(crate) use self::peer::Peer;
@@ -146,7 +145,6 @@ impl Launch {
         if let Some(network) = self.prepared.network.take() {
             network.finish(&self.prepared.until)?;
         }
-        self.prepared.spare.refill();
         loop {
             let heard = self.peer.next(&self.prepared.plan)?;
             let Some(heard) = heard else { return Err(self.obituary()) };
@@ -230,24 +228,10 @@ impl Launch {
 }
 
 /// Clones init, which waits for its program.
-pub(crate) fn begin(plan: &Plan, cgroup: &Cgroup, spare: &Spare, until: Until) -> Result<Peer> {
+pub(crate) fn begin(plan: &Plan, cgroup: &Cgroup, until: Until) -> Result<Peer> {
     let into = plan.into_cgroup.and_then(|dir| cgroup.directory(&plan.cgroup, dir));
     let begin = if plan.suspends { Peer::begin_suspended } else { Peer::begin };
-    begin(program(spare)?.as_fd(), plan.clone_flags, into, until).map_err(|error| unplaced(error, plan))
-}
-
-/// The same for a unit of systemd, which is started with a process: the caller is suspended.
-pub(crate) fn begin_for_unit(plan: &Plan, spare: &Spare, until: Until) -> Result<Peer> {
-    Peer::begin_suspended(program(spare)?.as_fd(), plan.clone_flags, None, until)
-}
-
-/// Clones init where the caller is: it enters a container by its program.
-pub(crate) fn begin_entry(until: Until) -> Result<Peer> {
-    Peer::begin(program(&Spare::default())?.as_fd(), 0, None, until)
-}
-
-fn program(spare: &Spare) -> Result<OwnedFd> {
-    spare.take().map_err(failed("make the init program"))
+    begin(plan.clone_flags, into, until).map_err(|error| unplaced(error, plan))
 }
 
 /// A clone into a cgroup is denied where a move into it would be: the kernel says no more than that.

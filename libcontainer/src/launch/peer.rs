@@ -82,15 +82,10 @@ impl Peer {
     }
 
     /// A peer whose process gets ready while we decide what it is to do, in new namespaces (`flags`, CLONE_NEW*) and, with `cgroup`, in that cgroup2
-    /// directory. `init` is the program.
-    pub fn begin(
-        init: BorrowedFd<'_>,
-        flags: u32,
-        cgroup: Option<BorrowedFd<'_>>,
-        until: Until,
-    ) -> Result<Self> {
+    /// directory.
+    pub fn begin(flags: u32, cgroup: Option<BorrowedFd<'_>>, until: Until) -> Result<Self> {
         let processors = Processors::of_thread();
-        let peer = Self::born(until, |theirs| {
+        let peer = Self::born(until, |theirs, init| {
             let (child, lent) = clone::spawn_beside(flags, cgroup, theirs, init)?;
             Ok((child, Some(lent)))
         })?;
@@ -101,22 +96,18 @@ impl Peer {
     }
 
     /// The same, with the caller suspended until the process has left our memory.
-    pub fn begin_suspended(
-        init: BorrowedFd<'_>,
-        flags: u32,
-        cgroup: Option<BorrowedFd<'_>>,
-        until: Until,
-    ) -> Result<Self> {
-        Self::born(until, |theirs| Ok((clone::spawn(flags, cgroup, theirs, init)?, None)))
+    pub fn begin_suspended(flags: u32, cgroup: Option<BorrowedFd<'_>>, until: Until) -> Result<Self> {
+        Self::born(until, |theirs, init| Ok((clone::spawn(flags, cgroup, theirs, init)?, None)))
     }
 
     fn born(
         until: Until,
-        clone: impl FnOnce(BorrowedFd<'_>) -> io::Result<(Child, Option<Lent<Task>>)>,
+        clone: impl FnOnce(BorrowedFd<'_>, BorrowedFd<'_>) -> io::Result<(Child, Option<Lent<Task>>)>,
     ) -> Result<Self> {
         let mut peer = Self::new(until)?;
         let Some(theirs) = peer.theirs.take() else { return Ok(peer) };
-        let (child, lent) = clone(theirs.as_fd()).map_err(uncloned("clone init"))?;
+        let init = carrier::init().map_err(failed("make the init program"))?;
+        let (child, lent) = clone(theirs.as_fd(), init.as_fd()).map_err(uncloned("clone init"))?;
         (peer.child, peer.lent) = (Some(child), lent);
         Ok(peer)
     }
@@ -351,10 +342,6 @@ pub(super) mod tests {
         }
     }
 
-    fn init() -> OwnedFd {
-        carrier::init().unwrap()
-    }
-
     /// A peer that spawned nothing, and init's end of its conversation.
     fn peer() -> (Peer, OwnedFd) {
         let mut peer = Peer::new(Until::from(&Patience::default())).unwrap();
@@ -481,7 +468,7 @@ pub(super) mod tests {
     #[test]
     fn an_init_that_is_given_up_at_any_moment_is_ended() {
         for step in 0..200 {
-            let peer = Peer::begin(init().as_fd(), 0, None, Until::default()).unwrap();
+            let peer = Peer::begin(0, None, Until::default()).unwrap();
             let child = peer.child().unwrap().pidfd.try_clone().unwrap();
             let since = Instant::now();
             while since.elapsed() < Duration::from_micros(4 * step) {}
@@ -492,7 +479,7 @@ pub(super) mod tests {
 
     #[test]
     fn an_init_for_which_the_caller_waited_has_left_its_memory() {
-        let peer = Peer::begin_suspended(init().as_fd(), 0, None, Until::default()).unwrap();
+        let peer = Peer::begin_suspended(0, None, Until::default()).unwrap();
         let executed = std::fs::read_link(format!("/proc/{}/exe", peer.pid())).unwrap();
         assert!(executed.to_string_lossy().contains("teu-init"), "{}", executed.display());
         let child = peer.child().unwrap().pidfd.try_clone().unwrap();
@@ -513,7 +500,7 @@ pub(super) mod tests {
                 return;
             }
             for begin in [Peer::begin, Peer::begin_suspended] {
-                match begin(init().as_fd(), 0, None, Until::default()) {
+                match begin(0, None, Until::default()) {
                     Ok(peer) => assert!(peer.pid() > 0),
                     Err(error) => assert!(error.to_string().contains("Linux 6.2"), "{error}"),
                 }
@@ -536,9 +523,8 @@ pub(super) mod tests {
     #[test]
     fn nobody_waits_longer_than_he_wants_to_for_an_init_that_hangs() {
         let settle = |patience: &Patience| {
-            let program = init();
-            let peer = Peer::born(patience.into(), |theirs| {
-                let (child, lent) = clone::lend(0, None, Task::new(theirs, program.as_fd()), hang)?;
+            let peer = Peer::born(patience.into(), |theirs, init| {
+                let (child, lent) = clone::lend(0, None, Task::new(theirs, init), hang)?;
                 Ok((child, Some(lent)))
             });
             peer.unwrap().settle().unwrap_err().to_string()
@@ -560,7 +546,7 @@ pub(super) mod tests {
     fn what_is_done_to_a_settled_init_is_not_done_to_us() {
         let score = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
         let ours = score(std::process::id() as i32);
-        let peer = Peer::begin(init().as_fd(), 0, None, Until::default()).unwrap();
+        let peer = Peer::begin(0, None, Until::default()).unwrap();
         peer.settle().unwrap();
         let path = format!("/proc/{}/oom_score_adj", peer.pid());
         std::fs::write(path, "777").unwrap();

@@ -19,7 +19,7 @@ pub(crate) use self::sources::{cannot_map, ids_namespace};
 use crate::cgroup::{Cgroup, CgroupRecord, DeviceCache};
 use crate::container::Container;
 use crate::launch::network::{Begun, Network};
-use crate::launch::{self, Peer, Spare, report};
+use crate::launch::{self, Peer, report};
 use crate::options::{CreateOptions, ExecOptions};
 use crate::plan::network::made_beside;
 use crate::plan::{self, Plan, Source, cgroup::CgroupPlan};
@@ -48,8 +48,6 @@ pub struct Prepared {
     pub(crate) receivers: Receivers,
     /// The network namespace, while it is made.
     pub(crate) network: Option<Network>,
-    /// The init program of the next container.
-    pub(crate) spare: Spare,
     /// When init must be ready.
     pub(crate) until: Until,
 }
@@ -62,7 +60,7 @@ impl Plan {
     pub(crate) fn prepare(
         mut self,
         root: &std::path::Path,
-        (devices, spare): (&DeviceCache, &Spare),
+        devices: &DeviceCache,
         mut options: CreateOptions,
         network: Option<Begun>,
     ) -> Result<Prepared> {
@@ -81,7 +79,7 @@ impl Plan {
         }
         let pid_file = options.pid_file.clone();
         // The cgroup first: a mount of the container may be a bind of it.
-        let (cgroup, peer) = self.make_cgroup(devices, spare, &until)?;
+        let (cgroup, peer) = self.make_cgroup(devices, &until)?;
         record.cgroup = cgroup.record();
         let program = self.encoded()?;
         let resctrl = self.intel_rdt.as_ref().map(Resctrl::create).transpose()?;
@@ -115,7 +113,6 @@ impl Plan {
             program,
             pid_file,
             receivers,
-            spare: spare.clone(),
             until,
             network,
         })
@@ -130,25 +127,27 @@ impl Plan {
     }
 
     /// The cgroup, and init in it: if systemd makes the cgroup it has to have a process first. The process is declared last: what fails ends it first.
-    fn make_cgroup(&mut self, devices: &DeviceCache, spare: &Spare, until: &Until) -> Result<(Cgroup, Peer)> {
+    fn make_cgroup(&mut self, devices: &DeviceCache, until: &Until) -> Result<(Cgroup, Peer)> {
         let mut cgroup = Cgroup::begin(&self.cgroup);
-        let peer = self.start_unit(&mut cgroup, spare, until)?;
+        let peer = self.start_unit(&mut cgroup, until)?;
         cgroup.make_all(&self.cgroup, devices).map_err(|error| match &peer {
             Some(peer) if peer.is_dead() && report::may_be_out_of_memory(self) => report::out_of_memory(),
             _ => error,
         })?;
-        let peer = peer.map_or_else(|| launch::begin(self, &cgroup, spare, until.clone()), Ok)?;
+        let peer = peer.map_or_else(|| launch::begin(self, &cgroup, until.clone()), Ok)?;
         Ok((cgroup, peer))
     }
 
     /// A unit of systemd is started with init in it.
-    fn start_unit(&mut self, cgroup: &mut Cgroup, spare: &Spare, until: &Until) -> Result<Option<Peer>> {
-        let needs_process = self.cgroup.unit.as_ref().is_some_and(|unit| !unit.is_slice());
-        let peer = needs_process.then(|| launch::begin_for_unit(self, spare, until.clone())).transpose()?;
+    fn start_unit(&mut self, cgroup: &mut Cgroup, until: &Until) -> Result<Option<Peer>> {
         let CgroupPlan { unit, dirs, .. } = &mut self.cgroup;
         let Some(unit) = unit else { return Ok(None) };
-        cgroup.start_unit(unit, peer.as_ref().map(Peer::pid), dirs, until)?;
-        Ok(peer)
+        if unit.is_slice() {
+            return cgroup.start_unit(unit, None, dirs, until).map(|()| None);
+        }
+        let peer = Peer::begin_suspended(self.clone_flags, None, until.clone())?;
+        cgroup.start_unit(unit, Some(peer.pid()), dirs, until)?;
+        Ok(Some(peer))
     }
 
     fn record(&self) -> Record {
