@@ -435,10 +435,6 @@ pub(crate) fn decide<'a>(
     Ok((plan, seccomp.map(|seccomp| seccomp.code)))
 }
 
-/// The ops of most containers without those of their mounts, of which a bind has two.
-const USUAL_OPS: usize = 64;
-const OPS_OF_A_MOUNT: usize = 2;
-
 /// The chapters in the order of the container's life. Descriptors that are sent come first, then the ops.
 fn compile_program(
     id: &Id,
@@ -446,8 +442,7 @@ fn compile_program(
     process: &oci_spec::runtime::Process,
     seccomp: Option<&Seccomp<'_>>,
 ) -> Result<(Program, Vec<Source>, Vec<MappedTree>)> {
-    let mounts = subject.config.mounts().as_ref().map_or(0, Vec::len);
-    let (mut out, mut sources) = (Builder::with_room(USUAL_OPS + OPS_OF_A_MOUNT * mounts), Vec::new());
+    let (mut out, mut sources) = (Builder::for_container(subject.config), Vec::new());
     let mut descriptors = descriptors(subject, process, &mut out, &mut sources);
     let tasks = cgroup_entrances(subject, &mut out, &mut sources);
     let delegated = subject.cgroup.delegate.as_ref().map(|_| {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use oci_spec::runtime::Spec;
 use teu_init::program::{Blob, HEADER_LEN, Header, List, NewSlot, Op, Slot, Str};
 use teu_init::wire::{FILTER_LEN, FRAME_LEN};
 
@@ -134,6 +135,10 @@ fn too_large() -> Error {
     Error::new(ErrorKind::InvalidSpec, "the configuration is too large")
 }
 
+/// The ops of most containers without those of their mounts, of which a bind has two.
+const USUAL_OPS: usize = 64;
+const OPS_OF_A_MOUNT: usize = 2;
+
 /// Collects ops. Descriptors that the caller sends are numbered before those that init opens.
 #[derive(Debug, Default)]
 pub struct Builder {
@@ -141,8 +146,9 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder with room for so many ops.
-    pub fn with_room(ops: usize) -> Self {
+    /// A builder with room for the ops of most containers.
+    pub fn for_container(config: &Spec) -> Self {
+        let ops = USUAL_OPS + OPS_OF_A_MOUNT * config.mounts().as_ref().map_or(0, Vec::len);
         let mut builder = Self::default();
         builder.program.ops.reserve(ops);
         builder.program.sites.reserve(ops);
