@@ -90,6 +90,9 @@ fn a_bundle_is_read_and_its_path_made_absolute() {
         assert_eq!(spec.bundle().as_os_str(), bundle.0.as_os_str(), "{given}");
         assert_eq!(spec.config().hostname().as_deref(), Some("teu"));
     }
+    // Below the working directory, which a test has from cargo.
+    let relative = Path::new("tests/plans/default-hybrid");
+    assert_eq!(Spec::from_bundle(relative).unwrap().bundle(), relative.canonicalize().unwrap());
 }
 
 #[test]
