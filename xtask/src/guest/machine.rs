@@ -113,9 +113,10 @@ fn virtualizes(cpuinfo: &str) -> bool {
     cpuinfo.split_whitespace().any(|flag| matches!(flag, "vmx" | "svm"))
 }
 
+/// `tsc=reliable`: the kernel patches its clock when it finds that the time stamps of an emulated processor jump, with the same end as in [`STEADY`].
 fn kernel_line(cgroups: Cgroups, security: &str) -> String {
     const ALWAYS: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off \
-                          systemd.show_status=0 net.ifnames=0";
+                          systemd.show_status=0 net.ifnames=0 tsc=reliable";
     let layout = match cgroups {
         Cgroups::V2 => "systemd.unified_cgroup_hierarchy=1",
         // systemd 256 and newer want to be asked twice.
