@@ -33,7 +33,8 @@ pub struct EventOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Memory ran out.
+    /// Memory ran out. With `memory.oom.group` everybody in a unit of systemd dies at once, and systemd may take the unit away before its counters are
+    /// read: then only [`Event::Exit`] is told.
     Oom {
         /// How many processes were killed for it since the container was made; absent where the kernel does not count (Linux < 4.13 on v1).
         kills: Option<u64>,
