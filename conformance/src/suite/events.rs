@@ -212,8 +212,7 @@ fn an_oom_takes_everybody_where_the_group_dies_as_one(ctx: &Ctx<'_>) -> Outcome 
     };
     let lines = told(ctx, &container.id, &[&greedy])?;
     let [oom, end] = words(&container.id);
-    // systemd may take the unit away before anybody has read why it is empty.
-    check!(ctx.host.systemd || lines.contains(&oom), "no oom among {lines:?}");
+    check!(lines.contains(&oom), "no oom among {lines:?}");
     same!(lines.last(), Some(&end), "the last line");
     container.ended()?;
     same!(container.status()?, "stopped", "status");
