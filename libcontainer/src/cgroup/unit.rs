@@ -1,11 +1,13 @@
 //! The unit of systemd that a cgroup belongs to: started with init in it, changed, stopped.
 
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use super::{Cgroup, Dir, RecordedUnit, failed};
 use crate::error::Result;
 use crate::host::OwnCgroup;
 use crate::plan::cgroup::{CgroupDir, CgroupPlan, UnitPlan};
+use crate::sys::fs::open_directory_plain;
 use crate::systemd::{self, Systemd};
 use crate::until::Until;
 
@@ -72,6 +74,24 @@ impl Cgroup {
         systemd::stop(unit, &until)
     }
 
+    /// The path in cgroup2 of a container that systemd has a unit for.
+    pub(crate) fn path_of_unit(&self) -> Option<String> {
+        self.dir_of_unit().map(|(dir, _)| format!("/{}", dir.path))
+    }
+
+    /// The group that the unit is in, which systemd does not remove with it.
+    pub(crate) fn above_unit(&self) -> Option<OwnedFd> {
+        let (dir, unit) = self.dir_of_unit()?;
+        // A group in the unit goes with it.
+        let above = dir.path.split('/').take_while(|part| *part != unit.name);
+        let path = above.fold(dir.root.clone(), |path, part| path.join(part));
+        open_directory_plain(&path).ok()
+    }
+
+    fn dir_of_unit(&self) -> Option<(&Dir, &RecordedUnit)> {
+        self.dirs.iter().find(|dir| dir.is_v2()).zip(self.unit.as_ref())
+    }
+
     /// Whether one of its directories is there; a scope goes with its last process. One that was never looked for may come still: its creator died after it
     /// had asked systemd, which has not got to it.
     pub(crate) fn is_there(&self) -> bool {
@@ -91,8 +111,11 @@ fn go_below(init: i32, subgroup: &str, dir: &mut CgroupDir) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::super::{CgroupRecord, RecordedDir};
     use super::*;
+    use crate::plan::cgroup::systemd::Manager;
 
     #[test]
     fn what_was_never_looked_for_may_be_there_and_what_was_made_and_is_gone_is_not() {
@@ -108,5 +131,26 @@ mod tests {
         };
         assert!(is_there(0));
         assert!(!is_there(7));
+    }
+
+    #[test]
+    fn the_slice_is_above_the_unit_whose_group_the_container_may_be_below() {
+        let root = std::env::temp_dir().join(format!("teu-above-unit-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("a.slice")).unwrap();
+        let unit = |name: &str| RecordedUnit { manager: Manager::System, name: name.to_owned() };
+        let above = |path: &str, unit: Option<RecordedUnit>| {
+            let dir =
+                RecordedDir { root: root.clone(), path: path.to_owned(), hierarchy: String::new(), inode: 1 };
+            let cgroup = Cgroup::open(&CgroupRecord { v2: true, dirs: vec![dir], unit }).unwrap();
+            let fd = cgroup.above_unit()?;
+            Some(std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap())
+        };
+        let slice = Some(root.join("a.slice"));
+        assert_eq!(above("a.slice/x.scope", Some(unit("x.scope"))), slice);
+        assert_eq!(above("a.slice/x.scope/below", Some(unit("x.scope"))), slice);
+        assert_eq!(above("x.scope", Some(unit("x.scope"))), Some(root.clone()));
+        assert_eq!(above("gone.slice/x.scope", Some(unit("x.scope"))), None);
+        assert_eq!(above("a.slice/x", None), None, "systemd has nothing to do with it");
+        std::fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -3,8 +3,11 @@
 //! The descriptor is an epoll of everything that the kernel tells about the container; there is no thread behind it. Law: memory that ran out is told before
 //! the end that it caused.
 
+mod above;
+mod kernel_log;
 mod oom;
 mod pressure;
+mod witness;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -33,10 +36,16 @@ pub struct EventOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Memory ran out. With `memory.oom.group` everybody in a unit of systemd dies at once, and systemd may take the unit away before its counters are
-    /// read: then only [`Event::Exit`] is told.
+    /// Memory ran out. systemd removes the cgroup of a unit as soon as it is empty, often before its counters could be read. Then the kernel's log is
+    /// asked (`/dev/kmsg`, mostly for CAP_SYSLOG alone), and by who may not read it the counters of the slice. Only [`Event::Exit`] is told if these do not
+    /// know either:
+    /// - the log of one victim without `memory.oom.group`, if more than ten in five seconds were killed for memory on the machine;
+    /// - the slice if it is gone too, is the root, or does not count what is below (`memory_localevents`), or if the caller comes more than a second late.
+    ///
+    /// The slice counts others as well: who reaches his limit in his last second, while somebody in the same slice is killed for memory, passes for a victim.
     Oom {
-        /// How many processes were killed for it since the container was made; absent where the kernel does not count (Linux < 4.13 on v1).
+        /// How many processes were killed for it since the container was made; absent where the kernel does not count (Linux < 4.13 on v1), and when the
+        /// counters were gone.
         kills: Option<u64>,
         /// Why.
         cause: OomCause,
@@ -208,9 +217,18 @@ impl Events {
     }
 
     fn happened(&mut self, index: usize) -> Result<()> {
+        // Who else is told that the group is empty may remove it, and its counters with it: they come first.
+        match self.sources.get(index) {
+            Some(Source::Cgroup(_)) => self.look_at_memory(false),
+            Some(Source::Init(_)) => {
+                self.look_at_memory(true);
+                self.pending.push_back(Event::Exit);
+            }
+            _ => {}
+        }
         let Some(source) = self.sources.get_mut(index) else { return Ok(()) };
         let goes_on = match source {
-            Source::Oom(oom) => oom.happened(&mut self.buffer, &mut self.pending),
+            Source::Oom(oom) => oom.happened(true, &mut self.buffer, &mut self.pending),
             Source::Cgroup(cgroup) => cgroup.read(&mut self.buffer, &mut self.pending),
             Source::Pressure(pressure) => pressure.happened(&mut self.buffer, &mut self.pending),
             Source::Init(_) => false,
@@ -218,21 +236,19 @@ impl Events {
         if !goes_on {
             self.epoll.delete(source.fd()).map_err(|errno| failed("epoll_ctl", errno))?;
         }
-        if matches!(source, Source::Init(_)) {
-            self.ended();
-        }
         Ok(())
     }
 
-    /// What killed init may not have been looked at yet.
-    fn ended(&mut self) {
-        let told = |pending: &VecDeque<Event>| pending.iter().any(|event| matches!(event, Event::Oom { .. }));
+    /// What is the cause of the end may not have been looked at when that is told.
+    fn look_at_memory(&mut self, ended: bool) {
         for source in &mut self.sources {
-            if let (Source::Oom(oom), false) = (source, told(&self.pending)) {
-                oom.happened(&mut self.buffer, &mut self.pending);
+            if let Source::Oom(oom) = source {
+                oom.happened(false, &mut self.buffer, &mut self.pending);
+                if ended {
+                    oom.ended();
+                }
             }
         }
-        self.pending.push_back(Event::Exit);
     }
 
     /// Who polls the descriptor of the epoll takes the event of a trigger from it: then the counter tells that it was there.

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use super::witness::Witness;
 use super::{Event, OomCause, failed, text};
 use crate::cgroup::{Cgroup, key};
 use crate::sys::fs::{Resolve, above_stdio, open_below};
@@ -16,7 +17,7 @@ pub(super) enum OomSource {
     /// The eventfd is bound to `memory.oom_control`; `failures` is how often the group's own limit was in the way.
     V1 { event: OwnedFd, control: OwnedFd, failcnt: OwnedFd, failures: u64 },
     /// `memory.events` of the group and those below.
-    V2 { file: OwnedFd, counts: Counts },
+    V2 { file: OwnedFd, counts: Counts, witness: Option<Witness> },
 }
 
 /// `memory.events`.
@@ -35,8 +36,9 @@ impl OomSource {
         let open = |name: &str, flags| open_below(dir.as_fd(), name, flags, Resolve::Beneath);
         if cgroup.is_v2() {
             let Ok(file) = open("memory.events", libc::O_RDONLY) else { return Ok(None) };
+            let witness = Witness::open(cgroup, buffer);
             let counts = text(&file, buffer).map(Counts::of).unwrap_or_default();
-            return Ok(Some(Self::V2 { file, counts }));
+            return Ok(Some(Self::V2 { file, counts, witness }));
         }
         let failed_at =
             |name: &str, error: &std::io::Error| Error::io(format!("open {name} of the container"), error);
@@ -62,8 +64,8 @@ impl OomSource {
         }
     }
 
-    /// Notes what is new. False when the group is gone.
-    pub fn happened(&mut self, buffer: &mut Vec<u8>, pending: &mut VecDeque<Event>) -> bool {
+    /// Notes what is new. False when the group is gone. `spoken`: the kernel has told that something is new.
+    pub fn happened(&mut self, spoken: bool, buffer: &mut Vec<u8>, pending: &mut VecDeque<Event>) -> bool {
         match self {
             Self::V1 { event, control, failcnt, failures } => {
                 let told = nix::unistd::read(&*event, &mut [0; 8]).is_ok();
@@ -79,12 +81,32 @@ impl OomSource {
                 *failures = now;
                 true
             }
-            Self::V2 { file, counts } => {
-                let Some(now) = text(file, buffer).map(Counts::of) else { return false };
-                pending.extend(now.since(*counts));
+            Self::V2 { file, counts, witness } => {
+                if let Some(witness) = witness {
+                    witness.look(buffer);
+                }
+                let Some(now) = text(file, buffer).map(Counts::of) else {
+                    let cause = witness.take().and_then(|witness| witness.told(spoken));
+                    pending.extend(cause.map(|cause| Event::Oom { kills: None, cause }));
+                    return false;
+                };
+                let news = now.since(*counts);
+                match (witness, news) {
+                    (Some(witness), None) => witness.settle(spoken),
+                    (Some(witness), Some(_)) => witness.forget(buffer),
+                    (None, _) => {}
+                }
+                pending.extend(news);
                 *counts = now;
                 true
             }
+        }
+    }
+
+    /// Init has ended: of a group that goes now there is nothing more to say.
+    pub fn ended(&mut self) {
+        if let Self::V2 { witness, .. } = self {
+            *witness = None;
         }
     }
 }
@@ -98,13 +120,17 @@ impl Counts {
         Self { oom: key(text, "oom").unwrap_or(0), kills: key(text, "oom_kill").unwrap_or(0) }
     }
 
-    /// What has happened since `before`. A kill without the group's own limit was somebody else's doing.
+    /// What has happened since `before`.
     pub fn since(self, before: Self) -> Option<Event> {
-        let cause = match (self.oom > before.oom, self.kills > before.kills) {
-            (true, _) => OomCause::Limit,
-            (false, true) => OomCause::Outside,
-            (false, false) => return None,
-        };
-        Some(Event::Oom { kills: Some(self.kills), cause })
+        self.cause(before).map(|cause| Event::Oom { kills: Some(self.kills), cause })
+    }
+
+    /// Whose limit was reached since `before`. A kill without the group's own limit was somebody else's doing.
+    pub fn cause(self, before: Self) -> Option<OomCause> {
+        match (self.oom > before.oom, self.kills > before.kills) {
+            (true, _) => Some(OomCause::Limit),
+            (false, true) => Some(OomCause::Outside),
+            (false, false) => None,
+        }
     }
 }

@@ -1,0 +1,54 @@
+//! Who can still be asked when a group is gone before its counters were read. systemd removes a unit's as soon as it is empty, whoever looks at it.
+
+use super::OomCause;
+use super::above::Above;
+use super::kernel_log::KernelLog;
+use crate::cgroup::Cgroup;
+
+/// The log knows exactly; the counters above are for everybody.
+#[derive(Debug)]
+pub(super) enum Witness {
+    Log(KernelLog),
+    Above(Above),
+}
+
+impl Witness {
+    /// `None` for a container without a unit, which is removed by who deletes it.
+    pub fn open(cgroup: &Cgroup, buffer: &mut Vec<u8>) -> Option<Self> {
+        let above = |buffer| Above::open(cgroup, buffer).map(Self::Above);
+        KernelLog::open(cgroup).map(Self::Log).or_else(|| above(buffer))
+    }
+
+    /// Law: looks before the group's own counters are read.
+    pub fn look(&mut self, buffer: &mut Vec<u8>) {
+        if let Self::Above(above) = self {
+            above.look(buffer);
+        }
+    }
+
+    /// The counters could be read and said nothing new; `spoken`: the kernel had told that they changed.
+    pub fn settle(&mut self, spoken: bool) {
+        if let Self::Above(above) = self {
+            above.settle(spoken);
+        }
+    }
+
+    /// All that has happened up to now is known.
+    pub fn forget(&mut self, buffer: &mut Vec<u8>) {
+        match self {
+            Self::Log(log) => log.forget(),
+            Self::Above(above) => {
+                above.look(buffer);
+                above.settle(true);
+            }
+        }
+    }
+
+    /// The counters are gone: whose limit was reached, if memory ran out.
+    pub fn told(self, spoken: bool) -> Option<OomCause> {
+        match self {
+            Self::Log(mut log) => log.told(),
+            Self::Above(above) => above.told(spoken),
+        }
+    }
+}
