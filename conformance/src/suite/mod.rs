@@ -48,6 +48,7 @@ mod sysctl;
 mod systemd;
 mod terminal;
 mod time;
+mod unit_events;
 mod update;
 mod usage;
 
@@ -121,6 +122,7 @@ pub fn all() -> Vec<Test> {
         cgroup_faults::TESTS,
         cgroup_mounts::TESTS,
         systemd::TESTS,
+        unit_events::TESTS,
         resources::TESTS,
         resctrl::TESTS,
         errors::TESTS,

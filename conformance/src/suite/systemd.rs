@@ -56,7 +56,7 @@ tests! {
 }
 
 /// A bundle whose container is the scope `teu-ID.scope`.
-fn scoped(ctx: &Ctx<'_>) -> Result<Bundle, Trouble> {
+pub(super) fn scoped(ctx: &Ctx<'_>) -> Result<Bundle, Trouble> {
     let mut bundle = ctx.bundle()?;
     let path = format!("{}:teu:{}", slice(ctx), bundle.id);
     bundle.set("/linux/cgroupsPath", path);
@@ -68,7 +68,7 @@ fn slice(ctx: &Ctx<'_>) -> &'static str {
     if ctx.host.manager.is_empty() { "system.slice" } else { "user.slice" }
 }
 
-fn unit(id: &str) -> String {
+pub(super) fn unit(id: &str) -> String {
     format!("teu-{id}.scope")
 }
 
@@ -76,7 +76,7 @@ fn created<'a>(ctx: &'a Ctx<'_>, bundle: &Bundle) -> Result<Container<'a>, Troub
     ctx.created_by(bundle, |new| new.systemd = true)
 }
 
-fn sleeping<'a>(ctx: &'a Ctx<'_>, bundle: &mut Bundle) -> Result<Container<'a>, Trouble> {
+pub(super) fn sleeping<'a>(ctx: &'a Ctx<'_>, bundle: &mut Bundle) -> Result<Container<'a>, Trouble> {
     let mut container = created(ctx, bundle.ops(&["pid", "sleep"]))?;
     container.start()?;
     container.report()?;
@@ -112,7 +112,7 @@ fn are_shown(unit: &str, properties: &[(&str, &str)]) -> Outcome {
 }
 
 /// systemd may take a moment to see that a unit has become empty.
-fn is_gone(unit: &str) -> Outcome {
+pub(super) fn is_gone(unit: &str) -> Outcome {
     becomes(unit, "LoadState", "not-found")
 }
 
