@@ -82,8 +82,6 @@ pub struct Machine<'a> {
     pub door: Fd,
     /// Whether the root is attached below the old one and not over it.
     pub root_below: bool,
-    /// Whether init will wait at the gate.
-    pub gated: bool,
     /// Whether the caller's signal dispositions are undone.
     pub signals_reset: bool,
     note: [u8; NOTE_LEN],
@@ -109,7 +107,6 @@ impl<'a> Machine<'a> {
             umask: 0o022,
             door: Fd::NONE,
             root_below: false,
-            gated: false,
             signals_reset: false,
             note: [0; NOTE_LEN],
             note_len: 0,

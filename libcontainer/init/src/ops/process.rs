@@ -187,7 +187,6 @@ pub fn ask(machine: &Machine<'_>, what: u32) -> Outcome {
 /// Closes everything but the conversation, the gate and the door, all of which exec closes. From here on init holds nothing of the host and opens nothing: it may
 /// wait for long.
 pub fn close_rest(machine: &mut Machine<'_>, first: u32, gate: Option<Slot>) -> Outcome {
-    machine.gated = gate.is_some();
     let gate = gate.map_or(machine.socket, |gate| machine.slot(gate));
     close_all_but(first, [machine.socket, gate, machine.door])?;
     sys::close_on_exec(machine.socket)?;
@@ -200,8 +199,8 @@ pub fn close_rest(machine: &mut Machine<'_>, first: u32, gate: Option<Slot>) -> 
 /// Reports success and waits until the caller has recorded the container.
 pub fn ready(machine: &mut Machine<'_>) -> Outcome {
     talk::send(machine.socket, &Frame::word(wire::READY), &[])?;
-    // An exec is waited for behind the commit as well, and in between while its caller wakes up.
-    if !machine.gated {
+    // An exec, which has no gate, is waited for behind the commit as well, and in between while its caller wakes up.
+    if !machine.program().ops().flatten().any(|op| matches!(op, Op::Gate { .. })) {
         reset_signals(machine)?;
     }
     talk::expect(machine.socket, wire::COMMIT)?;
