@@ -29,8 +29,7 @@ pub fn measure(run: &Run, view: &mut View, samples: &mut Samples) -> Result<()> 
         }
     }
     for round in 0..=run.rounds {
-        run::turn(&mut callers, round);
-        callers.retain_mut(|(name, worker)| match worker.calls(PER_ROUND) {
+        run::take_turns(&mut callers, round, |(name, worker)| match worker.calls(PER_ROUND) {
             Ok(rounds) => {
                 let times = rounds.iter().filter(|_| round > 0).flat_map(|times| CALLS.iter().zip(times));
                 times.for_each(|(call, took)| samples.time(SECTION, name, call, *took));

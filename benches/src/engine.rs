@@ -58,8 +58,7 @@ pub fn measure(run: &Run, samples: &mut Samples) -> Result<()> {
             }
         }
         let id = run.id(format!("engine{round}"));
-        run::turn(&mut runtimes, round);
-        runtimes.retain(|runtime| match create(runtime, &bundle, &id) {
+        run::take_turns(&mut runtimes, round, |runtime| match create(runtime, &bundle, &id) {
             Ok(took) => {
                 if round > 0 {
                     samples.time(SECTION, &runtime.name, CREATE, took);

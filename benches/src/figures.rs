@@ -81,6 +81,7 @@ fn in_process_figures(samples: &Samples) -> Vec<Figure> {
     let ours = cycle(IN_PROCESS);
     vec![
         ratio("in-process cycle, to floor-full (what the config asks for)", 1.15, ours, cycle("floor-full")),
+        ratio("in-process cycle, to floor-gated (the same in two steps)", 1.15, ours, cycle("floor-gated")),
         ratio("in-process cycle, to floor (its bare part)", 1.15, ours, cycle("floor")),
         ratio("in-process cycle with a 1 GiB heap, to the empty one's", 1.1, cycle(BIG_HEAP), ours),
     ]

@@ -34,8 +34,7 @@ pub fn measure(run: &Run, samples: &mut Samples) -> Result<()> {
         }
     }
     for round in 0..=run.rounds * MORE {
-        run::turn(&mut hosts, round);
-        hosts.retain_mut(|(name, worker)| match worker.cycles(PER_ROUND) {
+        run::take_turns(&mut hosts, round, |(name, worker)| match worker.cycles(PER_ROUND) {
             Ok(cycles) => {
                 for phases in cycles.iter().filter(|_| round > 0) {
                     samples.time(SECTION, name, CYCLE, phases.iter().sum());

@@ -30,8 +30,7 @@ pub fn measure(run: &Run, view: &mut View, samples: &mut Samples) -> Result<()> 
     native_cgroups(std::mem::replace(view, View::Native))?;
     let mut runtimes: Vec<&Runtime> = run.runtimes.iter().collect();
     for round in 0..=run.rounds {
-        run::turn(&mut runtimes, round);
-        runtimes.retain(|runtime| {
+        run::take_turns(&mut runtimes, round, |runtime| {
             let mut scratch = Samples::default();
             let into = if round == 0 { &mut scratch } else { &mut *samples };
             let done = one(run, runtime, round, into);

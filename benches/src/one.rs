@@ -1,4 +1,4 @@
-//! One container at a time, in interleaved rounds: each round asks every contender once, in an order that rotates, so that
+//! One container at a time, in interleaved rounds: each round asks every contender once, and each comes behind each other one as often, so that
 //! what the machine does meanwhile falls on all alike.
 
 use std::path::Path;
@@ -32,9 +32,10 @@ pub const TRUE: &str = "true";
 pub const IN_PROCESS: &str = "teu in-process";
 
 /// Workers and their names in the tables.
-pub const WORKERS: [(&str, Kind); 5] = [
+pub const WORKERS: [(&str, Kind); 6] = [
     ("floor", Kind::Floor(Variant::Plain)),
     ("floor-full", Kind::Floor(Variant::Full)),
+    ("floor-gated", Kind::Floor(Variant::Gated)),
     (IN_PROCESS, Kind::InProcess(0)),
     ("teu in-process, 256 MiB heap", Kind::InProcess(256)),
     ("teu in-process, 1 GiB heap", Kind::InProcess(1024)),
@@ -50,18 +51,13 @@ enum Contender {
 pub fn measure(run: &Run, samples: &mut Samples) -> Result<()> {
     let mut contenders = contenders(run, samples);
     for round in 0..=run.rounds {
-        run::turn(&mut contenders, round);
-        let mut kept = Vec::with_capacity(contenders.len());
-        for mut contender in contenders {
+        run::take_turns(&mut contenders, round, |contender| {
             // The first round warms caches and is thrown away.
             let mut scratch = Samples::default();
             let into = if round == 0 { &mut scratch } else { &mut *samples };
-            match contender.round(&run.bundle, &run.id(round), into) {
-                Ok(()) => kept.push(contender),
-                Err(error) => samples.fail(SECTION, contender.name(), &error.to_string()),
-            }
-        }
-        contenders = kept;
+            let done = contender.round(&run.bundle, &run.id(round), into);
+            done.map_err(|error| samples.fail(SECTION, contender.name(), &error.to_string())).is_ok()
+        });
         process::reap_orphans();
     }
     Ok(())

@@ -52,29 +52,60 @@ impl Run {
     }
 }
 
-/// Puts contenders into the order of a round: each is first in turn, and forwards and backwards, because what one leaves to the kernel to do meets the next.
-pub fn turn<T>(contenders: &mut [T], round: usize) {
-    contenders.reverse();
-    let count = contenders.len().max(1);
-    contenders.rotate_left(round % count);
+/// Lets everybody take a turn, in the order of that round; who gives `false` is out of the rounds that follow.
+pub fn take_turns<T>(contenders: &mut Vec<T>, round: usize, mut turn: impl FnMut(&mut T) -> bool) {
+    let mut stays = vec![true; contenders.len()];
+    for index in order(contenders.len(), round) {
+        stays[index] = turn(&mut contenders[index]);
+    }
+    let mut stays = stays.into_iter();
+    contenders.retain(|_| stays.next() == Some(true));
+}
+
+/// The order of a round (a design of Williams): in as many rounds as there are contenders, or twice as many if their number is odd, each is first as often, and
+/// behind each other one as often. What one leaves in the caches and to the kernel meets the next.
+fn order(count: usize, round: usize) -> Vec<usize> {
+    // 0, 1, count - 1, 2, count - 2, ...: no distance between neighbours is there twice.
+    let zigzag =
+        (0..count).map(|place| if place % 2 == 1 { place / 2 + 1 } else { (count - place / 2) % count });
+    let mut order: Vec<usize> = zigzag.map(|place| (place + round) % count).collect();
+    if round / count.max(1) % 2 == 1 {
+        order.reverse();
+    }
+    order
 }
 
 #[cfg(test)]
 mod tests {
-    use super::turn;
+    use super::{order, take_turns};
 
     #[test]
-    fn everybody_comes_first_and_behind_each_neighbour_as_often() {
-        let (mut order, mut first, mut behind) = ([0, 1, 2], [0; 3], [[0; 3]; 3]);
-        for round in 0..60 {
-            turn(&mut order, round);
-            first[order[0]] += 1;
-            order.windows(2).for_each(|pair| behind[pair[1]][pair[0]] += 1);
+    fn everybody_comes_first_and_behind_each_other_as_often() {
+        for count in 1..=11 {
+            let (mut first, mut behind) = (vec![0; count], vec![vec![0; count]; count]);
+            for round in 0..2 * count {
+                let order = order(count, round);
+                first[order[0]] += 1;
+                order.windows(2).for_each(|pair| behind[pair[1]][pair[0]] += 1);
+            }
+            assert_eq!(first, vec![2; count]);
+            for (who, behind) in behind.iter().enumerate() {
+                let others: Vec<_> = (0..count).filter(|other| *other != who).map(|o| behind[o]).collect();
+                assert!(others.iter().all(|times| *times == 2), "{count}: {who} {behind:?}");
+            }
         }
-        assert_eq!(first, [20; 3]);
-        for (who, behind) in behind.iter().enumerate() {
-            let others: Vec<_> = (0..3).filter(|other| *other != who).map(|other| behind[other]).collect();
-            assert!(others.iter().all(|times| *times == 20), "{who}: {behind:?}");
-        }
+    }
+
+    #[test]
+    fn who_fails_is_out_and_the_others_stay_in_their_places() {
+        let (mut contenders, mut seen) = (vec!['a', 'b', 'c', 'd'], Vec::new());
+        take_turns(&mut contenders, 1, |who| *who != 'b');
+        assert_eq!(contenders, ['a', 'c', 'd']);
+        take_turns(&mut contenders, 2, |who| {
+            seen.push(*who);
+            true
+        });
+        seen.sort_unstable();
+        assert_eq!((contenders, seen), (vec!['a', 'c', 'd'], vec!['a', 'c', 'd']));
     }
 }

@@ -70,10 +70,10 @@ pub fn wait_signal(signals: &SigSet, limit: Duration) -> io::Result<Option<i32>>
     }
 }
 
-/// Closes every descriptor from `first` on.
-pub fn close_from(first: u32) -> io::Result<()> {
+/// Closes every descriptor from `first` to `last`.
+pub fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: only called right before exec, when no owner of those descriptors runs again.
-    checked(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
+    checked(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 
 /// Only small pages for this process from now on.

@@ -41,6 +41,7 @@ impl Kind {
         match self {
             Kind::Floor(Variant::Plain) => ["floor".into(), "0".into()],
             Kind::Floor(Variant::Full) => ["floor-full".into(), "0".into()],
+            Kind::Floor(Variant::Gated) => ["floor-gated".into(), "0".into()],
             Kind::InProcess(heap) => ["in-process".into(), heap.to_string()],
             Kind::Reading => ["reading".into(), "0".into()],
             Kind::C(heap) => ["c".into(), heap.to_string()],
@@ -72,6 +73,7 @@ impl Kind {
         match name {
             "floor" => Ok(Kind::Floor(Variant::Plain)),
             "floor-full" => Ok(Kind::Floor(Variant::Full)),
+            "floor-gated" => Ok(Kind::Floor(Variant::Gated)),
             "reading" => Ok(Kind::Reading),
             "in-process" => Ok(Kind::InProcess(heap.parse()?)),
             other => refuse(format!("--worker {other}: no such worker")),

@@ -2,7 +2,10 @@
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixStream;
 use std::{fs, io};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -65,15 +68,15 @@ const READONLY: [&CStr; 5] = [c"/proc/bus", c"/proc/fs", c"/proc/irq", c"/proc/s
 const CAPABILITIES: [u8; 3] = [5, 10, 29];
 const FILES: u64 = 1024;
 
-/// Becomes the container's program, or says why not on standard error and exits with 1.
-pub fn become_container(variant: Variant, rootfs: &CStr) -> ! {
-    let Err(error) = set_up(variant, rootfs);
+/// Becomes the container's program, as soon as it is told to by `gate` if there is one, or says why not on standard error and exits with 1.
+pub fn become_container(variant: Variant, rootfs: &CStr, gate: Option<UnixStream>) -> ! {
+    let Err(error) = set_up(variant, rootfs, gate);
     eprintln!("floor: {error}");
     sys::exit_now(1)
 }
 
-fn set_up(variant: Variant, rootfs: &CStr) -> Result<Infallible> {
-    let full = variant == Variant::Full;
+fn set_up(variant: Variant, rootfs: &CStr, gate: Option<UnixStream>) -> Result<Infallible> {
+    let full = variant != Variant::Plain;
     if full {
         unistd::setsid()?;
         sys::join_session_keyring(c"_ses.floor")?;
@@ -89,7 +92,8 @@ fn set_up(variant: Variant, rootfs: &CStr) -> Result<Infallible> {
     cover();
     unistd::sethostname("runc")?;
     if full {
-        privileges()?
+        privileges()?;
+        wait_at(gate)?
     } else {
         prctl::set_no_new_privs()?
     }
@@ -164,7 +168,20 @@ fn privileges() -> Result<()> {
     let set = CAPABILITIES.iter().fold(0, |set, capability| set | 1 << capability);
     sys::capset(set, set, 0)?;
     umask(Mode::from_bits_truncate(0o022));
-    Ok(sys::close_from(3)?)
+    Ok(())
+}
+
+/// Closes every descriptor but the standard streams and the gate, and waits there.
+fn wait_at(gate: Option<UnixStream>) -> Result<()> {
+    const FIRST: u32 = 3;
+    let Some(mut gate) = gate else { return Ok(sys::close_range(FIRST, u32::MAX)?) };
+    let kept = u32::try_from(gate.as_raw_fd())?;
+    if kept > FIRST {
+        sys::close_range(FIRST, kept - 1)?;
+    }
+    sys::close_range(kept + 1, u32::MAX)?;
+    gate.write_all(&[0])?;
+    Ok(gate.read_exact(&mut [0])?)
 }
 
 /// Whether the kernel says that there is no such capability.

@@ -2,14 +2,17 @@
 //!
 //! [`Variant::Plain`] is one clone3 into a cgroup with six namespaces, the default mounts, devices, links, masked and
 //! readonly paths, pivot_root, hostname, exec, wait and rmdir. [`Variant::Full`] adds what else the default config asks for:
-//! the device program, the cgroup mount, the readonly root, loopback, keyring, rlimits, capabilities and ids.
+//! the device program, the cgroup mount, the readonly root, loopback, keyring, rlimits, capabilities and ids. [`Variant::Gated`] does that in the two steps
+//! that create and start are: it says that it is ready, and executes the program when it is told to.
 
 mod child;
 mod devices;
 
 use std::ffi::CString;
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -32,6 +35,8 @@ pub enum Variant {
     Plain,
     /// All that the default config asks for.
     Full,
+    /// The same in two steps, as a container that is created and then started.
+    Gated,
 }
 
 /// A floor that can be measured again and again.
@@ -48,7 +53,7 @@ impl Floor {
     pub fn new(variant: Variant, rootfs: &Path, cgroup: &Path) -> Result<Floor> {
         let program = match variant {
             Variant::Plain => None,
-            Variant::Full => Some(sys::load_device_program(&devices::program())?),
+            Variant::Full | Variant::Gated => Some(sys::load_device_program(&devices::program())?),
         };
         let rootfs = CString::new(rootfs.as_os_str().as_encoded_bytes())?;
         Ok(Floor { variant, rootfs, cgroups: cgroup.to_owned(), program, rounds: 0 })
@@ -76,9 +81,23 @@ impl Floor {
         if let Some(program) = &self.program {
             sys::attach_device_program(cgroup.as_fd(), program.as_fd())?;
         }
+        let gate = (self.variant == Variant::Gated).then(UnixStream::pair).transpose()?;
+        let (ours, theirs) = gate.unzip();
         match sys::clone_into(NAMESPACES, cgroup.as_fd())? {
-            Cloned::Child => child::become_container(self.variant, &self.rootfs),
-            Cloned::Parent(pid) => Ok(waitpid(pid, None)?),
+            Cloned::Child => child::become_container(self.variant, &self.rootfs, theirs),
+            Cloned::Parent(pid) => {
+                // Only the child has its end: should it fail, the read ends.
+                drop(theirs);
+                let opened = ours.map_or(Ok(()), open_gate);
+                let ended = waitpid(pid, None)?;
+                opened.map(|()| ended)
+            }
         }
     }
+}
+
+/// Waits for the child's word that it is ready, and lets it go on.
+fn open_gate(mut gate: UnixStream) -> Result<()> {
+    gate.read_exact(&mut [0])?;
+    Ok(gate.write_all(&[0])?)
 }
