@@ -6,6 +6,7 @@ use crate::capi;
 use crate::engines;
 use crate::guest;
 use crate::lab::LAB;
+use crate::musl;
 use crate::mutants;
 use crate::project::{Project, program};
 use crate::sanitize;
@@ -37,6 +38,10 @@ const LANES: &[Lane] = &[
     lane("v2", "conformance in a view that has cgroup v2 only", v2),
     lane("v2-library", "the same, with the library in the suite's own process", v2_library),
     Lane { slow: true, ..lane("v2-c", "only by name: the view of v2 through the C library", v2_c) },
+    Lane {
+        slow: true,
+        ..lane("release", "only by name: both views with the command as it is shipped, with musl", release)
+    },
     Lane {
         slow: true,
         ..lane(
@@ -190,6 +195,16 @@ fn native_c(project: &Project) -> Result<Tally, String> {
 
 fn v2_c(project: &Project) -> Result<Tally, String> {
     tally(project, &Suite::loading(project)?.step("v2", false))
+}
+
+fn release(project: &Project) -> Result<Tally, String> {
+    let mut suite = Suite::build(project)?;
+    suite.replace_subject(musl::build(project)?);
+    let mut sum = Tally::default();
+    for view in ["native", "v2"] {
+        sum.add(tally(project, &suite.step(view, false))?);
+    }
+    Ok(sum)
 }
 
 fn repeat(project: &Project) -> Result<Tally, String> {
