@@ -28,7 +28,7 @@ pub fn measure(run: &Run, view: &mut View, samples: &mut Samples) -> Result<()> 
             Err(error) => samples.fail(SECTION, name, &error.to_string()),
         }
     }
-    for round in 0..=run.rounds {
+    for round in 0..=run::balanced(run.rounds, callers.len()) {
         run::take_turns(&mut callers, round, |(name, worker)| match worker.calls(PER_ROUND) {
             Ok(rounds) => {
                 let times = rounds.iter().filter(|_| round > 0).flat_map(|times| CALLS.iter().zip(times));

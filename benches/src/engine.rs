@@ -51,7 +51,7 @@ pub fn measure(run: &Run, samples: &mut Samples) -> Result<()> {
     let bundle = bundle()?;
     let json = fs::read(bundle.path.join("config.json"))?;
     let mut runtimes: Vec<&Runtime> = run.runtimes.iter().collect();
-    for round in 0..=run.rounds {
+    for round in 0..=run::balanced(run.rounds, runtimes.len()) {
         for _ in 0..PLANS {
             for (call, took) in CALLS.iter().zip(calls(&bundle, &json)?).filter(|_| round > 0) {
                 samples.time(SECTION, OURS, call, took);

@@ -33,7 +33,7 @@ pub fn measure(run: &Run, samples: &mut Samples) -> Result<()> {
             Err(error) => samples.fail(SECTION, name, &error.to_string()),
         }
     }
-    for round in 0..=run.rounds * MORE {
+    for round in 0..=run::balanced(run.rounds * MORE, hosts.len()) {
         run::take_turns(&mut hosts, round, |(name, worker)| match worker.cycles(PER_ROUND) {
             Ok(cycles) => {
                 for phases in cycles.iter().filter(|_| round > 0) {

@@ -29,7 +29,7 @@ const END: usize = 100;
 pub fn measure(run: &Run, view: &mut View, samples: &mut Samples) -> Result<()> {
     native_cgroups(std::mem::replace(view, View::Native))?;
     let mut runtimes: Vec<&Runtime> = run.runtimes.iter().collect();
-    for round in 0..=run.rounds {
+    for round in 0..=run::balanced(run.rounds, runtimes.len()) {
         run::take_turns(&mut runtimes, round, |runtime| {
             let mut scratch = Samples::default();
             let into = if round == 0 { &mut scratch } else { &mut *samples };

@@ -50,7 +50,7 @@ enum Contender {
 /// Measures all contenders; one that fails is noted and left out of the rounds that follow.
 pub fn measure(run: &Run, samples: &mut Samples) -> Result<()> {
     let mut contenders = contenders(run, samples);
-    for round in 0..=run.rounds {
+    for round in 0..=run::balanced(run.rounds, contenders.len()) {
         run::take_turns(&mut contenders, round, |contender| {
             // The first round warms caches and is thrown away.
             let mut scratch = Samples::default();

@@ -65,7 +65,8 @@ fn machine(run: &Run) -> String {
 
 /// Every way to make one whole container, beside the floors and the incumbents.
 fn whole(run: &Run, samples: &Samples) -> Table {
-    let heading = ["", "median", "p10", "p90", "n", "/floor", "/floor-full", "/crun", "/runc"];
+    let heading =
+        ["", "median", "p10", "p90", "n", "/floor", "/floor-full", "/floor-gated", "/crun", "/runc"];
     let mut table = Table::new("One container, from nothing to nothing (us)", heading.map(Into::into).into());
     let median = |name| samples.median(Section::One, name, CYCLE);
     let names = [one::SPAWN].into_iter().chain(one::WORKERS.map(|(name, _)| name));
@@ -74,7 +75,7 @@ fn whole(run: &Run, samples: &Samples) -> Table {
         let numbers = [summary.median, summary.p10, summary.p90].map(|value| number(Some(value)));
         let mut cells: Vec<String> = numbers.into();
         cells.push(summary.count.to_string());
-        let others = ["floor", "floor-full", "crun", "runc"];
+        let others = ["floor", "floor-full", "floor-gated", "crun", "runc"];
         cells.extend(others.map(|other| ratio(Some(summary.median), median(other))));
         table.row(label(run, name), cells);
     }
