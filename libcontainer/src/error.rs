@@ -119,8 +119,12 @@ impl Error {
     }
 
     /// Names the place in config.json (RFC 6901 pointer such as `/mounts/3`), unless one is named already.
+    /// What teu does for every container has no place there: a word without a slash before it is left out.
     pub fn at(mut self, pointer: impl Into<String>) -> Self {
-        self.0.pointer.get_or_insert_with(|| line(pointer.into()));
+        let pointer = line(pointer.into());
+        if self.0.pointer.is_none() && (pointer.is_empty() || pointer.starts_with('/')) {
+            self.0.pointer = Some(pointer);
+        }
         self
     }
 
@@ -232,6 +236,16 @@ fn kind_of(errno: i32) -> ErrorKind {
 #[cfg(test)]
 mod tests {
     use super::{Error, ErrorKind};
+
+    #[test]
+    fn what_every_container_gets_has_no_place_in_the_configuration() {
+        let place = |pointer: &str| {
+            Error::new(ErrorKind::Cgroup, "x").at(pointer).at("/b").pointer().map(str::to_owned)
+        };
+        assert_eq!(place("/a").as_deref(), Some("/a"));
+        assert_eq!(place("").as_deref(), Some(""), "the document as a whole");
+        assert_eq!(place("default").as_deref(), Some("/b"));
+    }
 
     #[test]
     fn a_text_is_one_line_with_its_beginning_and_its_reason() {

@@ -99,6 +99,7 @@ fn without_bpf_no_container_is_made_that_may_open_every_device(ctx: &Ctx<'_>) ->
         }
         let reply = without.create(ctx.new_of(bundle.ops(&["sleep"]))?);
         refusal(&reply, &["device filter of "])?;
+        refusal(&reply, &["lacks this call: bpf (Linux 4.15)"])?;
         check!(ctx.driver.state(&bundle.id).code != 0, "the container exists after a failed create");
     }
     Ok(())

@@ -148,8 +148,7 @@ fn check(dir: &Dir, made: bool) -> Result<()> {
     if !made {
         let count = dir.procs()?.into_iter().collect::<HashSet<_>>().len();
         if count > 0 {
-            let message = format!("container's cgroup is not empty: {count} process(es) found");
-            return Err(Error::new(ErrorKind::Busy, message));
+            return Err(taken(dir, format!("container's cgroup is not empty: {count} process(es) found")));
         }
     }
     // A directory made below the root has nobody to inherit the freezing from.
@@ -165,9 +164,14 @@ fn check(dir: &Dir, made: bool) -> Result<()> {
 
 fn check_frozen(dir: &Dir) -> Result<()> {
     match dir.is_frozen().map_err(|e| failed(format!("{CONTEXT}: read state of {}", dir.display()), &e))? {
-        true => Err(Error::new(ErrorKind::Busy, "container's cgroup unexpectedly frozen")),
+        true => Err(taken(dir, "container's cgroup unexpectedly frozen".to_owned())),
         false => Ok(()),
     }
+}
+
+/// A cgroup that is somebody else's, or stands still.
+fn taken(dir: &Dir, message: String) -> Error {
+    Error::new(ErrorKind::Busy, message).remark(dir.display()).at("/linux/cgroupsPath")
 }
 
 /// Enables a controller in every cgroup above `dir`, from the root down. What is enabled already may belong to somebody

@@ -64,11 +64,7 @@ pub(super) fn write_open(fd: BorrowedFd<'_>, planned: &FileWrite, path: &str) ->
         Err(e) if is_tolerated(&e, planned.tolerate) => Ok(()),
         Err(e) => {
             let what = format!("unable to apply cgroup configuration: write {:?} to {path}", planned.value);
-            Err(if planned.pointer.starts_with('/') {
-                failed(what, &e).at(planned.pointer.clone())
-            } else {
-                failed(what, &e)
-            })
+            Err(failed(what, &e).at(planned.pointer.clone()))
         }
     }
 }

@@ -194,7 +194,9 @@ fn an_occupied_cgroup_is_refused_and_left_alone() {
         let inside = Inside::run(&first);
         let error = create(&plan).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy);
-        assert_eq!(error.message(), "container's cgroup is not empty: 1 process(es) found");
+        let message = error.message();
+        assert!(message.starts_with("container's cgroup is not empty: 1 process(es) found (/"), "{message}");
+        assert_eq!(error.pointer(), Some("/linux/cgroupsPath"));
         assert_eq!(first.procs().unwrap(), [inside.pid()]);
         drop(inside);
         first.remove(PATIENCE).unwrap();
@@ -225,11 +227,10 @@ fn a_frozen_cgroup_is_refused_also_when_only_its_parent_is() {
         assert!(frozen.frozen());
         for path in [parent.clone(), format!("{parent}/below")] {
             let error = create(&plan_at(&host, &path, "{}")).unwrap_err();
-            assert_eq!(
-                (error.kind(), error.message()),
-                (ErrorKind::Busy, "container's cgroup unexpectedly frozen"),
-                "{path}"
-            );
+            assert_eq!((error.kind(), error.pointer()), (ErrorKind::Busy, Some("/linux/cgroupsPath")));
+            let message = error.message();
+            assert!(message.starts_with("container's cgroup unexpectedly frozen (/"), "{message}");
+            assert!(message.contains(&parent), "{path}: {message}");
         }
         frozen.thaw().unwrap();
         assert!(!frozen.frozen());

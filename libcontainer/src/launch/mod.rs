@@ -261,6 +261,9 @@ fn apart(error: Error) -> Error {
     match error.errno() {
         Some(libc::EINVAL) if namespace("time") != namespace("time_for_children") => error
             .remark("before Linux 6.2 the caller must not have unshared the time namespace of its children"),
+        Some(libc::EPERM) => {
+            error.remark("the caller needs CAP_SYS_ADMIN, or the container a user namespace of its own")
+        }
         _ => error,
     }
 }

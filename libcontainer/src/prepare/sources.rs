@@ -170,6 +170,9 @@ fn rootfs(path: &Path, pointer: &str) -> Result<OwnedFd> {
     match sys::fs::open_directory_plain(path) {
         Ok(root) => Ok(root),
         Err(error) => Err(match error.raw_os_error() {
+            Some(libc::ELOOP) if path.is_absolute() => {
+                invalid(&"not an absolute path, or a symlink").remark("a part of it is a symbolic link")
+            }
             Some(libc::ELOOP) => invalid(&"not an absolute path, or a symlink"),
             Some(errno) => invalid(&crate::errno::text(errno)),
             None => invalid(&error),

@@ -5,6 +5,7 @@ use std::io;
 
 // table: name, number, the first Linux that has it in the form that teu uses
 const CALLS: &[(&str, libc::c_long, &str)] = &[
+    ("bpf", libc::SYS_bpf, "4.15"),
     ("clone3", libc::SYS_clone3, "5.7"),
     ("close_range", libc::SYS_close_range, "5.9"),
     ("execveat", libc::SYS_execveat, "3.19"),
