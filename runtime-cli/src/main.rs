@@ -13,6 +13,7 @@ mod creation;
 mod durations;
 mod end;
 mod foreground;
+mod growth;
 #[cfg(any(test, target_env = "musl"))]
 mod heap;
 mod invocation;
@@ -43,6 +44,7 @@ use logging::Log;
 static ALLOCATOR: heap::Heap = heap::Heap::new();
 
 fn main() {
+    growth::refused_is_an_error();
     end::end(answer())
 }
 

@@ -292,3 +292,16 @@ fn a_full_stdout_is_an_error() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(logged(&output), "\"write /dev/stdout: no space left on device\"");
 }
+
+#[test]
+fn a_file_that_may_not_grow_is_an_error_that_is_told() {
+    let scratch = Scratch::new("growth");
+    let script = format!("ulimit -f 0; exec \"$0\" --log {} state x", scratch.path("log"));
+    let output = Command::new("sh")
+        .args(["-c", &script, env!("CARGO_BIN_EXE_teu")])
+        .env_remove("XDG_RUNTIME_DIR")
+        .output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(stderr(&output).contains("container does not exist"), "{output:?}");
+}

@@ -40,6 +40,7 @@ const UNSAFE_ADDRESSES: &[&str] = &[
     "runtime-cli/src/copies.rs",
     "runtime-cli/src/heap.rs",
     "runtime-cli/src/end.rs",
+    "runtime-cli/src/growth.rs",
     "runtime-cli/src/stack.rs",
     "conformance/",
     "benches/",
