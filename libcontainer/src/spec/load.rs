@@ -7,10 +7,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use oci_spec::runtime::Spec as Config;
+use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::place::{self, Fault};
+use super::strict::Strict;
 use super::{Warning, lenient, lost, pointer};
 use crate::{Error, ErrorKind, Result};
 
@@ -58,7 +60,7 @@ pub fn parse(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
     }
     // Known to be text as a whole it need not be looked at string by string.
     let text = std::str::from_utf8(json).ok();
-    let mut config = match text.and_then(|text| serde_json::from_str(text).ok()) {
+    let mut config = match text.and_then(|text| typed(text).ok()) {
         Some(config) => config,
         // Also what reads like a fault of syntax: that is how serde_json refuses a number in the place of a word.
         None => parse_leniently(json, warnings)?,
@@ -83,12 +85,18 @@ pub fn parse(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
     }
 }
 
+fn typed(text: &str) -> serde_json::Result<Config> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let config = Config::deserialize(Strict(&mut reader))?;
+    reader.end().map(|()| config)
+}
+
 fn parse_leniently(json: &[u8], warnings: &mut Vec<Warning>) -> Result<Config> {
     let mut value: Value = serde_json::from_slice(json).map_err(|error| syntax(&error))?;
     lenient::relax(&mut value, warnings);
     let text = value.to_string();
     // By the reader of texts once more: that of bytes would be all these types a second time, a tenth of the library.
-    serde_json::from_str(&text).map_err(|error| {
+    typed(&text).map_err(|error| {
         let (place, refusal) = refused(&value, &text, &error);
         let refusal = one_line(&refusal);
         match place {

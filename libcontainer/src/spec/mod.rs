@@ -36,6 +36,7 @@ pub(crate) mod numbers;
 pub(crate) mod own;
 mod place;
 pub(crate) mod pointer;
+mod strict;
 mod update;
 mod validate;
 

@@ -124,6 +124,34 @@ fn what_is_not_a_file_is_refused_at_once() {
 }
 
 #[test]
+fn an_array_is_no_object_anywhere() {
+    // Field after field, as the types of serde would take them.
+    for (pointer, array) in [
+        ("/root", r#"["rootfs",false]"#),
+        ("/linux", "[]"),
+        ("/process", r#"[null,null,{"uid":0,"gid":0}]"#),
+        ("/process/user", "[0,0]"),
+        ("/hooks", "[]"),
+        ("/mounts/0", r#"["/m","tmpfs","x"]"#),
+        ("/linux/namespaces/0", r#"["pid"]"#),
+        ("/linux/resources", "[]"),
+        ("/linux/resources/memory", "[1048576]"),
+    ] {
+        let mut config: serde_json::Value = serde_json::from_str(&example(false)).unwrap();
+        *config.pointer_mut(pointer).unwrap_or(&mut serde_json::Value::Null) = serde_json::Value::Null;
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let array: serde_json::Value = serde_json::from_str(array).unwrap();
+        match config.pointer_mut(parent).unwrap() {
+            serde_json::Value::Array(all) => all[0] = array,
+            members => drop(members.as_object_mut().unwrap().insert(name.to_owned(), array)),
+        }
+        let error = Spec::from_json("/", config.to_string().as_bytes()).unwrap_err();
+        assert_eq!(error.pointer(), Some(pointer), "{error}");
+        assert!(error.message().starts_with("invalid type: sequence, expected struct "), "{error}");
+    }
+}
+
+#[test]
 fn a_huge_file_is_refused_unread() {
     let bundle = Bundle::new("huge");
     let file = std::fs::File::create(bundle.0.join("config.json")).unwrap();
