@@ -220,7 +220,8 @@ impl Runtime {
     }
 
     /// Removes a container, also one whose creation was cut short at any point. Then its `poststop` hooks run; what they do wrong is a warning, and
-    /// the container is gone all the same.
+    /// the container is gone all the same. [`Delete::Force`] removes one whose record cannot be read too, with the cgroups and processes that are surely
+    /// its own by its configuration; what became of it is logged as a warning, and no hook runs.
     ///
     /// # Errors
     /// `NotFound` (not with [`Delete::Force`]); `InvalidState` if it is not stopped; `Busy`; what could not be removed.

@@ -1,11 +1,16 @@
 //! What `state`, `list` and the commands without a container print.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::path::PathBuf;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use super::tests;
-use crate::ctx::{Ctx, refusal};
+use crate::ctx::{Container, Ctx, refusal};
 use crate::host::Need;
-use crate::{Outcome, check, same, sys};
+use crate::{Outcome, Trouble, check, same, sys};
 
 tests! {
     state_has_the_keys_of_the_contract_in_order,
@@ -23,6 +28,12 @@ tests! {
     list_with_an_unknown_format_is_refused [Need::Cli],
     list_survives_junk_in_the_state_root,
     delete_by_force_removes_a_directory_without_state,
+    delete_by_force_removes_a_directory_with_junk_for_a_state,
+    delete_by_force_ends_a_created_container_whose_state_is_cut,
+    delete_by_force_ends_a_running_container_whose_state_is_cut,
+    delete_by_force_ends_a_frozen_container_whose_state_is_lost [Need::Controller("freezer")],
+    delete_by_force_without_state_leaves_a_cgroup_that_has_another_container,
+    delete_by_force_without_state_leaves_a_cgroup_with_a_process_of_the_host,
     version_names_the_program_and_the_spec [Need::Cli],
     features_is_json_with_versions_and_options [Need::Cli],
     spec_writes_a_configuration_that_runs [Need::Cli],
@@ -222,6 +233,126 @@ fn delete_by_force_removes_a_directory_without_state(ctx: &Ctx<'_>) -> Outcome {
     refusal(&ctx.driver.state(&id), &["container does not exist"])?;
     ctx.driver.delete(&id, true).good()?;
     check!(!dir.exists(), "the directory is still there");
+    Ok(())
+}
+
+/// Cuts a container's state to what `length` makes of its length.
+fn cut(ctx: &Ctx<'_>, id: &str, length: impl Fn(u64) -> u64) -> Outcome {
+    let file = OpenOptions::new().write(true).open(ctx.driver.root().join(id).join("state.json"))?;
+    file.set_len(length(file.metadata()?.len()))?;
+    Ok(())
+}
+
+/// The directories that the container's cgroup can have.
+fn cgroups(ctx: &Ctx<'_>, id: &str) -> Vec<PathBuf> {
+    ctx.host.hierarchies.iter().map(|hierarchy| ctx.host.dir(hierarchy, id)).collect()
+}
+
+/// Deletes by force a container whose state is lost; a command tells what became of it.
+fn lost(ctx: &Ctx<'_>, id: &str, told: &str) -> Outcome {
+    let reply = ctx.driver.delete(id, true).good()?;
+    check!(!ctx.driver.root().join(id).exists(), "the directory is still there");
+    if ctx.driver.cli().is_some() {
+        let is_warning = |line: &&str| line.contains("level=warning") && line.contains("state.json");
+        let warnings: Vec<&str> = reply.err.lines().filter(is_warning).collect();
+        same!(warnings.len(), 1, "warnings");
+        let warning = warnings.concat();
+        check!(warning.contains(id) && warning.contains(told), "not {told:?} of {id}: {warning}");
+    }
+    Ok(())
+}
+
+const EMPTIED: &str = "its cgroups were found and emptied";
+const LEFT: &str = "its processes and cgroups, if there are any, are left";
+
+fn gone(ctx: &Ctx<'_>, container: &Container<'_>) -> Outcome {
+    lost(ctx, &container.id, EMPTIED)?;
+    container.ended()?;
+    for dir in cgroups(ctx, &container.id) {
+        check!(!dir.exists(), "{} is still there", dir.display());
+    }
+    Ok(())
+}
+
+fn delete_by_force_removes_a_directory_with_junk_for_a_state(ctx: &Ctx<'_>) -> Outcome {
+    for junk in ["null", "{}", r#"{"schema": "2", "id": 7}"#, "a\nb\0c"] {
+        let id = ctx.id();
+        fs::create_dir(ctx.driver.root().join(&id))?;
+        fs::write(ctx.driver.root().join(&id).join("state.json"), junk)?;
+        refusal(&ctx.driver.delete(&id, false), &["state.json"])?;
+        lost(ctx, &id, LEFT)?;
+    }
+    Ok(())
+}
+
+fn delete_by_force_ends_a_created_container_whose_state_is_cut(ctx: &Ctx<'_>) -> Outcome {
+    for length in [|_| 0, |_| 1, |all| all / 2, |all| all - 1] {
+        let mut bundle = ctx.bundle()?;
+        let container = ctx.created(bundle.ops(&[]))?;
+        cut(ctx, &container.id, length)?;
+        let reply = ctx.driver.delete(&container.id, false);
+        refusal(&reply, &["state.json"])?;
+        check!(reply.err.contains("delete --force removes it"), "no advice: {}", reply.err);
+        gone(ctx, &container)?;
+    }
+    Ok(())
+}
+
+fn delete_by_force_ends_a_running_container_whose_state_is_cut(ctx: &Ctx<'_>) -> Outcome {
+    for shares_pids in [false, true] {
+        let mut bundle = ctx.bundle()?;
+        if shares_pids {
+            bundle.without_namespace("pid");
+        }
+        let (container, _) = ctx.sleeping(&mut bundle, &[])?;
+        cut(ctx, &container.id, |all| all / 2)?;
+        refusal(&ctx.driver.delete(&container.id, false), &["state.json"])?;
+        gone(ctx, &container)?;
+    }
+    Ok(())
+}
+
+fn delete_by_force_ends_a_frozen_container_whose_state_is_lost(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    let (container, _) = ctx.sleeping(&mut bundle, &[])?;
+    ctx.driver.pause(&container.id).good()?;
+    fs::remove_file(ctx.driver.root().join(&container.id).join("state.json"))?;
+    refusal(&ctx.driver.delete(&container.id, false), &["state.json"])?;
+    gone(ctx, &container)
+}
+
+fn delete_by_force_without_state_leaves_a_cgroup_that_has_another_container(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    let ended = ctx.started(bundle.ops(&[]))?;
+    ended.ended()?;
+    let mut second = ctx.bundle()?;
+    second.set("/linux/cgroupsPath", bundle.config["linux"]["cgroupsPath"].clone());
+    let (other, _) = ctx.sleeping(&mut second, &[])?;
+    cut(ctx, &ended.id, |_| 0)?;
+    lost(ctx, &ended.id, LEFT)?;
+    same!(other.status()?, "running", "the other container");
+    Ok(())
+}
+
+fn delete_by_force_without_state_leaves_a_cgroup_with_a_process_of_the_host(ctx: &Ctx<'_>) -> Outcome {
+    let mut bundle = ctx.bundle()?;
+    let (container, _) = ctx.sleeping(&mut bundle, &[])?;
+    let mut stranger = Command::new("sleep").arg("1000").spawn()?;
+    let dirs: Vec<PathBuf> = cgroups(ctx, &container.id).into_iter().filter(|dir| dir.exists()).collect();
+    let place = |dir: &PathBuf| fs::write(dir.join("cgroup.procs"), stranger.id().to_string());
+    let left = dirs.iter().try_for_each(place).map_err(Trouble::from).and_then(|()| {
+        cut(ctx, &container.id, |_| 0)?;
+        lost(ctx, &container.id, LEFT)
+    });
+    let stranger_lives = stranger.try_wait()?.is_none();
+    stranger.kill()?;
+    stranger.wait()?;
+    let container_lives = nix::sys::signal::kill(Pid::from_raw(container.pid), Signal::SIGKILL).is_ok();
+    container.ended()?;
+    sys::reap_one(container.pid);
+    dirs.iter().try_for_each(fs::remove_dir)?;
+    left?;
+    check!(stranger_lives && container_lives, "ended: the host's or the container's process");
     Ok(())
 }
 

@@ -112,7 +112,7 @@ pub(crate) fn key(text: &str, name: &str) -> Option<u64> {
 
 /// The lines of `cgroup.procs`. 0 is a process that the reader's pid namespace cannot see.
 pub(super) fn pids(text: &str) -> impl Iterator<Item = i32> {
-    text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0)
+    text.lines().filter_map(|line| line.parse().ok())
 }
 
 /// A file that was read before, from its start.

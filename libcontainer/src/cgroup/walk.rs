@@ -88,6 +88,11 @@ impl Dir {
 
     /// The ids of the processes in this cgroup and below.
     pub(super) fn procs(&self) -> Result<Vec<i32>> {
+        Ok(self.listed()?.into_iter().filter(|pid| *pid > 0).collect())
+    }
+
+    /// The same with those that the reader's pid namespace cannot see, which all have the id 0.
+    pub(super) fn listed(&self) -> Result<Vec<i32>> {
         let mut found = Vec::new();
         let walked = self.each(|at| {
             let file = open_below(at, "cgroup.procs", libc::O_RDONLY, Resolve::Beneath)?;

@@ -6,6 +6,7 @@ mod mounts;
 mod notify;
 mod pause;
 pub(crate) mod remove;
+mod salvage;
 mod start;
 mod stats;
 mod update;

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Container;
+use super::{Container, salvage};
 use crate::cgroup::Cgroup;
 use crate::launch::{hook, reap};
 use crate::lifecycle::{Operation, permits};
 use crate::options::Delete;
 use crate::prepare::remove_host_root;
 use crate::spec::Id;
-use crate::state::{StateDir, dir::not_found};
+use crate::state::{StateDir, dir::not_found, is_of_the_caller};
 use crate::sys::pidfd::pidfd_send_signal;
 use crate::{Error, ErrorKind, Result, Status, Warning};
 
@@ -26,7 +26,7 @@ pub(crate) fn remove(root: &Path, id: &Id, mode: Delete) -> Result<Vec<Warning>>
             unblock(&dir);
         }
         dir.lock()?;
-        if dir.is_linked() { remove_claimed(dir, mode) } else { Err(not_found()) }
+        if dir.is_linked() { remove_claimed(root, dir, mode) } else { Err(not_found()) }
     });
     match removed {
         Err(error) if error.kind() == ErrorKind::NotFound && mode == Delete::Force => Ok(Vec::new()),
@@ -43,13 +43,18 @@ fn unblock(dir: &StateDir) {
 }
 
 /// Removes what a locked directory holds, be it a container or less.
-fn remove_claimed(dir: StateDir, mode: Delete) -> Result<Vec<Warning>> {
-    match dir.read() {
-        Ok(record) => remove_locked(&Container::opened(Arc::new(dir), record)?, mode),
+fn remove_claimed(root: &Path, dir: StateDir, mode: Delete) -> Result<Vec<Warning>> {
+    let lost = match dir.read() {
+        Ok(record) => return remove_locked(&Container::opened(Arc::new(dir), record)?, mode),
+        // What keeps us from reading says nothing of the record.
+        Err(error) if is_of_the_caller(&error) => return Err(error),
+        Err(error) => error,
+    };
+    match (lost.kind(), mode) {
         // Cut short before the record was whole: there is nothing but the directory.
-        Err(error) if error.kind() == ErrorKind::NotFound => dir.remove().and(Err(error)),
-        Err(_) if mode == Delete::Force => dir.remove().map(|()| Vec::new()),
-        Err(error) => Err(error),
+        (ErrorKind::NotFound, _) => dir.remove().and(Err(lost)),
+        (_, Delete::Force) => salvage::remove(root, &dir, &lost).map(|()| Vec::new()),
+        _ => Err(lost.remark("delete --force removes it")),
     }
 }
 

@@ -176,18 +176,26 @@ impl StateDir {
     /// `NotFound` without a record, `Internal` for one that cannot be read.
     pub fn read(&self) -> Result<Record> {
         let file = match open_in(&self.dir, RECORD, OFlag::O_RDONLY) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_found()),
+            // Neither a create nor a delete that was cut short leaves a configuration without a record.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(if self.has_config() { self.unreadable("it is gone") } else { not_found() });
+            }
             other => other.map_err(|error| self.failed("open", RECORD, &error))?,
         };
         let mut text = Vec::with_capacity(RECORD_USUAL);
         file.take(RECORD_LIMIT)
             .read_to_end(&mut text)
             .map_err(|error| self.failed("read", RECORD, &error))?;
-        serde_json::from_slice(&text).map_err(|error| {
-            let message =
-                format!("container state is unreadable: {}: {error}", self.path.join(RECORD).display());
-            Error::new(ErrorKind::Internal, message)
-        })
+        serde_json::from_slice(&text).map_err(|error| self.unreadable(error))
+    }
+
+    fn unreadable(&self, why: impl std::fmt::Display) -> Error {
+        let message = format!("container state is unreadable: {}: {why}", self.path.join(RECORD).display());
+        Error::new(ErrorKind::Internal, message)
+    }
+
+    fn has_config(&self) -> bool {
+        open_in(&self.dir, CONFIG, OFlag::O_PATH).is_ok()
     }
 
     /// Keeps the configuration that the container was made from.

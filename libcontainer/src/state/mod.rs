@@ -83,12 +83,15 @@ pub(crate) fn is_alive(pidfd: &OwnedFd) -> bool {
 }
 
 fn is_frozen(record: &Record) -> Result<bool> {
-    /// These say something of the caller and nothing of the cgroup.
-    const OF_THE_CALLER: [i32; 4] = [libc::ENOSYS, libc::EMFILE, libc::ENFILE, libc::ENOMEM];
     match record.cgroup.frozen() {
-        Err(error) if error.errno().is_some_and(|errno| OF_THE_CALLER.contains(&errno)) => Err(error),
+        Err(error) if is_of_the_caller(&error) => Err(error),
         answer => Ok(answer.unwrap_or(false)),
     }
+}
+
+/// The error says something of the caller and nothing of what it asked for.
+pub(crate) fn is_of_the_caller(error: &Error) -> bool {
+    matches!(error.errno(), Some(libc::ENOSYS | libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
 impl Summary {

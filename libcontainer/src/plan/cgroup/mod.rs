@@ -168,6 +168,23 @@ pub fn plan(config: &Spec, id: &str, host: &Host, shape: &Shape) -> Result<Cgrou
     Ok(plan)
 }
 
+/// Where the cgroup of container `id` can be, for who does not know which manager made it: that of the caller's own hand, and the one that systemd makes
+/// for a path in its form. A slice is left out: what else is in it cannot be told.
+///
+/// # Errors
+/// A path that leaves the hierarchy.
+pub(crate) fn places(config: &Spec, id: &str, host: &Host) -> Result<Vec<CgroupPlan>> {
+    let v2 = matches!(host.cgroup, CgroupLayout::V2 { .. });
+    let place = |unit, dirs| CgroupPlan { v2, unit, dirs, ..CgroupPlan::default() };
+    let cgroups_path = config.linux().as_ref().and_then(|linux| linux.cgroups_path().as_deref());
+    let mut places = vec![place(None, path::dirs(cgroups_path, id, host)?)];
+    match systemd::plan(config, id, host) {
+        Ok((unit, dirs)) if !unit.is_slice() => places.push(place(Some(unit), dirs)),
+        _ => {}
+    }
+    Ok(places)
+}
+
 impl CgroupPlan {
     /// Whether the file of that name is written.
     pub fn has_file(&self, name: &str) -> bool {

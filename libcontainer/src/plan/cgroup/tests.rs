@@ -366,6 +366,26 @@ fn the_cgroup_is_found_from_each_hierarchy_of_its_own() {
 }
 
 #[test]
+fn without_a_record_a_cgroup_is_looked_for_where_either_manager_puts_it_and_in_no_slice() {
+    let places = |path: &str| {
+        let config = serde_json::json!({"ociVersion": "1.3.0", "linux": {"cgroupsPath": path}});
+        let places = places(&serde_json::from_value(config).unwrap(), "web", &v2_host());
+        let shown = |plan: &CgroupPlan| {
+            let unit = plan.unit.as_ref().map(|unit| format!(" of {}", unit.name)).unwrap_or_default();
+            plan.dirs.iter().map(|dir| format!("{}{unit}", dir.path)).collect::<Vec<_>>().join(" ")
+        };
+        places.map(|places| places.iter().map(shown).collect::<Vec<_>>())
+    };
+    assert_eq!(places("/a/b").unwrap(), ["a/b"]);
+    let scope = "a.slice/x-y.scope of x-y.scope";
+    assert!(places("a.slice:x:y").unwrap().iter().any(|place| place == scope));
+    assert_eq!(places("a.slice:x:y.slice").unwrap().len(), 1);
+    for outside in ["/", "/..", "../x"] {
+        assert!(places(outside).is_err(), "{outside}");
+    }
+}
+
+#[test]
 fn the_printed_plan_names_every_directory_write_and_rule() {
     let resources =
         r#"{"memory":{"limit":4096},"cpu":{"shares":1024},"devices":[{"allow":false,"access":"rwm"}]}"#;
