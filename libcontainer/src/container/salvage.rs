@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::Spec as Config;
 
 use super::remove::DEADLINE;
 use crate::cgroup::{Cgroup, CgroupRecord};
@@ -18,7 +18,7 @@ use crate::host::Host;
 use crate::launch::reap;
 use crate::plan::cgroup;
 use crate::plan::namespaces::{Namespaces, kind};
-use crate::spec::Id;
+use crate::spec::{Id, Spec};
 use crate::state::StateDir;
 use crate::sys::pidfd::pidfd_open;
 use crate::sys::poll::poll_each;
@@ -52,13 +52,15 @@ fn left(reason: &str) -> String {
 fn find(root: &Path, dir: &StateDir) -> std::result::Result<Vec<CgroupRecord>, String> {
     let told = |error: Error| error.message().to_owned();
     let json = dir.read_config().map_err(told)?;
-    let config: Spec = serde_json::from_slice(&json).map_err(|error| format!("config.json: {error}"))?;
+    // The bundle's path was in the record, and no cgroup depends on it.
+    let spec = Spec::from_json("/", &json).map_err(told)?;
+    let config = spec.config();
     let host = Host::probe().map_err(told)?;
     let mut found = Vec::new();
-    for plan in cgroup::places(&config, dir.id().as_str(), &host).map_err(told)? {
+    for plan in cgroup::places(config, dir.id().as_str(), &host).map_err(told)? {
         let record = CgroupRecord::intent(&plan).found().map_err(told)?;
         if !record.dirs.is_empty() {
-            check(&record, &config)?;
+            check(&record, config)?;
             check_others(root, dir.id(), &record)?;
             found.push(record);
         }
@@ -67,7 +69,7 @@ fn find(root: &Path, dir: &StateDir) -> std::result::Result<Vec<CgroupRecord>, S
 }
 
 /// Whoever is in the cgroup is in the namespace that the container has for itself: no caller, engine or service of the host is.
-fn check(record: &CgroupRecord, config: &Spec) -> std::result::Result<(), String> {
+fn check(record: &CgroupRecord, config: &Config) -> std::result::Result<(), String> {
     let told = |error: Error| error.message().to_owned();
     let pids = Cgroup::open(record).and_then(|cgroup| cgroup.procs_anywhere()).map_err(told)?;
     if pids.contains(&0) {
