@@ -179,8 +179,9 @@ pub enum teu_events_flag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum teu_event_type {
     /// Memory ran out; told before the end that it caused. `value`: how many processes were killed for it up to now, or
-    /// UINT64_MAX if that is not known: the kernel does not count (cgroup v1 before Linux 4.13), or systemd had removed the unit's counters. Then
-    /// the kernel's log tells, or without the right to it the counters of the slice. `detail`: `enum teu_oom`.
+    /// UINT64_MAX if that is not known: the kernel does not count (cgroup v1 before Linux 4.13), or systemd had removed the unit's counters. Then, on
+    /// cgroup v2 alone, the kernel's log tells, or without the right to it the counters of the slice. Who is killed within a second of what was told
+    /// belongs to it and is not told again, unless the container's own limit was reached once more. `detail`: `enum teu_oom`.
     TEU_EV_OOM = 1,
     /// Init has ended; `teu_container_wait` tells how.
     TEU_EV_EXIT = 2,

@@ -48,7 +48,7 @@ mod sysctl;
 mod systemd;
 mod terminal;
 mod time;
-mod unit_events;
+mod unit_memory;
 mod update;
 mod usage;
 
@@ -122,7 +122,7 @@ pub fn all() -> Vec<Test> {
         cgroup_faults::TESTS,
         cgroup_mounts::TESTS,
         systemd::TESTS,
-        unit_events::TESTS,
+        unit_memory::TESTS,
         resources::TESTS,
         resctrl::TESTS,
         errors::TESTS,

@@ -3,15 +3,12 @@
 //! Others are counted there too. That it was this group is believed if the kernel has spoken of its memory just before: so it does whenever a limit is reached.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::oom::Counts;
+use super::oom::{Counts, RECENT};
 use super::{OomCause, text};
 use crate::cgroup::Cgroup;
 use crate::sys::fs::{Resolve, open_below};
-
-/// For this long after the kernel has spoken: it does not speak again within ten milliseconds, and the listener has to get to the end.
-const RECENT: Duration = Duration::from_secs(1);
 
 /// `memory.events` of the slice that a unit is in.
 #[derive(Debug)]
@@ -32,7 +29,7 @@ impl Above {
         Some(Self::of(file, buffer))
     }
 
-    fn of(file: OwnedFd, buffer: &mut Vec<u8>) -> Self {
+    pub(super) fn of(file: OwnedFd, buffer: &mut Vec<u8>) -> Self {
         let counts = text(&file, buffer).map(Counts::of).unwrap_or_default();
         Self { file, known: counts, seen: counts, spoken: None }
     }
@@ -40,6 +37,12 @@ impl Above {
     /// Looks at the counters. The kernel counts from below: what is seen here can be seen in the group from now on.
     pub fn look(&mut self, buffer: &mut Vec<u8>) {
         self.seen = text(&self.file, buffer).map_or(self.known, Counts::of);
+    }
+
+    /// What was spoken stays recent, however slow the machine is.
+    #[cfg(test)]
+    pub fn stays_recent(&mut self) {
+        self.spoken = self.spoken.and_then(|at| at.checked_add(std::time::Duration::from_secs(3600)));
     }
 
     /// The group was there after the look.
@@ -92,8 +95,7 @@ mod tests {
         assert_eq!(told(&[QUIET, MACHINE], |_| (), true), Some(OomCause::Outside));
         let lately = |above: &mut Above| {
             above.settle(true);
-            // However slow this machine is.
-            above.spoken = above.spoken.and_then(|at| at.checked_add(Duration::from_secs(3600)));
+            above.stays_recent();
         };
         assert_eq!(told(&[QUIET, KILLED], lately, false), Some(OomCause::Limit));
         assert_eq!(told(&[QUIET, QUIET], |above| above.settle(true), true), None, "nobody was");

@@ -36,16 +36,20 @@ pub struct EventOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Memory ran out. systemd removes the cgroup of a unit as soon as it is empty, often before its counters could be read. Then the kernel's log is
+    /// Memory ran out. Who is killed within a second of it belongs to it and is not told again, unless the container's own limit was reached once more.
+    ///
+    /// systemd removes the cgroup of a unit as soon as it is empty, often before its counters could be read. Then, on cgroup v2 alone, the kernel's log is
     /// asked (`/dev/kmsg`, mostly for CAP_SYSLOG alone), and by who may not read it the counters of the slice. Only [`Event::Exit`] is told if these do not
-    /// know either:
-    /// - the log of one victim without `memory.oom.group`, if more than ten in five seconds were killed for memory on the machine;
+    /// know either, among others:
+    /// - the log of one victim that is not init, without `memory.oom.group`, if more than ten in five seconds were killed for memory on the machine; of a
+    ///   line that the kernel has split, cut or overwritten; and of what is behind a million records;
     /// - the slice if it is gone too, is the root, or does not count what is below (`memory_localevents`), or if the caller comes more than a second late.
     ///
     /// The slice counts others as well: who reaches his limit in his last second, while somebody in the same slice is killed for memory, passes for a victim.
+    /// The log knows a container by its path: a caller who has not looked while the unit ended and was made again takes the later one's death for this one's.
     Oom {
-        /// How many processes were killed for it since the container was made; absent where the kernel does not count (Linux < 4.13 on v1), and when the
-        /// counters were gone.
+        /// How many processes were killed for it since the container was made, up to now: the limit is counted before the first. Absent where the kernel
+        /// does not count (Linux < 4.13 on v1), and when the counters were gone.
         kills: Option<u64>,
         /// Why.
         cause: OomCause,
@@ -106,7 +110,8 @@ impl Events {
         let epoll = Epoll(above_stdio(epoll.0).map_err(|error| Error::io("epoll_create1", &error))?);
         let mut events =
             Self { epoll, sources: Vec::new(), pending: VecDeque::with_capacity(8), buffer: vec![0; 4096] };
-        let oom = if options.no_oom { None } else { OomSource::open(cgroup, &mut events.buffer)? };
+        let oom =
+            if options.no_oom { None } else { OomSource::open(cgroup, init.as_fd(), &mut events.buffer)? };
         if let Some(oom) = oom {
             events.add(Source::Oom(oom))?;
         }
@@ -132,9 +137,9 @@ impl Events {
     fn add(&mut self, source: Source) -> Result<()> {
         let flags = match &source {
             Source::Init(_) | Source::Oom(OomSource::V1 { .. }) => EpollFlags::EPOLLIN,
-            Source::Oom(OomSource::V2 { .. }) | Source::Cgroup(_) | Source::Pressure(_) => {
-                EpollFlags::EPOLLPRI
-            }
+            // Told once each time: that the file has gone since looks the same.
+            Source::Oom(OomSource::V2 { .. }) => EpollFlags::EPOLLPRI | EpollFlags::EPOLLET,
+            Source::Cgroup(_) | Source::Pressure(_) => EpollFlags::EPOLLPRI,
         };
         let index = self.sources.len() as u64;
         self.epoll
@@ -202,18 +207,22 @@ impl Events {
             Some(Err(_)) => EpollTimeout::MAX,
             None => EpollTimeout::NONE,
         };
-        let mut ready = [EpollEvent::empty(); 4];
+        let mut ready = [EpollEvent::empty(); 16];
         let count = match self.epoll.wait(&mut ready, timeout) {
             Err(nix::Error::EINTR) => 0,
             other => other.map_err(|errno| failed("epoll_wait", errno))?,
         };
-        for event in ready.iter().take(count) {
-            self.happened(usize::try_from(event.data()).unwrap_or(usize::MAX))?;
-        }
+        self.all_happened(ready.get_mut(..count).unwrap_or_default())?;
         if count == 0 {
             self.look_at_pressure();
         }
         Ok(self.pending.pop_front())
+    }
+
+    /// Memory is the first source: that the kernel has told of it counts when the end is looked at.
+    fn all_happened(&mut self, ready: &mut [EpollEvent]) -> Result<()> {
+        ready.sort_unstable_by_key(EpollEvent::data);
+        ready.iter().try_for_each(|event| self.happened(usize::try_from(event.data()).unwrap_or(usize::MAX)))
     }
 
     fn happened(&mut self, index: usize) -> Result<()> {

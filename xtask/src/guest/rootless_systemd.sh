@@ -7,7 +7,7 @@ exec unshare --user --map-root-user --map-auto --mount --net --ipc --uts /share/
 SUITE
 session='export XDG_RUNTIME_DIR=/run/user/$(id -u) DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/$(id -u)/bus'
 scope='systemd-run --user --scope --quiet --property=Delegate=yes --'
-others='--filter cgroups:: --filter update:: --filter events:: --filter pause:: --filter ps:: --filter exec_cgroup::'
+others='--filter cgroups:: --filter update:: --filter events:: --filter unit_memory:: --filter pause:: --filter ps:: --filter exec_cgroup::'
 su - rootless -c "cd; $session; exec $scope sh /run/rootless $others"
 first=$?
 # From a login, which is outside of what that manager has: it moves init, and every further process.
