@@ -130,22 +130,27 @@ fn block_io_weight_is_written(ctx: &Ctx<'_>) -> Outcome {
 }
 
 /// A block device whose scheduler is bfq.
-fn weighed_device() -> Result<(u64, u64, String), Trouble> {
+fn weighed_device() -> Result<Option<(u64, u64, String)>, Trouble> {
     for entry in fs::read_dir("/sys/block")?.flatten() {
         let scheduler = fs::read_to_string(entry.path().join("queue/scheduler")).unwrap_or_default();
         let number = fs::read_to_string(entry.path().join("dev"))?.trim().to_owned();
         let halves = number.split_once(':').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
         if let (true, Some((major, minor))) = (scheduler.contains("[bfq]"), halves) {
-            return Ok((major, minor, number));
+            return Ok(Some((major, minor, number)));
         }
     }
-    // A behaviour that is skipped needs a number as well.
-    Ok((7, 0, "7:0".to_owned()))
+    Ok(None)
 }
 
+/// The weight is the scheduler's: the kernel refuses it for a device with another one.
 fn block_io_weight_of_a_device_is_written(ctx: &Ctx<'_>) -> Outcome {
-    let (major, minor, number) = weighed_device()?;
-    let device = json!({ "major": major, "minor": minor, "weight": 300 });
+    let device = |major: u64, minor: u64| json!({ "major": major, "minor": minor, "weight": 300 });
+    let Some((major, minor, number)) = weighed_device()? else {
+        let mut bundle = ctx.bundle()?;
+        bundle.set("/linux/resources/blockIO", json!({ "weightDevice": [device(7, 0)] }));
+        return ctx.refused(&bundle, &["/linux/resources/blockIO/weightDevice/0"]);
+    };
+    let device = device(major, minor);
     let resources = json!({ "blockIO": { "weight": 500, "weightDevice": [device] } });
     let line = format!("{number} 300");
     let v1 = [("blkio.bfq.weight_device", line.as_str())];
