@@ -50,6 +50,7 @@ pub(crate) use self::exec::{Entered, Entering};
 pub(crate) use self::peer::Peer;
 use crate::cgroup::Cgroup;
 use crate::container::Container;
+use crate::plan::namespaces::kind;
 use crate::plan::{Code, Plan, Rlimit};
 use crate::prepare::{HostRoot, Prepared};
 use crate::resctrl::Resctrl;
@@ -231,7 +232,15 @@ impl Launch {
 pub(crate) fn begin(plan: &Plan, cgroup: &Cgroup, until: Until) -> Result<Peer> {
     let into = plan.into_cgroup.and_then(|dir| cgroup.directory(&plan.cgroup, dir));
     let begin = if plan.suspends { Peer::begin_suspended } else { Peer::begin };
-    begin(plan.clone_flags, into, until).map_err(|error| unplaced(error, plan))
+    begin(plan.clone_flags, into, until).map_err(|error| unprivileged(unplaced(error, plan), plan))
+}
+
+/// Without the right to namespaces a container needs one of users first. One that has it was refused for something else.
+fn unprivileged(error: Error, plan: &Plan) -> Error {
+    match error.errno() == Some(libc::EPERM) && plan.clone_flags & kind::USER == 0 && plan.clone_flags != 0 {
+        true => error.remark("the caller needs CAP_SYS_ADMIN, or the container a user namespace of its own"),
+        false => error,
+    }
 }
 
 /// A clone into a cgroup is denied where a move into it would be: the kernel says no more than that.
@@ -261,9 +270,6 @@ fn apart(error: Error) -> Error {
     match error.errno() {
         Some(libc::EINVAL) if namespace("time") != namespace("time_for_children") => error
             .remark("before Linux 6.2 the caller must not have unshared the time namespace of its children"),
-        Some(libc::EPERM) => {
-            error.remark("the caller needs CAP_SYS_ADMIN, or the container a user namespace of its own")
-        }
         _ => error,
     }
 }
@@ -291,6 +297,17 @@ mod tests {
     use super::peer::tests::plan;
     use super::*;
     use crate::plan::{CgroupDir, CgroupPlan};
+
+    #[test]
+    fn the_right_to_namespaces_is_named_where_it_is_what_is_missing() {
+        let named = |flags: u32, errno: i32| {
+            let plan = Plan { clone_flags: flags, ..plan() };
+            unprivileged(Error::os("clone init", errno), &plan).to_string().contains("CAP_SYS_ADMIN")
+        };
+        assert!(named(kind::MOUNT | kind::PID, libc::EPERM));
+        assert!(!named(kind::MOUNT | kind::USER, libc::EPERM), "it has a namespace of users");
+        assert!(!named(0, libc::EPERM) && !named(kind::MOUNT, libc::EINVAL));
+    }
 
     #[test]
     fn a_clone_into_a_cgroup_that_is_denied_says_where_the_caller_has_to_be() {
